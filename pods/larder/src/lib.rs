@@ -1,0 +1,1 @@
+//! A pod's content-addressed store.

@@ -1,0 +1,176 @@
+//! Events: one JSON object a line, for programs that follow a build. `docs/reference/events.md` describes them.
+//!
+//! Readers ignore events and fields that they do not know; [`EVENT_SCHEMA`] rises when a known one changes its meaning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BuildId, RelPath, StepId};
+
+/// The version that `build-started` carries.
+pub const EVENT_SCHEMA: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Seconds since the build started, to the microsecond.
+    pub at: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Which of a step's streams a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a step came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// Its commands ran and succeeded.
+    Ran,
+    /// A trace answered for it; nothing ran.
+    Reused,
+    /// Its commands ran and failed, or what they did was refused.
+    Failed,
+    /// It was stopped before its end.
+    Cancelled,
+    /// A step that it needs did not succeed.
+    Skipped,
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything that was wanted is there.
+    Success,
+    /// Something failed.
+    Failure,
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+/// What happens in a build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Always first.
+    BuildStarted {
+        /// [`EVENT_SCHEMA`].
+        schema: u32,
+        /// The build's id.
+        build: BuildId,
+    },
+    /// The plan is known (again): how many steps the wanted targets need.
+    Planned {
+        /// Number of steps.
+        steps: u64,
+    },
+    /// A step's commands start.
+    StepStarted {
+        /// Which step.
+        step: StepId,
+        /// The pod that runs it.
+        pod: String,
+        /// Why it runs, one line for people.
+        reason: String,
+    },
+    /// A line that a step printed.
+    StepOutput {
+        /// Which step.
+        step: StepId,
+        /// Which stream.
+        stream: Stream,
+        /// The line without its end, UTF-8 (lossy).
+        text: String,
+    },
+    /// A step waits in a look-up.
+    StepHeld {
+        /// Which step.
+        step: StepId,
+        /// The path that is being made for it.
+        on: RelPath,
+    },
+    /// A held step goes on.
+    StepResumed {
+        /// Which step.
+        step: StepId,
+    },
+    /// A step starts again.
+    StepRestarted {
+        /// Which step.
+        step: StepId,
+        /// Why, one line for people.
+        why: String,
+    },
+    /// A step came to its end.
+    StepFinished {
+        /// Which step.
+        step: StepId,
+        /// How.
+        how: How,
+        /// Exit code of the command that ended it, where one ran to its end.
+        exit: Option<i32>,
+        /// Why it failed, was cancelled or skipped; for a step that ran, why it ran.
+        failure: Option<String>,
+        /// Wall seconds.
+        seconds: f64,
+    },
+    /// Words to the user that belong to no step.
+    Note {
+        /// `true`: something that should be looked into.
+        warning: bool,
+        /// The words.
+        text: String,
+    },
+    /// Always last.
+    BuildFinished {
+        /// How it ended.
+        outcome: Outcome,
+        /// Steps that the wanted targets need.
+        steps: u64,
+        /// Of them, those that ran.
+        ran: u64,
+        /// Those that a trace answered.
+        reused: u64,
+        /// Those that failed.
+        failed: u64,
+        /// Wall seconds of the build.
+        seconds: f64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_form_is_fixed() {
+        let lines: Vec<String> = [
+            Event::BuildStarted { schema: EVENT_SCHEMA, build: BuildId::from_random(7) },
+            Event::StepOutput { step: StepId::new("a"), stream: Stream::Stderr, text: "hi".into() },
+            Event::StepFinished {
+                step: StepId::new("a"),
+                how: How::Failed,
+                exit: Some(1),
+                failure: Some("exit code 1".into()),
+                seconds: 0.25,
+            },
+        ]
+        .into_iter()
+        .map(|event| serde_json::to_string(&Stamped { at: 0.5, event }).unwrap())
+        .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"at":0.5,"event":"build-started","schema":1,"build":"00000000000000000000000000000007"}
+        {"at":0.5,"event":"step-output","step":"a","stream":"stderr","text":"hi"}
+        {"at":0.5,"event":"step-finished","step":"a","how":"failed","exit":1,"failure":"exit code 1","seconds":0.25}
+        "#);
+    }
+}

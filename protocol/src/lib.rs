@@ -1,0 +1,25 @@
+//! The words that all parts of ComputePods share: digests, paths, observations, traces, steps, events.
+//!
+//! Actors: none. This crate is data and pure functions over it; it opens no socket, reads no clock and touches no
+//! disk. Every form that is hashed or stored is written by [`codec`] in one canonical way, under a context of its own,
+//! so that no file can pose as a trace or a tree. Errors are typed and carry the value that was wrong; nothing
+//! here panics on foreign bytes.
+
+pub mod codec;
+pub mod digest;
+pub mod event;
+pub mod ids;
+pub mod observation;
+pub mod path;
+pub mod socket;
+pub mod step;
+pub mod trace;
+pub mod tree;
+
+pub use digest::Digest;
+pub use ids::{BuildId, StepId, WorkspaceId};
+pub use observation::{FileKind, Look, PathSet, Seen};
+pub use path::RelPath;
+pub use step::StepSpec;
+pub use trace::Trace;
+pub use tree::{Tree, TreeEntry};

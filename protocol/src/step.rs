@@ -1,0 +1,156 @@
+//! Steps: what is run, and the key under which it is remembered.
+
+use crate::codec::Writer;
+use crate::digest::context;
+use crate::trace::TRACE_FORMAT;
+use crate::{Digest, RelPath};
+
+/// The version of what a sandbox shows besides the view and gives as constants (DESIGN §6); part of every weak key.
+/// Raise it whenever a step could notice the difference.
+pub const SANDBOX_PROFILE: &str = "computepods sandbox v1";
+
+/// Seconds since 1970 that every input shows as its modification time, and that `SOURCE_DATE_EPOCH` says.
+pub const INPUT_MTIME: i64 = 946_684_800;
+
+/// Where a project stands in the root of its steps.
+pub const PROJECT: &str = "project";
+
+/// Numeric user and group of every step.
+pub const STEP_UID: u32 = 1000;
+
+/// What a step promises to make.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Promise {
+    /// A file or link at this path of the project.
+    File(RelPath),
+    /// A folder at this path, with all that is in it.
+    Tree(RelPath),
+}
+
+impl Promise {
+    /// The path that is promised.
+    pub fn path(&self) -> &RelPath {
+        match self {
+            Promise::File(path) | Promise::Tree(path) => path,
+        }
+    }
+}
+
+/// Which of its own earlier outputs a step sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// None: each run starts fresh.
+    #[default]
+    Nothing,
+    /// All of them.
+    Everything,
+    /// Those that match one of these globs.
+    Matching(Vec<String>),
+}
+
+/// All that decides what a step does, apart from what it sees: the subject of its weak key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSpec {
+    /// The commands in the order in which they run; the first that fails ends the step. Each is an argv of at least one
+    /// word, looked up in the step's `PATH`.
+    pub commands: Vec<Vec<Vec<u8>>>,
+    /// Where they start, relative to the project.
+    pub cwd: RelPath,
+    /// The whole environment beyond the constants, sorted by name, each name once.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What the step promises to make, sorted.
+    pub out: Vec<Promise>,
+    /// Which of its own outputs it sees.
+    pub keep: Keep,
+    /// Whether it may use the network.
+    pub network: bool,
+    /// The patterns of `in` as written: they make the key stronger, and trigger nothing by themselves.
+    pub declared_in: Vec<String>,
+}
+
+impl StepSpec {
+    /// The weak key: everything static about the step. Project, step id, engine, limits and pod are not in it.
+    pub fn weak_key(&self) -> Digest {
+        let mut writer = Writer::with_format(TRACE_FORMAT);
+        writer.bytes(SANDBOX_PROFILE.as_bytes());
+        writer.bytes(std::env::consts::OS.as_bytes()).bytes(std::env::consts::ARCH.as_bytes());
+        writer.number(self.commands.len() as u64);
+        for command in &self.commands {
+            writer.number(command.len() as u64);
+            for word in command {
+                writer.bytes(word);
+            }
+        }
+        writer.bytes(self.cwd.as_bytes()).number(self.env.len() as u64);
+        for (name, value) in &self.env {
+            writer.bytes(name).bytes(value);
+        }
+        writer.number(self.out.len() as u64);
+        for promise in &self.out {
+            writer.byte(matches!(promise, Promise::Tree(_)).into()).bytes(promise.path().as_bytes());
+        }
+        match &self.keep {
+            Keep::Nothing => writer.byte(0),
+            Keep::Everything => writer.byte(1),
+            Keep::Matching(globs) => {
+                writer.byte(2).number(globs.len() as u64);
+                for glob in globs {
+                    writer.bytes(glob.as_bytes());
+                }
+                &mut writer
+            }
+        };
+        writer.byte(self.network.into()).number(self.declared_in.len() as u64);
+        for pattern in &self.declared_in {
+            writer.bytes(pattern.as_bytes());
+        }
+        Digest::in_context(context::WEAK_KEY, &writer.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> StepSpec {
+        StepSpec {
+            commands: vec![vec![b"cc".to_vec(), b"-c".to_vec()]],
+            cwd: RelPath::root(),
+            env: vec![],
+            out: vec![],
+            keep: Keep::Nothing,
+            network: false,
+            declared_in: vec![],
+        }
+    }
+
+    #[test]
+    fn every_field_is_in_the_key() {
+        let path: RelPath = "a".parse().unwrap();
+        let variants: Vec<fn(&mut StepSpec, RelPath)> = vec![
+            |_, _| (),
+            |s, _| s.commands = vec![vec![b"cc".to_vec()], vec![b"-c".to_vec()]],
+            |s, _| s.commands = vec![vec![b"cc-c".to_vec()]],
+            |s, p| s.cwd = p,
+            |s, _| s.env = vec![(b"A".to_vec(), b"".to_vec())],
+            |s, _| s.env = vec![(b"".to_vec(), b"A".to_vec())],
+            |s, p| s.out = vec![Promise::File(p)],
+            |s, p| s.out = vec![Promise::Tree(p)],
+            |s, _| s.keep = Keep::Everything,
+            |s, _| s.keep = Keep::Matching(vec!["*.aux".into()]),
+            |s, _| s.network = true,
+            |s, _| s.declared_in = vec!["*.c".into()],
+        ];
+        let mut keys: Vec<Digest> = variants
+            .iter()
+            .map(|change| {
+                let mut spec = spec();
+                change(&mut spec, path.clone());
+                spec.weak_key()
+            })
+            .collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), variants.len());
+    }
+}

@@ -1,0 +1,111 @@
+//! Traces: all that one finished run of a step saw, and what it made of it.
+
+use crate::codec::{BadObject, Reader, Writer};
+use crate::digest::context;
+use crate::observation::{PathSet, Seen, strong_key};
+use crate::{Digest, RelPath};
+
+/// The format number of trace objects; part of every weak key, so that a new format starts afresh.
+pub const TRACE_FORMAT: u8 = 1;
+
+/// A constructive trace of depth one: key, answers, outputs. Only runs that succeeded have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The weak key of the step ([`crate::StepSpec::weak_key`]).
+    pub weak: Digest,
+    /// The digest of the [`PathSet`]: the questions.
+    pub path_set: Digest,
+    /// The answers, one for each look of the path set and in its order.
+    pub seen: Vec<Seen>,
+    /// The digest of the [`crate::Tree`] of what the step made, its paths relative to the project.
+    pub outputs: Digest,
+    /// What the step printed, both streams in the order of their lines; `None` if nothing. The digest of a blob.
+    pub printed: Option<Digest>,
+    /// Wall time of the run in milliseconds.
+    pub millis: u64,
+}
+
+impl Trace {
+    /// The strong key that this trace answers.
+    pub fn strong(&self) -> Digest {
+        strong_key(&self.weak, &self.path_set, &self.seen)
+    }
+
+    /// Pairs each look of the path set with its answer; `None` if the set is not this trace's.
+    pub fn observations<'a>(
+        &'a self,
+        set: &'a PathSet,
+    ) -> Option<impl Iterator<Item = (&'a RelPath, crate::Look, &'a Seen)>> {
+        (set.looks().len() == self.seen.len())
+            .then(|| set.looks().iter().zip(&self.seen).map(|((path, look), seen)| (path, *look, seen)))
+    }
+
+    /// The canonical form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_format(TRACE_FORMAT);
+        writer.digest(&self.weak).digest(&self.path_set).digest(&self.outputs);
+        match &self.printed {
+            None => writer.byte(0),
+            Some(digest) => writer.byte(1).digest(digest),
+        };
+        writer.number(self.millis).number(self.seen.len() as u64);
+        for seen in &self.seen {
+            seen.write(&mut writer);
+        }
+        writer.finish()
+    }
+
+    /// Reads the canonical form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+        let mut reader = Reader::with_format(bytes, TRACE_FORMAT)?;
+        let (weak, path_set, outputs) = (reader.digest()?, reader.digest()?, reader.digest()?);
+        let printed = match reader.byte()? {
+            0 => None,
+            1 => Some(reader.digest()?),
+            _ => return Err(BadObject::Field("a trace's output")),
+        };
+        let millis = reader.number()?;
+        let count = reader.count()?;
+        let seen = (0..count).map(|_| Seen::read(&mut reader)).collect::<Result<_, _>>()?;
+        reader.finish()?;
+        Ok(Self { weak, path_set, seen, outputs, printed, millis })
+    }
+
+    /// The digest of the canonical form, in the context of traces.
+    pub fn digest(&self) -> Digest {
+        Digest::in_context(context::TRACE, &self.encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FileKind, Look};
+
+    #[test]
+    fn round_trips() {
+        let set = PathSet::new(vec![
+            ("usr/bin/gcc".parse().unwrap(), Look::Content),
+            ("project".parse().unwrap(), Look::Listing),
+            ("project/x".parse().unwrap(), Look::Probe),
+        ]);
+        let trace = Trace {
+            weak: Digest::of(b"weak"),
+            path_set: set.digest(),
+            seen: vec![
+                Seen::Names(Digest::of(b"n")),
+                Seen::Absent,
+                Seen::Content { digest: Digest::of(b"gcc"), exec: true },
+            ],
+            outputs: Digest::of(b"out"),
+            printed: Some(Digest::of(b"hello\n")),
+            millis: 300,
+        };
+        assert_eq!(Trace::decode(&trace.encode()).unwrap(), trace);
+        let (path, look, seen) = trace.observations(&set).unwrap().nth(1).unwrap();
+        assert_eq!((path.to_string().as_str(), look, seen), ("project/x", Look::Probe, &Seen::Absent));
+        let mut other = trace.clone();
+        other.seen[1] = Seen::Kind(FileKind::Dir);
+        assert_ne!(other.strong(), trace.strong());
+    }
+}

@@ -1,0 +1,2 @@
+//! majordomo
+fn main() {}
