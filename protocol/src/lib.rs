@@ -8,6 +8,7 @@
 pub mod codec;
 pub mod digest;
 pub mod event;
+pub mod glob;
 pub mod ids;
 pub mod observation;
 pub mod path;
@@ -17,6 +18,7 @@ pub mod trace;
 pub mod tree;
 
 pub use digest::Digest;
+pub use glob::Glob;
 pub use ids::{BuildId, StepId, WorkspaceId};
 pub use observation::{FileKind, Look, PathSet, Seen};
 pub use path::RelPath;
