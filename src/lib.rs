@@ -1,1 +1,7 @@
-//! ComputePods.
+//! ComputePods: the library behind the binaries `pod` and `majordomo`.
+//!
+//! `majordomo` drives the build of one project; `cli` is what a person types and reads. Arrows run one way:
+//! `cli` → `majordomo` → the pod's crates → `protocol`.
+
+pub mod cli;
+pub mod majordomo;

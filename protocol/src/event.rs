@@ -120,6 +120,9 @@ pub enum Event {
         exit: Option<i32>,
         /// Why it failed, was cancelled or skipped; for a step that ran, why it ran.
         failure: Option<String>,
+        /// The command that ended a step that failed, as a shell would take it; left out elsewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
         /// Wall seconds.
         seconds: f64,
     },
@@ -142,6 +145,9 @@ pub enum Event {
         reused: u64,
         /// Those that failed.
         failed: u64,
+        /// Outputs that were written into the project or removed from it.
+        #[serde(default)]
+        written: u64,
         /// Wall seconds of the build.
         seconds: f64,
     },
@@ -161,6 +167,7 @@ mod tests {
                 how: How::Failed,
                 exit: Some(1),
                 failure: Some("exit code 1".into()),
+                command: Some("cc -c a.c".into()),
                 seconds: 0.25,
             },
         ]
@@ -170,7 +177,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"at":0.5,"event":"build-started","schema":1,"build":"00000000000000000000000000000007"}
         {"at":0.5,"event":"step-output","step":"a","stream":"stderr","text":"hi"}
-        {"at":0.5,"event":"step-finished","step":"a","how":"failed","exit":1,"failure":"exit code 1","seconds":0.25}
+        {"at":0.5,"event":"step-finished","step":"a","how":"failed","exit":1,"failure":"exit code 1","command":"cc -c a.c","seconds":0.25}
         "#);
     }
 }

@@ -1,0 +1,211 @@
+//! Where a command runs: its streams and how they look, its environment, its folder, and the engine to ask.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::cli::env_vars::{self, EnvVar};
+use crate::cli::exit::Exit;
+use crate::cli::global::GlobalArgs;
+use crate::cli::interrupt::{Cause, Interrupt};
+use crate::cli::style::Style;
+use crate::cli::{Majordomo, Open, border, place};
+use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
+
+/// A copy of the process's environment variables.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Takes pairs.
+    pub fn of<N: Into<OsString>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// One of ours; empty counts as not set.
+    pub fn get(&self, var: &EnvVar) -> Option<&OsString> {
+        self.0.get(std::ffi::OsStr::new(var.name)).filter(|value| !value.is_empty())
+    }
+
+    /// What a project's `env = ["A"]` may pass on: all variables whose name and value are UTF-8.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let text = |text: &OsString| text.to_str().map(str::to_owned);
+        self.0.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+    }
+}
+
+/// stderr, shared by whoever talks. After the first write that fails nothing is said any more: nobody listens.
+#[derive(Clone)]
+pub struct Talk(Arc<Mutex<Voice<dyn Write + Send>>>);
+
+struct Voice<W: ?Sized> {
+    gone: bool,
+    stream: W,
+}
+
+impl Talk {
+    /// Talks into this.
+    pub fn new(stream: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Voice { gone: false, stream })))
+    }
+
+    /// Says it, in one write where the system allows.
+    pub fn say(&self, text: &str) {
+        let mut voice = self.0.lock();
+        if !voice.gone {
+            let said = voice.stream.write_all(text.as_bytes()).and_then(|()| voice.stream.flush());
+            voice.gone = said.is_err();
+        }
+    }
+}
+
+/// Where a command runs.
+pub struct Context<'a> {
+    /// stdout.
+    pub out: Box<dyn Write + 'a>,
+    /// How stdout looks.
+    pub out_style: Style,
+    /// stderr.
+    pub talk: Talk,
+    /// How stderr looks.
+    pub talk_style: Style,
+    /// The environment.
+    pub env: Environment,
+    /// The current folder; an error if it is gone.
+    pub cwd: Result<PathBuf, Failure>,
+    /// What `--home` said.
+    pub home: Option<PathBuf>,
+    /// Set when the request is to be cancelled.
+    pub interrupt: Interrupt,
+    /// Whether signals set the interrupt: in a real process.
+    pub signals: bool,
+    /// Finds the engine.
+    pub open: Open<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// That of this process. Starts diagnostics if they are asked for.
+    pub fn of_process(global: &GlobalArgs, open: Open<'a>) -> Self {
+        let env = Environment::of(std::env::vars_os());
+        let mut talk_style = Style::of(&io::stderr(), global.color, &env);
+        if let Some(filter) = env.get(&env_vars::COMPUTEPODS_LOG) {
+            talk_style.live = false;
+            let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
+            let started = tracing_subscriber::fmt()
+                .with_writer(io::stderr)
+                .with_env_filter(filter)
+                .with_ansi(talk_style.color)
+                .try_init();
+            debug_assert!(started.is_ok(), "diagnostics are started once");
+        }
+        Self {
+            out: Box::new(io::stdout()),
+            out_style: Style::of(&io::stdout(), global.color, &env),
+            talk: Talk::new(io::stderr()),
+            talk_style,
+            env,
+            cwd: std::env::current_dir().map_err(|error| {
+                border::because(FailureKind::User, "the current folder cannot be used", &error)
+            }),
+            home: global.home.clone(),
+            interrupt: Interrupt::new(),
+            signals: true,
+            open,
+        }
+    }
+
+    /// The current folder.
+    ///
+    /// # Errors
+    /// It is gone, or may not be entered.
+    pub fn cwd(&self) -> Result<&Path, Failure> {
+        self.cwd.as_deref().map_err(Clone::clone)
+    }
+
+    /// Finds the engine; from here on a signal cancels instead of killing.
+    ///
+    /// # Errors
+    /// There is no home to be found, or the engine cannot be opened.
+    pub fn connect(&self) -> Result<Box<dyn Majordomo>, Failure> {
+        let home = place::home(self.home.as_deref(), &self.env, self.cwd.as_deref().ok())?;
+        if self.signals {
+            self.interrupt.arm().map_err(|error| {
+                border::because(FailureKind::Machine, "could not get ready for signals", &error)
+            })?;
+        }
+        (self.open)(&home)
+    }
+
+    /// Asks for a report; `on` gets all other replies.
+    ///
+    /// # Errors
+    /// The request failed, or ended without a report.
+    pub fn report(&self, request: Request, on: &mut dyn FnMut(Reply)) -> Result<Report, Failure> {
+        let mut report = None;
+        let mut failed = None;
+        self.connect()?.ask(request, &self.interrupt, &mut |reply| match reply {
+            Reply::Report(found) => report = Some(found),
+            Reply::Failed(failure) => failed = Some(failure),
+            Reply::Waiting(on) => self.talk.say(&format!("waiting: {on}\n")),
+            other => on(other),
+        })?;
+        match (report, failed) {
+            (_, Some(failure)) => Err(failure),
+            (Some(report), None) => Ok(report),
+            (None, None) => Err(unexpected()),
+        }
+    }
+
+    /// Writes data to stdout. A closed stdout is no error: its reader has seen enough.
+    ///
+    /// # Errors
+    /// stdout cannot be written for another reason.
+    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(border::because(FailureKind::Machine, "could not write to stdout", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a report as JSON to stdout.
+    ///
+    /// # Errors
+    /// As [`Context::print`].
+    pub fn print_json(&mut self, report: &Report) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
+            border::because(FailureKind::Machine, "could not write the report as JSON", &error)
+        })?;
+        text.push('\n');
+        self.print(&text)
+    }
+
+    /// The end: says what failed, and picks the exit code.
+    pub fn end(&mut self, ended: Result<Exit, Failure>) -> Exit {
+        let exit = match ended {
+            Ok(exit) => exit,
+            Err(failure) => {
+                if let Some(Cause::Signal(signal)) = self.interrupt.cause() {
+                    return Exit::Interrupted(signal);
+                }
+                self.talk.say(&border::render(&failure, self.talk_style));
+                failure.kind.into()
+            }
+        };
+        match (exit, self.interrupt.cause()) {
+            (Exit::Done, _) | (_, None | Some(Cause::Unheard)) => exit,
+            (_, Some(Cause::Signal(signal))) => Exit::Interrupted(signal),
+        }
+    }
+}
+
+/// The engine answered something else than what was asked for.
+pub fn unexpected() -> Failure {
+    border::failure(FailureKind::Machine, "the pod ended the request without an answer")
+        .hint("it may be of another version: stop it, then try again")
+}

@@ -1,0 +1,153 @@
+//! Ctrl-C and its relatives.
+//!
+//! Actors: one thread that waits for signals, and whoever holds an [`Interrupt`]. The first signal cancels the request
+//! that is being carried out; the second one leaves at once, and the next start cleans up. Nothing here needs to be
+//! restored on the way out: live progress never hides the cursor.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The signals that end us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// The terminal went away.
+    Hangup,
+    /// Ctrl-C.
+    Interrupt,
+    /// Somebody asks politely.
+    Terminate,
+}
+
+impl Signal {
+    /// 128 and the signal's number, as shells say it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Signal::Hangup => 129,
+            Signal::Interrupt => 130,
+            Signal::Terminate => 143,
+        }
+    }
+
+    fn from_number(number: i32) -> Option<Self> {
+        match number {
+            SIGHUP => Some(Signal::Hangup),
+            SIGINT => Some(Signal::Interrupt),
+            SIGTERM => Some(Signal::Terminate),
+            _ => None,
+        }
+    }
+}
+
+/// Why a request is to be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The user or the system sent a signal.
+    Signal(Signal),
+    /// What the request tells can no longer be written down (an events file that is full, or closed).
+    Unheard,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct State {
+    cause: Option<Cause>,
+    hooks: Vec<Hook>,
+}
+
+/// Set once, when what is being carried out is to be cancelled. Clones share it.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<Mutex<State>>);
+
+impl Interrupt {
+    /// One that only [`Interrupt::set`] sets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets it, and calls what waits for it on this thread. A second cause changes nothing; returns whether it was
+    /// the first.
+    pub fn set(&self, cause: Cause) -> bool {
+        let hooks = {
+            let mut state = self.0.lock();
+            if state.cause.is_some() {
+                return false;
+            }
+            state.cause = Some(cause);
+            std::mem::take(&mut state.hooks)
+        };
+        for hook in hooks {
+            hook();
+        }
+        true
+    }
+
+    /// Why it was set; `None`: it is not.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.lock().cause
+    }
+
+    /// Calls `hook` when it is set: later on the thread that sets it, or now on this one if that has been. The hook
+    /// must not block (cancel a token, write to a pipe).
+    pub fn on_set(&self, hook: impl FnOnce() + Send + 'static) {
+        let mut state = self.0.lock();
+        if state.cause.is_none() {
+            state.hooks.push(Box::new(hook));
+            return;
+        }
+        drop(state);
+        hook();
+    }
+
+    /// From now on the first SIGINT, SIGTERM or SIGHUP sets it, and the second one leaves the process at once.
+    ///
+    /// # Errors
+    /// The handlers or the thread cannot be made.
+    pub fn arm(&self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+        let interrupt = self.clone();
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever().filter_map(Signal::from_number) {
+                if !interrupt.set(Cause::Signal(signal)) {
+                    signal_hook::low_level::exit(signal.exit_code().into());
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_first_cause_stays_and_hooks_run_once() {
+        let (sender, receiver) = channel();
+        let interrupt = Interrupt::new();
+        let early = sender.clone();
+        interrupt.on_set(move || early.send("early").unwrap());
+        assert!(receiver.try_recv().is_err());
+        assert!(interrupt.set(Cause::Signal(Signal::Interrupt)));
+        assert!(!interrupt.set(Cause::Unheard));
+        interrupt.on_set(move || sender.send("late").unwrap());
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["early", "late"]);
+        assert_eq!(interrupt.cause(), Some(Cause::Signal(Signal::Interrupt)));
+    }
+
+    #[test]
+    fn a_real_signal_sets_it() {
+        let (sender, receiver) = channel();
+        let interrupt = Interrupt::new();
+        interrupt.arm().unwrap();
+        interrupt.on_set(move || sender.send(()).unwrap());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        receiver.recv().unwrap();
+        assert_eq!(interrupt.cause().map(|cause| cause == Cause::Signal(Signal::Terminate)), Some(true));
+    }
+}

@@ -1,0 +1,175 @@
+//! `majordomo build`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use parking_lot::Mutex;
+use protocol::event::Outcome;
+
+use crate::cli::context::{Context, unexpected};
+use crate::cli::event_log::{self, EventLog};
+use crate::cli::exit::Exit;
+use crate::cli::interrupt::Cause;
+use crate::cli::progress::{BuildView, Detail, Ticker};
+use crate::cli::{border, place};
+use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Report, Request, Sandbox};
+
+/// Make what a project wants
+///
+/// Runs the steps whose inputs changed, takes the results of all others from the larder, and writes the outputs into the
+/// project. Nothing has to be declared: what a step reads, looks for in vain or lists is seen while it runs.
+///
+/// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or any folder, where neither the current
+/// folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
+/// With `--project` every word is a target.
+///
+/// Talk goes to stderr. stdout has the list that `--dry-run` asks for, or the events of `--events -`.
+#[derive(Debug, Args)]
+#[command(override_usage = "majordomo build [OPTIONS] [PROJECT] [TARGET]...")]
+#[command(after_help = "Examples:
+  majordomo build                     what the project around the current folder wants
+  majordomo build examples/hello      the same, of that project
+  majordomo build . bin/lua           one output
+  majordomo build compile -k          every step of a rule, going on after failures
+  majordomo build --dry-run           what would run, and why")]
+pub struct BuildArgs {
+    /// The project's folder, then what to make: output paths, globs, step ids or rule names [default: the project around
+    /// the current folder, and what its file wants]
+    #[arg(value_name = "PROJECT|TARGET")]
+    words: Vec<String>,
+    /// The project's folder; every word is a target then
+    #[arg(short, long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Steps that run at once [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// List what would run and why, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take nothing from the larder: run every step that is wanted
+    #[arg(long)]
+    cold: bool,
+    /// After a failure go on with what does not need the step that failed
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Say of every step why it ran or did not run
+    #[arg(long, conflicts_with = "quiet")]
+    explain: bool,
+    /// Write events as JSON lines to FILE, `-` for stdout; best outside of the project, where no step sees it
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Where steps run
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t = Sandbox::Auto)]
+    sandbox: Sandbox,
+    /// Say nothing but failures and what failed steps printed
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say of every step when it starts, waits, and is reused
+    #[arg(short, long)]
+    verbose: bool,
+    /// Move outputs that were edited by hand aside, and write what the steps made
+    #[arg(long)]
+    take_back: bool,
+}
+
+impl BuildArgs {
+    fn detail(&self) -> Detail {
+        match (self.quiet, self.verbose, self.explain) {
+            (true, _, _) => Detail::Quiet,
+            (_, true, _) => Detail::Verbose,
+            (_, _, true) => Detail::Explain,
+            _ => Detail::Normal,
+        }
+    }
+
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        let (project, targets) =
+            place::project_and_targets(self.project.as_deref(), &self.words, context.cwd()?)?;
+        let mut log = self.events.as_deref().map(EventLog::open).transpose()?;
+        let detail = self.detail();
+        let request = Request::Build {
+            project,
+            targets,
+            options: BuildOptions {
+                jobs: self.jobs.map(NonZeroUsize::get),
+                dry_run: self.dry_run,
+                cold: self.cold,
+                keep_going: self.keep_going,
+                explain: self.explain,
+                sandbox: self.sandbox,
+                take_back: self.take_back,
+            },
+            environment: context.env.texts(),
+        };
+        let majordomo = context.connect()?;
+        let interrupt = context.interrupt.clone();
+        let view = BuildView::new(detail, context.talk_style, context.talk.clone());
+        let view = if self.dry_run { view.without_summary() } else { view };
+        let view = Arc::new(Mutex::new(view));
+        let ticker = Ticker::start(Arc::clone(&view), interrupt.clone());
+
+        let mut ended = Ended::default();
+        let asked = majordomo.ask(request, &interrupt, &mut |reply| match reply {
+            Reply::Event(event) => {
+                if let Some(Err(failure)) = log.as_mut().map(|log| log.write(&event)) {
+                    log = None;
+                    ended.failed = Some(failure);
+                    interrupt.set(Cause::Unheard);
+                }
+                view.lock().event(event);
+            }
+            Reply::Waiting(on) => view.lock().waiting(&on),
+            Reply::Progress { .. } => {}
+            Reply::Report(report) => ended.plan = Some(report),
+            Reply::Done { outcome } => ended.outcome = outcome,
+            Reply::Failed(failure) => ended.failed = Some(failure),
+        });
+        drop(ticker);
+        view.lock().end();
+        asked?;
+        if let Some(failure) = ended.failed {
+            return Err(failure);
+        }
+        if let Some(Report::Status(plan)) = ended.plan.filter(|_| self.dry_run) {
+            self.print_plan(context, &plan)?;
+        }
+        match (ended.outcome, context.interrupt.cause()) {
+            (Some(Outcome::Success), _) => Ok(Exit::Done),
+            (Some(Outcome::Failure), None) => Ok(Exit::StepFailed),
+            (_, Some(Cause::Signal(signal))) => Ok(Exit::Interrupted(signal)),
+            (Some(Outcome::Failure), Some(Cause::Unheard)) => Ok(Exit::StepFailed),
+            (Some(Outcome::Cancelled), _) => {
+                Err(border::failure(FailureKind::Machine, "the build was cancelled by the pod that ran it"))
+            }
+            (None, _) => Err(unexpected()),
+        }
+    }
+
+    /// The list of a dry run: data, so on stdout, unless events are there.
+    fn print_plan(
+        &self,
+        context: &mut Context<'_>,
+        plan: &crate::majordomo::request::StatusReport,
+    ) -> Result<(), Failure> {
+        let list = super::status::plan(plan, self.explain || self.verbose);
+        if event_log::is_stdout(self.events.as_ref()) {
+            context.talk.say(&list);
+        } else {
+            context.print(&list)?;
+        }
+        if !self.quiet {
+            context.talk.say(&format!("dry run: {}\n", super::status::counts(plan)));
+        }
+        Ok(())
+    }
+}
+
+/// What a build left behind.
+#[derive(Default)]
+struct Ended {
+    outcome: Option<Outcome>,
+    plan: Option<Report>,
+    failed: Option<Failure>,
+}

@@ -1,0 +1,107 @@
+//! The commands of `majordomo`, one file each; the doc comments of their arguments are the manual.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::global::GlobalArgs;
+use crate::cli::place;
+use crate::majordomo::request::Failure;
+
+mod build;
+mod clean;
+mod completions;
+mod forget;
+mod graph;
+mod status;
+mod trace;
+mod why;
+
+pub use completions::CompletionsArgs;
+
+/// Builds a project: everything that has to be made is made, nothing is made twice, and nobody declares a dependency
+#[derive(Debug, Parser)]
+#[command(name = "majordomo", version, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[allow(missing_docs)]
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `majordomo` can do.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each command's arguments carry its manual")]
+pub enum Command {
+    Build(build::BuildArgs),
+    Status(status::StatusArgs),
+    Why(why::WhyArgs),
+    Trace(trace::TraceArgs),
+    Graph(graph::GraphArgs),
+    Forget(forget::ForgetArgs),
+    Clean(clean::CleanArgs),
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// What was asked could not be done; a step that failed is an [`Exit`].
+    pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        match self {
+            Command::Build(args) => args.run(context),
+            Command::Status(args) => args.run(context),
+            Command::Why(args) => args.run(context),
+            Command::Trace(args) => args.run(context),
+            Command::Graph(args) => args.run(context),
+            Command::Forget(args) => args.run(context),
+            Command::Clean(args) => args.run(context),
+            Command::Completions(args) => args.run::<Cli>(context, "majordomo"),
+        }
+    }
+}
+
+/// The project, for commands whose words mean something else.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProjectOption {
+    /// The project's folder [default: the current one, or the nearest above it with a `majordomo.toml`]
+    #[arg(short, long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+}
+
+impl ProjectOption {
+    /// The project's folder, absolute.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(&self, context: &Context<'_>) -> Result<PathBuf, Failure> {
+        place::project(self.project.as_deref(), context.cwd()?)
+    }
+}
+
+/// The project, for commands that take nothing else: as a word, or as everywhere by `--project`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProjectWord {
+    /// The project's folder [default: the current one, or the nearest above it with a `majordomo.toml`]
+    #[arg(value_name = "PROJECT")]
+    word: Option<PathBuf>,
+    /// The same, as an option
+    #[arg(short, long, value_name = "DIR", conflicts_with = "word")]
+    project: Option<PathBuf>,
+}
+
+impl ProjectWord {
+    /// The project's folder, absolute.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(&self, context: &Context<'_>) -> Result<PathBuf, Failure> {
+        let named: Option<&Path> = self.word.as_deref().or(self.project.as_deref());
+        place::project(named, context.cwd()?)
+    }
+}

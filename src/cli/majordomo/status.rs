@@ -1,0 +1,83 @@
+//! `majordomo status`.
+
+use clap::Args;
+
+use crate::cli::context::{Context, unexpected};
+use crate::cli::exit::Exit;
+use crate::cli::majordomo::ProjectWord;
+use crate::cli::words::{counted, line};
+use crate::cli::{style::Style, table};
+use crate::majordomo::request::{Failure, Report, Request, StatusReport};
+
+/// Show what a build would find
+///
+/// Changes nothing: neither the project nor the larder.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    project: ProjectWord,
+    /// Write the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusArgs {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        let project = self.project.find(context)?;
+        let report = context.report(Request::Status { project }, &mut |_| ())?;
+        if self.json {
+            context.print_json(&report)?;
+            return Ok(Exit::Done);
+        }
+        let Report::Status(status) = report else { return Err(unexpected()) };
+        context.print(&render(&status, context.out_style))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// `35 steps: 2 would run, 33 are up to date`.
+pub(super) fn counts(status: &StatusReport) -> String {
+    let all = status.steps.len() as u64;
+    let run = status.steps.iter().filter(|step| !step.up_to_date).count() as u64;
+    match (all, run) {
+        (0, _) => "no steps".to_owned(),
+        (_, 0) => format!("{}, nothing to do", counted(all, "step")),
+        _ => format!("{}: {run} would run, {} up to date", counted(all, "step"), all - run),
+    }
+}
+
+/// The list of a dry run, a line for each step.
+pub(super) fn plan(status: &StatusReport, all: bool) -> String {
+    let mut text = String::new();
+    for step in &status.steps {
+        match (step.up_to_date, all) {
+            (false, _) => line(&mut text, format_args!("{} would run: {}", step.step, step.reason)),
+            (true, true) => line(&mut text, format_args!("{} is up to date", step.step)),
+            (true, false) => {}
+        }
+    }
+    text
+}
+
+pub(super) fn render(status: &StatusReport, style: Style) -> String {
+    let mut text = String::new();
+    let sources = counted(status.sources, "source");
+    line(&mut text, format_args!("project `{}`: {sources}, {}", status.project, counts(status)));
+    let rows: Vec<_> = status
+        .steps
+        .iter()
+        .filter(|step| !step.up_to_date)
+        .map(|step| [step.step.to_string(), step.reason.clone()])
+        .collect();
+    text.push_str(&table::table(&rows, style.width));
+    for (title, paths) in
+        [("edited by hand:", &status.edited), ("gone, to be written again:", &status.missing)]
+    {
+        if !paths.is_empty() {
+            line(&mut text, title);
+            let rows: Vec<_> = paths.iter().map(|path| [path.to_string()]).collect();
+            text.push_str(&table::table(&rows, style.width));
+        }
+    }
+    text
+}

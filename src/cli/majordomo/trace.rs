@@ -1,0 +1,59 @@
+//! `majordomo trace`.
+
+use clap::Args;
+
+use crate::cli::context::{Context, unexpected};
+use crate::cli::exit::Exit;
+use crate::cli::majordomo::ProjectOption;
+use crate::cli::words::{clean_line, counted, line, seconds};
+use crate::cli::{style::Style, table};
+use crate::majordomo::request::{Failure, Report, Request, TraceReport};
+
+/// Show all that a step saw when it last ran, and what it made
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The step's id
+    step: String,
+    #[command(flatten)]
+    project: ProjectOption,
+    /// Write the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl TraceArgs {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        let project = self.project.find(context)?;
+        let report = context.report(Request::Trace { project, step: self.step }, &mut |_| ())?;
+        if self.json {
+            context.print_json(&report)?;
+            return Ok(Exit::Done);
+        }
+        let Report::Trace(trace) = report else { return Err(unexpected()) };
+        context.print(&render(&trace, context.out_style))?;
+        Ok(Exit::Done)
+    }
+}
+
+pub(super) fn render(trace: &TraceReport, style: Style) -> String {
+    let mut text = String::new();
+    let took = seconds(trace.millis as f64 / 1000.0);
+    line(&mut text, format_args!("{}: trace {}, ran for {took}", trace.step, trace.trace));
+    line(&mut text, format_args!("it saw {}:", counted(trace.observations.len() as u64, "thing")));
+    let rows: Vec<_> = trace
+        .observations
+        .iter()
+        .map(|seen| [seen.path.to_string(), seen.look.clone(), seen.seen.clone()])
+        .collect();
+    text.push_str(&table::table(&rows, style.width));
+    line(&mut text, format_args!("it made {}:", counted(trace.outputs.len() as u64, "thing")));
+    let rows: Vec<_> = trace.outputs.iter().map(|(path, what)| [path.to_string(), what.clone()]).collect();
+    text.push_str(&table::table(&rows, style.width));
+    if !trace.printed.is_empty() {
+        line(&mut text, "it printed:");
+        for printed in trace.printed.lines() {
+            line(&mut text, format_args!("  {}", clean_line(printed, style.color)));
+        }
+    }
+    text
+}

@@ -1,0 +1,167 @@
+//! Where things are: the pod's home, and the project that the user means.
+//!
+//! `majordomo build [PROJECT] [TARGET…]` has to tell a project from a target. The first word is a project if it is a
+//! folder with a `majordomo.toml` in it, or if it can be nothing else: it is a folder, and neither the current folder
+//! nor one above it has a `majordomo.toml`. Everything else is a target. That a folder exists is not enough, or
+//! `majordomo build html` would mean a target before the first build and a folder after it.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::border;
+use crate::cli::context::Environment;
+use crate::cli::env_vars;
+use crate::majordomo::request::{Failure, FailureKind};
+
+/// The file that makes a folder a project.
+pub const PROJECT_FILE: &str = "majordomo.toml";
+
+/// The pod's home, absolute: what `--home` says, else the environment, else the XDG data folder.
+///
+/// # Errors
+/// Nothing says where it is.
+pub fn home(said: Option<&Path>, env: &Environment, cwd: Option<&Path>) -> Result<PathBuf, Failure> {
+    let named = said.map(Path::to_owned).or_else(|| env.get(&env_vars::COMPUTEPODS_HOME).map(PathBuf::from));
+    if let Some(named) = named {
+        if named.is_absolute() {
+            return Ok(named);
+        }
+        return cwd.map(|cwd| cwd.join(&named)).ok_or_else(|| {
+            border::mistake(format!("the home `{}` is relative to a folder that is gone", named.display()))
+        });
+    }
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    env.get(&env_vars::XDG_DATA_HOME)
+        .and_then(|data| absolute(PathBuf::from(data)))
+        .or_else(|| absolute(PathBuf::from(env.get(&env_vars::HOME)?)).map(|home| home.join(".local/share")))
+        .map(|data| data.join("computepods"))
+        .ok_or_else(|| {
+            border::mistake("no place for the pod's home: neither `XDG_DATA_HOME` nor `HOME` is set")
+                .hint("name one: `--home DIR`, or set `COMPUTEPODS_HOME`")
+        })
+}
+
+/// The project that is meant: the folder that was named, else the nearest one with a project file, from the current
+/// folder upwards. Absolute, links resolved.
+///
+/// # Errors
+/// The folder is not there, no project is found, or its path is not UTF-8.
+pub fn project(named: Option<&Path>, cwd: &Path) -> Result<PathBuf, Failure> {
+    match named {
+        Some(named) => resolved(named, cwd),
+        None => match nearest(cwd) {
+            Some(project) => resolved(&project, cwd),
+            None => Err(border::mistake(format!(
+                "no `{PROJECT_FILE}` in `{}` or in a folder above it",
+                cwd.display()
+            ))
+            .hint(format!("go to a project, name its folder, or write a `{PROJECT_FILE}`"))),
+        },
+    }
+}
+
+/// The project and the targets that the words of `majordomo build` mean.
+///
+/// # Errors
+/// As [`project`].
+pub fn project_and_targets(
+    named: Option<&Path>,
+    words: &[String],
+    cwd: &Path,
+) -> Result<(PathBuf, Vec<String>), Failure> {
+    let first_is_project = named.is_none()
+        && words.first().is_some_and(|first| {
+            let folder = cwd.join(first);
+            has_project_file(&folder) || (folder.is_dir() && nearest(cwd).is_none())
+        });
+    let (first, targets) = if first_is_project { words.split_at(1) } else { words.split_at(0) };
+    let named = named.or(first.first().map(Path::new));
+    let project = project(named, cwd).map_err(|failure| match words.first() {
+        Some(first) if named.is_none() => {
+            failure.hint(format!("`{first}` is no folder, so it was taken for a target"))
+        }
+        _ => failure,
+    })?;
+    Ok((project, targets.to_vec()))
+}
+
+fn has_project_file(folder: &Path) -> bool {
+    folder.join(PROJECT_FILE).is_file()
+}
+
+fn nearest(cwd: &Path) -> Option<PathBuf> {
+    cwd.ancestors().find(|folder| has_project_file(folder)).map(Path::to_owned)
+}
+
+fn resolved(named: &Path, cwd: &Path) -> Result<PathBuf, Failure> {
+    let folder = cwd.join(named).canonicalize().map_err(|error| {
+        border::because(
+            FailureKind::User,
+            format!("cannot use the project folder `{}`", named.display()),
+            &error,
+        )
+    })?;
+    if !folder.is_dir() {
+        let named = named.display();
+        return Err(
+            border::mistake(format!("`{named}` is not a folder")).hint("a project is named by its folder")
+        );
+    }
+    match folder.to_str() {
+        Some(_) => Ok(folder),
+        None => Err(border::mistake(format!("the path of the project is not UTF-8: `{}`", folder.display()))
+            .hint("names inside of a project may be any bytes; the folders above it may not")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_found_in_order() {
+        let all = [("COMPUTEPODS_HOME", "/c"), ("XDG_DATA_HOME", "/x"), ("HOME", "/h")];
+        let home = |said: Option<&str>, from: usize| {
+            let env = Environment::of(all[from..].iter().copied());
+            home(said.map(Path::new), &env, Some(Path::new("/cwd"))).map(|home| home.display().to_string())
+        };
+        assert_eq!(home(Some("rel"), 0).unwrap(), "/cwd/rel");
+        assert_eq!(home(None, 0).unwrap(), "/c");
+        assert_eq!(home(None, 1).unwrap(), "/x/computepods");
+        assert_eq!(home(None, 2).unwrap(), "/h/.local/share/computepods");
+        assert_eq!(home(None, 3).unwrap_err().kind, FailureKind::User);
+    }
+
+    #[test]
+    fn a_target_is_told_from_a_project() {
+        let scratch = tempfile::tempdir().unwrap();
+        let base = scratch.path().canonicalize().unwrap();
+        let (outer, inner) = (base.join("outer"), base.join("outer/inner"));
+        for folder in [&inner, &outer.join("html"), &base.join("bare")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        for project in [&outer, &inner] {
+            std::fs::write(project.join(PROJECT_FILE), "").unwrap();
+        }
+        let meant = |cwd: &Path, words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            project_and_targets(None, &words, cwd)
+        };
+        // A folder that is no project is a target, once there is a project to have targets.
+        assert_eq!(meant(&outer, &["html"]).unwrap(), (outer.clone(), vec!["html".into()]));
+        assert_eq!(meant(&outer.join("html"), &[]).unwrap(), (outer.clone(), vec![]));
+        assert_eq!(meant(&outer, &["inner", "x"]).unwrap(), (inner.clone(), vec!["x".into()]));
+        assert_eq!(meant(&outer, &[".", "inner"]).unwrap(), (outer.clone(), vec!["inner".into()]));
+        assert_eq!(meant(&inner, &["..", "x"]).unwrap(), (outer.clone(), vec!["x".into()]));
+        // Without a project around it a folder is what the user must mean.
+        assert_eq!(meant(&base, &["bare"]).unwrap(), (base.join("bare"), vec![]));
+        let failure = meant(&base, &["bin/lua"]).unwrap_err();
+        assert!(failure.message.starts_with("no `majordomo.toml` in"), "{failure:?}");
+        assert_eq!(failure.hints[1], "`bin/lua` is no folder, so it was taken for a target");
+        // What `--project` names is the project, and all words are targets.
+        let words = ["inner".to_owned()];
+        assert_eq!(
+            project_and_targets(Some(Path::new("..")), &words, &inner).unwrap(),
+            (outer, vec!["inner".into()])
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! The commands of `pod`, one file each.
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::global::GlobalArgs;
+use crate::cli::majordomo::CompletionsArgs;
+use crate::majordomo::request::Failure;
+
+mod fsck;
+mod status;
+
+/// One node of a build mesh: its larder, and where its steps run
+#[derive(Debug, Parser)]
+#[command(name = "pod", version)]
+pub struct Cli {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What `pod` can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Fsck(fsck::FsckArgs),
+    Status(status::PodStatusArgs),
+    Completions(CompletionsArgs),
+}
+
+impl Cli {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// What was asked could not be done.
+    pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
+        match self.command {
+            Some(Command::Fsck(args)) => args.run(context),
+            Some(Command::Status(args)) => args.run(context),
+            Some(Command::Completions(args)) => args.run::<Self>(context, "pod"),
+            None => {
+                context.talk.say(&format!(
+                    "A pod of its own joins a federation, and that comes with the mesh.\n\
+                     Until then each `majordomo` brings the pod that it needs.\n\n{}",
+                    Self::command().render_help()
+                ));
+                Ok(Exit::Mistake)
+            }
+        }
+    }
+}

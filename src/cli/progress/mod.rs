@@ -1,0 +1,325 @@
+//! A build as a person follows it: lines for what happened, and on a terminal a board of what is happening below them.
+//!
+//! Actors: the calling thread feeds events into a [`BuildView`]; the [`Ticker`] redraws its board ten times a second.
+//! Both hold the view's lock only for as long as one write to stderr takes. What is kept of a step's output is bounded
+//! ([`output`]). The cursor is never hidden and no mode of the terminal outlives one write, so that nothing has to be
+//! restored, however we end.
+
+use protocol::StepId;
+use protocol::event::{Event, How, Outcome, Stamped};
+use std::time::Instant;
+
+use crate::cli::context::Talk;
+use crate::cli::interrupt::Cause;
+use crate::cli::style::{Style, Tone};
+use crate::cli::words::{clean_line, counted, seconds};
+
+mod board;
+mod output;
+mod screen;
+mod ticker;
+
+use board::{Board, Running};
+use output::Outputs;
+use screen::Screen;
+pub use ticker::Ticker;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Failures, and what failed steps printed.
+    Quiet,
+    /// Each step that ran and why, and what steps printed.
+    Normal,
+    /// Also why steps did not run.
+    Explain,
+    /// Also when steps start and wait.
+    Verbose,
+}
+
+/// A failure as it was shown, to be shown again when other lines have come after it.
+struct Failed {
+    lines: Vec<String>,
+}
+
+/// One build on stderr.
+pub struct BuildView {
+    detail: Detail,
+    style: Style,
+    screen: Screen,
+    board: Board,
+    outputs: Outputs,
+    failures: Vec<Failed>,
+    /// Whether lines that are no failure came after the first failure.
+    buried: bool,
+    summary: bool,
+    stopping: bool,
+    /// When the last event came: its time, and ours.
+    heard: (f64, Instant),
+}
+
+impl BuildView {
+    /// Shows a build of which nothing has happened yet.
+    pub fn new(detail: Detail, style: Style, talk: Talk) -> Self {
+        let live = style.live && detail != Detail::Quiet;
+        Self {
+            detail,
+            style,
+            screen: Screen::new(talk, live),
+            board: Board::default(),
+            outputs: Outputs::new(style),
+            failures: Vec::new(),
+            buried: false,
+            summary: true,
+            stopping: false,
+            heard: (0.0, Instant::now()),
+        }
+    }
+
+    /// Leaves out the last line that counts what was done: for a dry run.
+    pub fn without_summary(mut self) -> Self {
+        self.summary = false;
+        self
+    }
+
+    /// Shows what an event says.
+    pub fn event(&mut self, stamped: Stamped) {
+        self.heard = (stamped.at, Instant::now());
+        match stamped.event {
+            Event::BuildStarted { .. } => {}
+            Event::Planned { steps } => self.board.planned = Some(steps),
+            Event::StepStarted { step, pod, reason } => {
+                if self.detail == Detail::Verbose {
+                    self.say(format!("{step} starts on {pod}: {reason}"));
+                }
+                self.board.running.insert(step, Running { since: stamped.at, reason, waits_for: None });
+            }
+            Event::StepOutput { step, text, .. } => self.output(&step, &text),
+            Event::StepHeld { step, on } => {
+                if self.detail == Detail::Verbose {
+                    self.say(format!("{step} waits for {on}"));
+                }
+                if let Some(running) = self.board.running.get_mut(&step) {
+                    running.waits_for = Some(on);
+                }
+            }
+            Event::StepResumed { step } => {
+                if self.detail == Detail::Verbose {
+                    self.say(format!("{step} goes on"));
+                }
+                if let Some(running) = self.board.running.get_mut(&step) {
+                    running.waits_for = None;
+                }
+            }
+            Event::StepRestarted { step, why } => {
+                if self.detail != Detail::Quiet {
+                    self.say(format!("{step} starts again: {why}"));
+                }
+                self.outputs.forget(&step);
+                if let Some(running) = self.board.running.get_mut(&step) {
+                    (running.waits_for, running.reason) = (None, why);
+                }
+            }
+            Event::StepFinished { step, how, exit, failure, command, seconds } => {
+                let reason = self.board.finished(&step, how).map(|running| running.reason);
+                let end = End { how, exit, text: failure.or(reason), command, seconds };
+                self.finished(&step, end);
+            }
+            Event::Note { warning, text } => self.note(warning, &text),
+            Event::BuildFinished { outcome, steps, ran, reused, failed, written, seconds } => {
+                self.board.running.clear();
+                self.repeat_failures();
+                let counts = Counts { steps, ran, reused, failed, written, skipped: self.board.skipped };
+                if self.summary && self.detail != Detail::Quiet {
+                    self.say(counts.sentence(outcome, seconds));
+                }
+            }
+        }
+        self.flush(self.heard.0);
+    }
+
+    /// The request waits for another one.
+    pub fn waiting(&mut self, on: &str) {
+        if self.detail != Detail::Quiet {
+            self.say(format!("waiting: {on}"));
+            self.flush(self.now());
+        }
+    }
+
+    /// Redraws the board; says once that the build is being stopped.
+    pub fn tick(&mut self, cause: Option<Cause>) {
+        if matches!(cause, Some(Cause::Signal(_))) && !self.stopping {
+            self.stopping = true;
+            self.say("stopping (once more to leave at once)".to_owned());
+            self.flush(self.now());
+        } else {
+            self.screen.redraw(&self.board.lines(self.now(), self.style));
+        }
+    }
+
+    /// The screen has another size now.
+    pub fn resize(&mut self, style: Style) {
+        (self.style.width, self.style.rows) = (style.width, style.rows);
+    }
+
+    /// Takes the board away.
+    pub fn end(&mut self) {
+        self.board.running.clear();
+        self.screen.clear();
+    }
+
+    /// Seconds since the build started, as the engine counts them.
+    fn now(&self) -> f64 {
+        self.heard.0 + self.heard.1.elapsed().as_secs_f64()
+    }
+
+    fn flush(&mut self, now: f64) {
+        if self.screen.has_lines() {
+            let board = self.board.lines(now, self.style);
+            self.screen.flush(&board);
+        }
+    }
+
+    /// A line of ours.
+    fn say(&mut self, line: String) {
+        self.outputs.interrupted();
+        self.print([line]);
+    }
+
+    fn print(&mut self, lines: impl IntoIterator<Item = String>) {
+        for line in lines {
+            self.buried |= !self.failures.is_empty();
+            self.screen.line(&line);
+        }
+    }
+
+    fn note(&mut self, warning: bool, text: &str) {
+        if warning {
+            self.say(format!("{}: {text}", self.style.paint(Tone::Warning, "warning")));
+        } else if self.detail != Detail::Quiet {
+            self.say(format!("note: {text}"));
+        }
+    }
+
+    fn output(&mut self, step: &StepId, text: &str) {
+        let text = clean_line(text, self.style.color);
+        if self.detail == Detail::Quiet {
+            self.outputs.keep(step, text);
+            return;
+        }
+        let running = self.board.running.contains_key(step);
+        let lines = self.outputs.line(step, text, running);
+        self.print(lines);
+    }
+
+    fn finished(&mut self, step: &StepId, end: End) {
+        if self.detail != Detail::Quiet {
+            let title = match end.how {
+                How::Reused => format!("[{step}] printed when it ran:"),
+                _ => format!("[{step}]"),
+            };
+            let block = self.outputs.rest(step, &title);
+            self.print(block);
+        }
+        let tail = self.outputs.take_tail(step);
+        let more = matches!(self.detail, Detail::Explain | Detail::Verbose);
+        let because = end.text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+        match end.how {
+            How::Ran if self.detail != Detail::Quiet => {
+                let name = self.style.paint(Tone::Name, step);
+                self.say(format!("{name} ran{because} ({})", seconds(end.seconds)));
+            }
+            How::Failed => self.failed(step, &end, tail),
+            How::Reused if more => self.say(format!("{step} reused{because}")),
+            How::Cancelled if more => self.say(format!("{step} cancelled{because}")),
+            How::Skipped if more => self.say(format!("{step} skipped{because}")),
+            How::Ran | How::Reused | How::Cancelled | How::Skipped => {}
+        }
+        if self.detail != Detail::Quiet {
+            let block = self.outputs.next_speaker();
+            self.print(block);
+        }
+    }
+
+    fn failed(&mut self, step: &StepId, end: &End, tail: Vec<String>) {
+        let why = match (&end.text, end.exit) {
+            (Some(text), _) => text.clone(),
+            (None, Some(code)) => format!("exit code {code}"),
+            (None, None) => "no reason is known".to_owned(),
+        };
+        let error = self.style.paint(Tone::Error, "error");
+        let mut verdict = vec![format!("{error}: {step} failed: {why} ({})", seconds(end.seconds))];
+        if let Some(command) = &end.command {
+            verdict.push(format!("  command: {command}"));
+        }
+        self.outputs.interrupted();
+        let mut lines = Vec::with_capacity(tail.len() + 3);
+        if !tail.is_empty() {
+            lines.push(self.outputs.title(&format!("[{step}]")));
+            lines.extend(tail);
+        }
+        lines.extend(verdict.iter().cloned());
+        // What the step printed has just been shown, but for the quiet.
+        let shown = if self.detail == Detail::Quiet { &lines } else { &verdict };
+        for line in shown {
+            self.screen.line(line);
+        }
+        self.failures.push(Failed { lines });
+    }
+
+    fn repeat_failures(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        if !self.buried || self.detail == Detail::Quiet {
+            return;
+        }
+        let what = counted(failures.len() as u64, "failure");
+        self.say(format!("\n{what} in this build:"));
+        for failure in failures {
+            self.print(failure.lines);
+        }
+    }
+}
+
+/// How a step ended.
+struct End {
+    how: How,
+    exit: Option<i32>,
+    text: Option<String>,
+    command: Option<String>,
+    seconds: f64,
+}
+
+/// What a build did.
+struct Counts {
+    steps: u64,
+    ran: u64,
+    reused: u64,
+    failed: u64,
+    written: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn sentence(&self, outcome: Outcome, took: f64) -> String {
+        let took = seconds(took);
+        let how = match outcome {
+            Outcome::Success if self.ran + self.failed + self.written == 0 => {
+                return "nothing to do".to_owned();
+            }
+            Outcome::Success => format!("built in {took}"),
+            Outcome::Failure => format!("failed after {took}"),
+            Outcome::Cancelled => format!("cancelled after {took}"),
+        };
+        let mut text =
+            format!("{how}: {}, {} ran, {} reused", counted(self.steps, "step"), self.ran, self.reused);
+        for (number, what) in [(self.failed, "failed"), (self.skipped, "skipped")] {
+            if number > 0 {
+                text.push_str(&format!(", {number} {what}"));
+            }
+        }
+        if self.ran == 0 && self.written > 0 {
+            text.push_str(&format!(", {} written", counted(self.written, "output")));
+        }
+        text
+    }
+}
