@@ -81,7 +81,7 @@ fn a_bare_pod_says_what_it_is_for() {
 fn help_and_version_are_data() {
     for arguments in [&["--help"][..], &["build", "--help"], &["--version"]] {
         let ended = majordomo().args(arguments).output().unwrap();
-        assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""), "{arguments:?}");
+        assert_eq!((ended.status.code(), &*text(&ended.stderr)), (Some(0), ""), "{arguments:?}");
         assert!(!ended.stdout.is_empty());
     }
 }
@@ -99,7 +99,7 @@ fn a_closed_stdout_is_no_panic() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let ended = majordomo().args(arguments).stdout(writer).output().unwrap();
-        assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""), "{arguments:?}");
+        assert_eq!((ended.status.code(), &*text(&ended.stderr)), (Some(0), ""), "{arguments:?}");
     }
 }
 
