@@ -54,6 +54,8 @@ pub struct BuildView {
     buried: bool,
     summary: bool,
     stopping: bool,
+    /// Whether nothing moves any more.
+    over: bool,
     /// When the last event came: its time, and ours.
     heard: (f64, Instant),
 }
@@ -72,6 +74,7 @@ impl BuildView {
             buried: false,
             summary: true,
             stopping: false,
+            over: false,
             heard: (0.0, Instant::now()),
         }
     }
@@ -122,12 +125,13 @@ impl BuildView {
             }
             Event::StepFinished { step, how, exit, failure, command, seconds } => {
                 let reason = self.board.finished(&step, how).map(|running| running.reason);
-                let end = End { how, exit, text: failure.or(reason), command, seconds };
+                let text = failure.or(reason.filter(|_| how == How::Ran));
+                let end = End { how, exit, text, command, seconds };
                 self.finished(&step, end);
             }
             Event::Note { warning, text } => self.note(warning, &text),
             Event::BuildFinished { outcome, steps, ran, reused, failed, written, seconds } => {
-                self.board.running.clear();
+                self.over = true;
                 self.repeat_failures();
                 let counts = Counts { steps, ran, reused, failed, written, skipped: self.board.skipped };
                 if self.summary && self.detail != Detail::Quiet {
@@ -153,7 +157,8 @@ impl BuildView {
             self.say("stopping (once more to leave at once)".to_owned());
             self.flush(self.now());
         } else {
-            self.screen.redraw(&self.board.lines(self.now(), self.style));
+            let board = self.board(self.now());
+            self.screen.redraw(&board);
         }
     }
 
@@ -164,7 +169,7 @@ impl BuildView {
 
     /// Takes the board away.
     pub fn end(&mut self) {
-        self.board.running.clear();
+        self.over = true;
         self.screen.clear();
     }
 
@@ -173,9 +178,13 @@ impl BuildView {
         self.heard.0 + self.heard.1.elapsed().as_secs_f64()
     }
 
+    fn board(&self, now: f64) -> Vec<String> {
+        if self.over { Vec::new() } else { self.board.lines(now, self.style) }
+    }
+
     fn flush(&mut self, now: f64) {
         if self.screen.has_lines() {
-            let board = self.board.lines(now, self.style);
+            let board = self.board(now);
             self.screen.flush(&board);
         }
     }

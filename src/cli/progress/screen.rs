@@ -67,11 +67,12 @@ impl Screen {
     }
 
     fn draw(&mut self, text: &mut String, board: &[String]) {
+        self.drawn.clear();
         if self.live && !board.is_empty() {
             text.push_str("\x1b[?7l");
             text.push_str(&board.join("\n"));
             text.push_str("\x1b[?7h");
-            self.drawn = board.to_vec();
+            self.drawn.extend_from_slice(board);
         }
     }
 }
@@ -89,6 +90,7 @@ mod tests {
         screen.redraw(&["one".into(), "two".into()]);
         screen.line("said");
         screen.flush(&["one".into()]);
+        screen.redraw(&[]);
         screen.clear();
         let shown = capture.text().replace('\x1b', "^");
         assert_eq!(shown, "^[?7lone\ntwo^[?7h\r^[1A^[Jsaid\n^[?7lone^[?7h\r^[J");

@@ -136,6 +136,13 @@ fn a_failure_that_is_in_sight_is_not_repeated() {
 }
 
 #[test]
+fn a_failure_without_words_says_its_exit_code() {
+    let story = Story::new(1).starts("a", "never ran").ends("a", How::Failed, None);
+    let ran = run("majordomo build", story.done(Outcome::Failure));
+    assert!(ran.talk.starts_with("error: a failed: exit code 1 (0.21 s)\n"), "{}", ran.talk);
+}
+
+#[test]
 fn quiet_says_failures_and_what_failed_steps_printed() {
     insta::assert_snapshot!(run("majordomo build -q", broken().done(Outcome::Failure)).shown(), @r"
     --- stderr
