@@ -1,0 +1,448 @@
+//! The pod's side: starts the zygote, orders steps, follows them to their end.
+//!
+//! Actors: a thread for each kitchen, which starts the zygote, reads what zygote and inits say, and ends with them; the
+//! futures of [`Kitchen::run`], which the thread tells how their steps ended. A dropped future leaves its step to the thread: it is
+//! killed, and its upper folder goes when nothing is left of it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::KitchenError;
+use crate::order::{Ended, HowEnded, Line, Order, Usage};
+use crate::output::Output;
+use crate::upper::{Sweeper, UpperDir};
+use crate::wire::{Outcome, Run, Start, ToPod, ToZygote};
+use crate::{packet, remove, requirements};
+
+/// Settings of this machine that a step with network needs, in `/etc`.
+const NETWORK_FILES: [&str; 2] = ["resolv.conf", "hosts"];
+
+/// How the zygote is started: a program that calls [`crate::zygote_main`], with the arguments that make it do so.
+#[derive(Debug, Clone)]
+pub struct ZygoteProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl ZygoteProgram {
+    /// This very program, with one argument.
+    pub fn myself(argument: &str) -> Self {
+        Self { program: PathBuf::from("/proc/self/exe"), arguments: vec![argument.into()] }
+    }
+}
+
+/// What a kitchen needs to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How to start the zygote.
+    pub zygote: ZygoteProgram,
+    /// Where upper folders are: a folder that belongs to this kitchen alone, on a local file system. It is made if
+    /// it is not there, and emptied if it is.
+    pub scratch: PathBuf,
+}
+
+/// Both FUSE descriptors, mounted and not served yet. Serve them before the first step.
+#[derive(Debug)]
+pub struct FuseFds {
+    /// What becomes the root of steps.
+    pub tools: OwnedFd,
+    /// What becomes `/project`.
+    pub project: OwnedFd,
+}
+
+/// A running zygote. Clones are one kitchen; with the last one the zygote ends, and all steps with it.
+#[derive(Debug, Clone)]
+pub struct Kitchen(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: Arc<OwnedFd>,
+    steps: Arc<Steps>,
+    scratch: PathBuf,
+    sweeper: Sweeper,
+    step_ids: (u32, u32),
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        shut_down(&self.socket);
+    }
+}
+
+/// The steps that something is left of.
+#[derive(Debug)]
+struct Steps {
+    state: Mutex<State>,
+    /// How many there are; none after the zygote has gone.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    waiting: HashMap<u64, Waiting>,
+    zygote_gone: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ended: Option<oneshot::Sender<End>>,
+    /// Of a step that nobody waits for any more.
+    upper: Option<UpperDir>,
+}
+
+/// What the thread tells a future.
+#[derive(Debug)]
+enum End {
+    Ended { command: u64, outcome: Outcome, usage: Usage },
+    Killed { usage: Usage },
+}
+
+impl Kitchen {
+    /// Starts the zygote, which makes its private namespaces and mounts both FUSE file systems.
+    ///
+    /// # Errors
+    /// [`KitchenError::Missing`] if the machine lacks something, with advice.
+    pub async fn start(options: Options) -> Result<(Self, FuseFds), KitchenError> {
+        requirements::check()?;
+        let scratch = prepare_scratch(&options.scratch)
+            .map_err(|source| KitchenError::Scratch { path: options.scratch.clone(), source })?;
+        let (ours, theirs) = packet::pair().map_err(KitchenError::Talk)?;
+        let socket = Arc::new(ours);
+        let steps = Arc::new(Steps { state: Mutex::default(), count: watch::Sender::new(0) });
+        let (ready, started) = oneshot::channel();
+        let thread = Reader {
+            socket: socket.clone(),
+            steps: steps.clone(),
+            scratch: scratch.clone(),
+            ready: Some(ready),
+        };
+        let spawn_error = |source| KitchenError::Spawn { program: options.zygote.program.clone(), source };
+        let zygote = options.zygote.clone();
+        std::thread::Builder::new()
+            .name("kitchen-reader".to_owned())
+            .spawn(move || thread.main(&zygote, theirs))
+            .map_err(spawn_error)?;
+        // Ends the zygote if this future is dropped.
+        let mut inner = Inner {
+            socket,
+            steps,
+            scratch,
+            sweeper: Sweeper::start().map_err(spawn_error)?,
+            step_ids: (0, 0),
+        };
+        let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
+        inner.step_ids = step_ids;
+        Ok((Self(Arc::new(inner)), fuse))
+    }
+
+    /// The uid and gid that the view must report as owner, so that a step reads 1000. Not what is seen outside.
+    pub fn step_uid(&self) -> (u32, u32) {
+        self.0.step_ids
+    }
+
+    /// Runs a step to its end, however that comes, and hands on its output while it runs.
+    ///
+    /// When `cancel` is done everything in the step is killed. So it is when this future is dropped. Output that cannot be handed on
+    /// holds the step, but neither time-out nor cancel; if `lines` is closed output is dropped. When this returns no
+    /// process of the step is left, all of its output has been handed on, and the upper folder is final; its mounts may take another
+    /// moment ([`Kitchen::settled`]). A step that was killed while it waited for an answer of the view ends when it is answered.
+    ///
+    /// # Errors
+    /// Whatever kept the step from running, or from being followed to its end.
+    pub async fn run(
+        &self,
+        order: Order,
+        lines: mpsc::Sender<Line>,
+        cancel: impl Future<Output = ()>,
+    ) -> Result<Ended, KitchenError> {
+        let begun = Instant::now();
+        check(&order)?;
+        let ((out_read, out_write), (err_read, err_write)) = (pipe()?, pipe()?);
+        let mut output = Output::new(out_read.into(), err_read.into(), lines).map_err(KitchenError::Talk)?;
+        let network = if order.network { Some(network_files(Path::new("/etc"))) } else { None };
+        let (mut running, ended) = self.register()?;
+        let names = order.commands.iter().map(|command| command[0].clone()).collect::<Vec<_>>();
+        let message = ToZygote::Run(Run {
+            step: running.step,
+            root: order.root,
+            commands: order.commands,
+            cwd: order.cwd,
+            env: order.env.into_iter().map(|(name, value)| [name, b"=".to_vec(), value].concat()).collect(),
+            make_dirs: order.make_dirs,
+            network,
+        });
+        let streams = [out_write.as_fd(), err_write.as_fd()];
+        if let Err(error) = packet::send(&*self.0.socket, &message.encode(), &streams) {
+            running.never_ran();
+            return Err(KitchenError::Talk(error));
+        }
+        drop((out_write, err_write));
+        order.clock.start();
+
+        let mut forced = None;
+        let end = {
+            // The step's output, then its end: both are awaited even after it was killed, so that nothing of it is lost.
+            let finished = async {
+                output.pump().await.map_err(KitchenError::Talk)?;
+                ended.await.map_err(|_| KitchenError::ZygoteGone)
+            };
+            tokio::pin!(finished, cancel);
+            loop {
+                tokio::select! {
+                    end = &mut finished => break end?,
+                    () = &mut cancel, if forced.is_none() => forced = Some(HowEnded::Cancelled),
+                    () = order.clock.reaches(order.timeout), if forced.is_none() => forced = Some(HowEnded::TimedOut),
+                }
+                running.kill();
+            }
+        };
+        let (command, how, mut usage) = match end {
+            End::Killed { usage } => (0, forced.unwrap_or(HowEnded::Killed), usage),
+            End::Ended { command, outcome, usage } => {
+                let command = command as usize;
+                let name = names.get(command).cloned().unwrap_or_default();
+                (command, how_ended(outcome, name)?, usage)
+            }
+        };
+        usage.wall = begun.elapsed();
+        Ok(Ended { how, command, upper: running.finish()?, usage })
+    }
+
+    /// Waits until nothing is left of any step: no process, no mount. For tests and for the end of a pod.
+    pub async fn settled(&self) {
+        let mut count = self.0.steps.count.subscribe();
+        // An error would mean that the sender is gone, which `self` holds.
+        if count.wait_for(|&count| count == 0).await.is_err() {
+            tracing::debug!("steps are counted no more");
+        }
+    }
+
+    fn register(&self) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
+        let (sender, ended) = oneshot::channel();
+        let mut state = self.0.steps.state.lock();
+        if state.zygote_gone {
+            return Err(KitchenError::ZygoteGone);
+        }
+        state.last += 1;
+        let step = state.last;
+        state.waiting.insert(step, Waiting { ended: Some(sender), upper: None });
+        self.0.steps.count.send_replace(state.waiting.len());
+        let upper = UpperDir::new(self.0.scratch.join(step.to_string()), self.0.sweeper.clone());
+        Ok((Running { kitchen: self.0.clone(), step, upper: Some(upper) }, ended))
+    }
+}
+
+/// A step that was ordered. Dropped before its end it is killed, and its folder goes when nothing is left of it.
+struct Running {
+    kitchen: Arc<Inner>,
+    step: u64,
+    upper: Option<UpperDir>,
+}
+
+impl Running {
+    fn kill(&self) {
+        let message = ToZygote::Kill { step: self.step };
+        if let Err(error) = packet::send(&*self.kitchen.socket, &message.encode(), &[]) {
+            tracing::debug!(%error, "a step is not killed: the zygote has gone, and so has it");
+        }
+    }
+
+    fn finish(&mut self) -> Result<UpperDir, KitchenError> {
+        self.upper.take().ok_or(KitchenError::ZygoteGone)
+    }
+
+    fn never_ran(&mut self) {
+        self.upper = None;
+        self.kitchen.steps.gone(self.step);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(upper) = self.upper.take() else { return };
+        {
+            let mut state = self.kitchen.steps.state.lock();
+            match state.waiting.get_mut(&self.step) {
+                Some(waiting) => waiting.upper = Some(upper),
+                None => return,
+            }
+        }
+        self.kill();
+    }
+}
+
+impl Steps {
+    fn end(&self, step: u64, end: End) {
+        let sender = self.state.lock().waiting.get_mut(&step).and_then(|waiting| waiting.ended.take());
+        if let Some(sender) = sender
+            && sender.send(end).is_err()
+        {
+            tracing::debug!(step, "nobody waits for this step any more");
+        }
+    }
+
+    fn gone(&self, step: u64) {
+        let (waiting, left) = {
+            let mut state = self.state.lock();
+            (state.waiting.remove(&step), state.waiting.len())
+        };
+        drop(waiting);
+        self.count.send_replace(left);
+    }
+}
+
+/// The thread that starts the zygote and hears it. It lives as long as the zygote, which is killed if its parent thread ends.
+struct Reader {
+    socket: Arc<OwnedFd>,
+    steps: Arc<Steps>,
+    scratch: PathBuf,
+    ready: Option<oneshot::Sender<Result<((u32, u32), FuseFds), KitchenError>>>,
+}
+
+impl Reader {
+    fn main(mut self, program: &ZygoteProgram, theirs: OwnedFd) {
+        let spawned = Command::new(&program.program)
+            .args(&program.arguments)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn();
+        let mut zygote = match spawned {
+            Ok(zygote) => zygote,
+            Err(source) => {
+                return self.answer(Err(KitchenError::Spawn { program: program.program.clone(), source }));
+            }
+        };
+        let start =
+            Start { scratch: self.scratch.as_os_str().as_bytes().to_vec(), outer: requirements::outer_ids() };
+        let heard =
+            packet::send(&*self.socket, &ToZygote::Start(start).encode(), &[]).and_then(|()| self.hear());
+        if let Err(error) = heard {
+            tracing::warn!(%error, "the zygote cannot be understood");
+        }
+        shut_down(&self.socket);
+        reap(&mut zygote);
+        let orphans = {
+            let mut state = self.steps.state.lock();
+            state.zygote_gone = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(orphans);
+        self.steps.count.send_replace(0);
+    }
+
+    fn answer(&mut self, answer: Result<((u32, u32), FuseFds), KitchenError>) {
+        if let Some(ready) = self.ready.take()
+            && ready.send(answer).is_err()
+        {
+            tracing::debug!("nobody waits for this kitchen any more");
+        }
+    }
+
+    fn hear(&mut self) -> io::Result<()> {
+        while let Some((body, fds)) = packet::receive(&*self.socket)? {
+            match ToPod::decode(&body).map_err(io::Error::other)? {
+                ToPod::Ready { uid, gid } => {
+                    let [tools, project] =
+                        <[OwnedFd; 2]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
+                    self.answer(Ok(((uid, gid), FuseFds { tools, project })));
+                }
+                ToPod::Refused(refusal) => {
+                    let error = requirements::explain(refusal, &self.scratch);
+                    self.answer(Err(error));
+                }
+                ToPod::Ended { step, command, outcome, usage } => {
+                    self.steps.end(step, End::Ended { command, outcome, usage });
+                }
+                ToPod::Gone { step, usage } => {
+                    self.steps.end(step, End::Killed { usage });
+                    self.steps.gone(step);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shut_down(socket: &OwnedFd) {
+    // The zygote reads the end of the socket and goes. ENOTCONN: it has gone.
+    if let Err(error) =
+        nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(socket), nix::sys::socket::Shutdown::Both)
+    {
+        tracing::trace!(%error, "the zygote has gone already");
+    }
+}
+
+fn reap(zygote: &mut Child) {
+    match zygote.wait() {
+        Ok(status) if status.success() => {}
+        Ok(status) => tracing::warn!(%status, "the zygote has ended badly"),
+        Err(error) => tracing::warn!(%error, "the zygote cannot be waited for"),
+    }
+}
+
+fn pipe() -> Result<(io::PipeReader, io::PipeWriter), KitchenError> {
+    io::pipe().map_err(KitchenError::Talk)
+}
+
+fn prepare_scratch(path: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(path)?;
+    remove::empty_folder(path)?;
+    path.canonicalize()
+}
+
+fn check(order: &Order) -> Result<(), KitchenError> {
+    let nul = |bytes: &[u8]| bytes.contains(&0);
+    if order.commands.is_empty() || order.commands.iter().any(Vec::is_empty) {
+        return Err(KitchenError::Order("a command has no words"));
+    }
+    if order.commands.iter().flatten().any(|word| nul(word)) {
+        return Err(KitchenError::Order("a word of a command has a NUL byte"));
+    }
+    if order
+        .env
+        .iter()
+        .any(|(name, value)| name.is_empty() || name.contains(&b'=') || nul(name) || nul(value))
+    {
+        return Err(KitchenError::Order(
+            "a variable's name is empty or has a `=`, or there is a NUL byte in one",
+        ));
+    }
+    Ok(())
+}
+
+fn network_files(etc: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let read = |name: &&str| Some((name.as_bytes().to_vec(), fs::read(etc.join(name)).ok()?));
+    NETWORK_FILES.iter().filter_map(read).collect()
+}
+
+fn how_ended(outcome: Outcome, command: Vec<u8>) -> Result<HowEnded, KitchenError> {
+    Ok(match outcome {
+        Outcome::Exit(code) => HowEnded::Exit(code),
+        Outcome::Signal(signal) => HowEnded::Signal(signal),
+        Outcome::NotFound => HowEnded::NotFound { command },
+        Outcome::CannotExecute(errno) => HowEnded::CannotExecute { command, errno },
+        Outcome::BadCwd(errno) => HowEnded::BadCwd { errno },
+        Outcome::Refused(refusal) => {
+            return Err(KitchenError::Sandbox {
+                doing: refusal.stage.doing(),
+                source: io::Error::from_raw_os_error(refusal.errno),
+            });
+        }
+    })
+}

@@ -1,0 +1,279 @@
+//! Process 1 of a step: builds the root, gives up its rights, runs the commands, ends what they left, says how it went.
+//!
+//! It never executes another program, and its children inherit nothing but their streams. It counts a step as ended
+//! only when no other process is left, so that the upper folder is final when the pod hears of it; the mounts go after that, as
+//! this process ends.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use protocol::step::PROJECT;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
+
+use super::base::Base;
+use super::sys::{self, Staged, at};
+use super::{NETWORK_UNUSED, NETWORK_USED, rights, root};
+use crate::packet;
+use crate::wire::{Outcome, Refusal, Run, Stage, ToPod};
+
+/// Where commands are searched if the environment has no `PATH`.
+const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+/// Descriptor numbers of an init: everything above is closed.
+const SOCKET: i32 = 3;
+const LIFE: i32 = 4;
+const NETWORK: i32 = 5;
+const USERS: i32 = 6;
+const LAST: i32 = USERS;
+/// First number that is free for a moment while descriptors are put in their places.
+const ABOVE: i32 = 64;
+
+/// What an init takes over from the zygote.
+pub(super) struct Inherited<'a> {
+    /// Write ends of standard output and standard error.
+    pub(super) streams: [OwnedFd; 2],
+    pub(super) socket: BorrowedFd<'a>,
+    /// Closes with the zygote.
+    pub(super) life: BorrowedFd<'a>,
+    /// The network namespace to enter; none: the host's.
+    pub(super) network: Option<BorrowedFd<'a>>,
+}
+
+/// Runs the step and ends the process.
+pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
+    let isolated = inherited.network.is_some();
+    let (command, outcome) = match prepare(run, base, inherited) {
+        Ok(()) => commands(run),
+        Err(refusal) => (0, Outcome::Refused(refusal)),
+    };
+    sys::kill_all_others();
+    // An error could only be that there is no child, which is what is waited for.
+    while matches!(sys::wait(true), Ok(Some(_))) {}
+    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: nothing in this process uses its standard streams any more.
+        unsafe { libc::close(stream) };
+    }
+    let unused = isolated && network_is_unused();
+    let usage = sys::usage_of_children();
+    let ended = ToPod::Ended { step: run.step, command: command as u64, outcome, usage };
+    let told = packet::send(super::borrow(SOCKET), &ended.encode(), &[]);
+    let code = if unused && told.is_ok() { NETWORK_UNUSED } else { NETWORK_USED };
+    // SAFETY: ends the process at once, without running what is registered for the zygote's end.
+    unsafe { libc::_exit(code) }
+}
+
+fn prepare(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<()> {
+    let isolated = inherited.network.is_some();
+    arrange(inherited, base.step_users()).map_err(at(Stage::Rights))?;
+    follow_the_zygote()?;
+    rustix::process::setsid().map_err(at(Stage::Rights))?;
+    if isolated {
+        nix::sched::setns(super::borrow(NETWORK), CloneFlags::CLONE_NEWNET).map_err(at(Stage::Network))?;
+    }
+    root::enter(run, base)?;
+    let users = base.step_users().map(|_| super::borrow(USERS));
+    rights::give_up(users)?;
+    // A change of user clears what was asked for before.
+    follow_the_zygote()?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none).map_err(at(Stage::Rights))
+}
+
+/// Puts the descriptors at their places and closes all others: those of other steps above all.
+fn arrange(inherited: Inherited<'_>, users: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
+    let [stdout, stderr] = &inherited.streams;
+    let wanted = [
+        (Some(stdout.as_fd()), libc::STDOUT_FILENO),
+        (Some(stderr.as_fd()), libc::STDERR_FILENO),
+        (Some(inherited.socket), SOCKET),
+        (Some(inherited.life), LIFE),
+        (inherited.network, NETWORK),
+        (users, USERS),
+    ];
+    // First all out of the way, then each to its place: a place may be the present number of another one.
+    let mut moved = Vec::with_capacity(wanted.len());
+    for (fd, place) in wanted {
+        if let Some(fd) = fd {
+            moved.push((rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?, place));
+        }
+    }
+    for (fd, place) in &moved {
+        let flags = if *place <= libc::STDERR_FILENO { 0 } else { libc::O_CLOEXEC };
+        // SAFETY: dup3 closes what was at `place`, which nothing here uses any more.
+        if unsafe { libc::dup3(fd.as_raw_fd(), *place, flags) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    std::mem::forget((moved, inherited.streams));
+    // SAFETY: what is closed is owned by values that this process never drops: it ends by `_exit`.
+    match unsafe { libc::syscall(libc::SYS_close_range, LAST + 1, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Asks to be killed with the zygote, which may already have gone before that was asked.
+fn follow_the_zygote() -> Staged<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Stage::Life))?;
+    let life = super::borrow(LIFE);
+    let mut ends = [PollFd::from_borrowed_fd(life, PollFlags::IN)];
+    let gone = poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(at(Stage::Life))? > 0;
+    if gone { Err(Refusal { stage: Stage::Life, errno: libc::EOWNERDEAD }) } else { Ok(()) }
+}
+
+/// Runs the commands; gives the place of the last that ran, and how it ended.
+fn commands(run: &Run) -> (usize, Outcome) {
+    let cwd = run.cwd.under(&Path::new("/").join(PROJECT));
+    if let Err(error) = rustix::process::chdir(&cwd) {
+        return (0, Outcome::BadCwd(error.raw_os_error()));
+    }
+    let last = run.commands.len().saturating_sub(1);
+    let mut outcome = Outcome::Exit(0);
+    for (place, command) in run.commands.iter().enumerate() {
+        outcome = match Program::new(command, &run.env).and_then(|program| program.spawn()) {
+            Ok(pid) => wait_for(pid),
+            Err(outcome) => outcome,
+        };
+        if outcome != Outcome::Exit(0) {
+            return (place, outcome);
+        }
+    }
+    (last, outcome)
+}
+
+/// Reaps until this child has ended.
+fn wait_for(pid: libc::pid_t) -> Outcome {
+    loop {
+        match sys::wait(true) {
+            Ok(Some((ended, status, _))) if ended == pid => {
+                return match libc::WIFSIGNALED(status) {
+                    true => Outcome::Signal(libc::WTERMSIG(status)),
+                    false => Outcome::Exit(libc::WEXITSTATUS(status)),
+                };
+            }
+            Ok(Some(_)) => {}
+            // It is our child and was not waited for: this cannot be.
+            Ok(None) | Err(_) => return Outcome::Signal(libc::SIGKILL),
+        }
+    }
+}
+
+/// A command as the kernel wants it.
+struct Program<'a> {
+    name: &'a [u8],
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    path: &'a [u8],
+}
+
+impl<'a> Program<'a> {
+    fn new(command: &'a [Vec<u8>], env: &'a [Vec<u8>]) -> Result<Self, Outcome> {
+        let strings = |words: &[Vec<u8>]| {
+            words.iter().map(|word| CString::new(word.as_slice())).collect::<Result<Vec<_>, _>>()
+        };
+        let name = command.first().ok_or(Outcome::NotFound)?;
+        let path = env.iter().find_map(|pair| pair.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+        let argv = strings(command).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
+        let env = strings(env).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
+        Ok(Self { name, argv, env, path })
+    }
+
+    /// Starts it from the first folder of the path where it can be, by execvp(3)'s rules.
+    fn spawn(&self) -> Result<libc::pid_t, Outcome> {
+        if self.name.is_empty() {
+            return Err(Outcome::NotFound);
+        }
+        if self.name.contains(&b'/') {
+            return self
+                .spawn_file(self.name)
+                .map_err(|errno| self.failure(errno, Path::new(std::ffi::OsStr::from_bytes(self.name))));
+        }
+        let mut worst = Outcome::NotFound;
+        for folder in self.path.split(|&byte| byte == b':') {
+            let file =
+                if folder.is_empty() { self.name.to_vec() } else { [folder, b"/", self.name].concat() };
+            match self.spawn_file(&file) {
+                Ok(pid) => return Ok(pid),
+                Err(errno @ (libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => {
+                    let failure = self.failure(errno, Path::new(std::ffi::OsStr::from_bytes(&file)));
+                    if worst == Outcome::NotFound {
+                        worst = failure;
+                    }
+                }
+                Err(errno) => return Err(Outcome::CannotExecute(errno)),
+            }
+        }
+        Err(worst)
+    }
+
+    /// A script whose interpreter is missing gives the same error as a missing script.
+    fn failure(&self, errno: i32, file: &Path) -> Outcome {
+        match errno {
+            libc::ENOENT | libc::ENOTDIR if !file.exists() => Outcome::NotFound,
+            errno => Outcome::CannotExecute(errno),
+        }
+    }
+
+    fn spawn_file(&self, file: &[u8]) -> Result<libc::pid_t, i32> {
+        let file = CString::new(file).map_err(|_| libc::EINVAL)?;
+        let mut argv: Vec<&CStr> = self.argv.iter().map(CString::as_c_str).collect();
+        match spawn(&file, &argv, &self.env) {
+            // What is no program is a shell script without a first line that says so.
+            Err(libc::ENOEXEC) => {
+                argv.splice(0..1, [c"/bin/sh", &file]);
+                spawn(c"/bin/sh", &argv, &self.env)
+            }
+            spawned => spawned,
+        }
+    }
+}
+
+/// vfork and exec, with default signals and a process group of its own.
+fn spawn(file: &CStr, argv: &[&CStr], env: &[CString]) -> Result<libc::pid_t, i32> {
+    let mut argv: Vec<*mut libc::c_char> = argv.iter().map(|word| word.as_ptr().cast_mut()).collect();
+    let mut env: Vec<*mut libc::c_char> = env.iter().map(|pair| pair.as_ptr().cast_mut()).collect();
+    argv.push(std::ptr::null_mut());
+    env.push(std::ptr::null_mut());
+    let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETPGROUP;
+    let mut pid = 0;
+    // SAFETY: the attributes are initialised before use and destroyed after; both lists are null-terminated and point to
+    // strings that outlive the call; nothing is written through them.
+    let errno = unsafe {
+        let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
+        let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigfillset(all.as_mut_ptr());
+        libc::posix_spawnattr_init(attributes.as_mut_ptr());
+        libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), none.as_ptr());
+        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), all.as_ptr());
+        libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags as libc::c_short);
+        let actions = std::ptr::null();
+        let errno = libc::posix_spawn(
+            &raw mut pid,
+            file.as_ptr(),
+            actions,
+            attributes.as_ptr(),
+            argv.as_ptr(),
+            env.as_ptr(),
+        );
+        libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
+        errno
+    };
+    if errno == 0 { Ok(pid) } else { Err(errno) }
+}
+
+/// Whether nothing was ever sent over the loopback interface: then the namespace is as good as new. (A socket that was used
+/// would stay behind for a minute, and keep its port.)
+fn network_is_unused() -> bool {
+    let Ok(table) = std::fs::read_to_string("/proc/self/net/dev") else { return false };
+    table
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .all(|(_, counts)| counts.split_ascii_whitespace().all(|count| count == "0"))
+}

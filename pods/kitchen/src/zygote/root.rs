@@ -1,0 +1,119 @@
+//! A step's root: the view, with what is the kitchen's own mounted into it.
+
+use std::ffi::CString;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::path::Path;
+
+use protocol::RelPath;
+use protocol::step::INPUT_MTIME;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_move, move_mount, open_tree,
+    unmount,
+};
+
+use super::base::{Base, PROJECT, ROOT, SCRATCH, STAGE, TOOLS};
+use super::sys::{Staged, at};
+use crate::wire::{Run, Stage};
+
+/// Private folders of a step: where, with which mode, and whether programs may be executed there.
+const PRIVATE: [(&str, &str, u32); 4] = [
+    ("tmp", "tmp", 0o1777),
+    ("var-tmp", "var/tmp", 0o1777),
+    ("home", "home/build", 0o755),
+    ("shm", "dev/shm", 0o1777),
+];
+
+/// Builds the root in the present mount namespace, which must be a copy of the base's, and enters it.
+pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
+    bind(&format!("{TOOLS}/{}", run.root), ROOT).map_err(at(Stage::Root))?;
+    let scratch = make_folders(run, base).map_err(at(Stage::Folders))?;
+    mount_project(run, base, &scratch).map_err(at(Stage::Project))?;
+    mount_move("/dev", format!("{ROOT}/dev")).map_err(at(Stage::Dev))?;
+    mount_private(base).map_err(at(Stage::Tmp))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    mount("proc", format!("{ROOT}/proc"), "proc", flags, None).map_err(at(Stage::Proc))?;
+    if let Some(files) = &run.network {
+        show_network(files, base).map_err(at(Stage::Etc))?;
+    }
+    let stage = at(Stage::Pivot);
+    rustix::process::chdir(ROOT).map_err(&stage)?;
+    rustix::process::pivot_root(".", ".").map_err(&stage)?;
+    unmount(".", UnmountFlags::DETACH).map_err(&stage)?;
+    rustix::process::chdir("/").map_err(&stage)
+}
+
+fn bind(from: &str, to: &str) -> rustix::io::Result<()> {
+    let tree = open_tree(CWD, from, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    move_mount(tree, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// The step's folder in scratch with `upper`, `work` and the folders that must be there; gives its path.
+fn make_folders(run: &Run, base: &Base) -> std::io::Result<String> {
+    let scratch = format!("{SCRATCH}/{}", run.step);
+    fs::create_dir(&scratch)?;
+    fs::create_dir(format!("{scratch}/work"))?;
+    let upper = format!("{scratch}/upper");
+    let mut made = vec![RelPath::root()];
+    for dir in &run.make_dirs {
+        made.push(dir.clone());
+        made.extend(dir.ancestors());
+    }
+    made.sort();
+    made.dedup();
+    let (uid, gid) = base.owner();
+    for dir in &made {
+        let path = dir.under(Path::new(&upper));
+        DirBuilder::new().mode(0o755).create(&path)?;
+        chown(&path, Some(uid), Some(gid))?;
+    }
+    // Folders inside have been made by now, so that the time stays.
+    let time = Timespec { tv_sec: INPUT_MTIME, tv_nsec: 0 };
+    for dir in &made {
+        let times = Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(CWD, dir.under(Path::new(&upper)), &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(scratch)
+}
+
+fn mount_project(run: &Run, base: &Base, scratch: &str) -> rustix::io::Result<()> {
+    let options = format!(
+        "lowerdir={PROJECT}/{},upperdir={scratch}/upper,workdir={scratch}/work,{}",
+        run.root,
+        base.overlay_options()
+    );
+    let options = CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    mount("project", format!("{ROOT}/project"), "overlay", flags, options.as_c_str())
+}
+
+/// One tmpfs for all private folders: its superblock is what costs.
+fn mount_private(base: &Base) -> std::io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    mount("private", STAGE, "tmpfs", flags, c"mode=755")?;
+    let (uid, gid) = base.owner();
+    for (name, place, mode) in PRIVATE {
+        let path = format!("{STAGE}/{name}");
+        DirBuilder::new().mode(mode).create(&path)?;
+        chown(&path, Some(uid), Some(gid))?;
+        bind(&path, &format!("{ROOT}/{place}"))?;
+    }
+    Ok(())
+}
+
+/// Lays the host's settings of the network over the `/etc` of the view, whether or not it has such files.
+fn show_network(files: &[(Vec<u8>, Vec<u8>)], base: &Base) -> std::io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let etc = format!("{STAGE}/etc");
+    DirBuilder::new().mode(0o755).create(&etc)?;
+    for (name, content) in files {
+        let path = Path::new(&etc).join(std::ffi::OsStr::from_bytes(name));
+        fs::write(&path, content)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    let userxattr = if base.step_users().is_some() { "" } else { ",userxattr" };
+    let options = CString::new(format!("lowerdir={etc}:{ROOT}/etc{userxattr}"))?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    Ok(mount("etc", format!("{ROOT}/etc"), "overlay", flags, options.as_c_str())?)
+}

@@ -1,0 +1,70 @@
+//! A kitchen with a view of this machine, for tests and benchmarks.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+mod loopback;
+
+use std::path::Path;
+
+use kitchen::{Ended, HowEnded, Kitchen, KitchenError, Line, Options, Order, ZygoteProgram};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// A kitchen, its folders, and what is at `/project`.
+pub struct Fixture {
+    pub kitchen: Kitchen,
+    pub project: TempDir,
+    pub home: TempDir,
+}
+
+impl Fixture {
+    pub async fn start(zygote: &str) -> Result<Self, KitchenError> {
+        let (project, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let kitchen = start(zygote, home.path(), project.path()).await?;
+        Ok(Self { kitchen, project, home })
+    }
+
+    /// Runs a shell script, and gives how it ended and all of its output.
+    pub async fn sh(&self, script: &str) -> (Ended, String) {
+        self.run(sh(script)).await
+    }
+
+    pub async fn run(&self, order: Order) -> (Ended, String) {
+        let (sender, lines) = mpsc::channel(8);
+        let (ended, lines) =
+            tokio::join!(self.kitchen.run(order, sender, std::future::pending()), collect(lines));
+        (ended.unwrap(), lines)
+    }
+
+    /// Runs a shell script that must succeed, and gives its output without the last newline.
+    pub async fn output(&self, script: &str) -> String {
+        let (ended, output) = self.sh(script).await;
+        assert_eq!(ended.how, HowEnded::Exit(0), "{script}: {output}");
+        output.trim_end().to_owned()
+    }
+}
+
+pub async fn start(zygote: &str, home: &Path, project: &Path) -> Result<Kitchen, KitchenError> {
+    let zygote = ZygoteProgram { program: zygote.into(), arguments: vec![] };
+    let (kitchen, fuse) = Kitchen::start(Options { zygote, scratch: home.join("scratch") }).await?;
+    loopback::Loopback::serve(fuse.tools, Path::new("/"), true, kitchen.step_uid());
+    loopback::Loopback::serve(fuse.project, project, false, kitchen.step_uid());
+    Ok(kitchen)
+}
+
+pub fn sh(script: &str) -> Order {
+    command(&["sh", "-c", script])
+}
+
+pub fn command(words: &[&str]) -> Order {
+    let mut order = Order::new(1, vec![words.iter().map(|word| word.as_bytes().to_vec()).collect()]);
+    order.env = vec![(b"PATH".to_vec(), b"/usr/local/bin:/usr/bin:/bin".to_vec())];
+    order
+}
+
+pub async fn collect(mut lines: mpsc::Receiver<Line>) -> String {
+    let mut all = Vec::new();
+    while let Some(line) = lines.recv().await {
+        all.extend(line.bytes);
+    }
+    String::from_utf8(all).unwrap()
+}
