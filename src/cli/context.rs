@@ -12,7 +12,7 @@ use crate::cli::env_vars::{self, EnvVar};
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
 use crate::cli::interrupt::{Cause, Interrupt};
-use crate::cli::style::Style;
+use crate::cli::style::{Style, Tone};
 use crate::cli::{Majordomo, Open, border, place};
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
 
@@ -92,20 +92,19 @@ impl<'a> Context<'a> {
     pub fn of_process(global: &GlobalArgs, open: Open<'a>) -> Self {
         let env = Environment::of(std::env::vars_os());
         let mut talk_style = Style::of(&io::stderr(), global.color, &env);
+        let talk = Talk::new(io::stderr());
         if let Some(filter) = env.get(&env_vars::COMPUTEPODS_LOG) {
             talk_style.live = false;
-            let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
-            let started = tracing_subscriber::fmt()
-                .with_writer(io::stderr)
-                .with_env_filter(filter)
-                .with_ansi(talk_style.color)
-                .try_init();
-            debug_assert!(started.is_ok(), "diagnostics are started once");
+            if let Err(error) = start_diagnostics(&filter.to_string_lossy(), talk_style.color) {
+                let name = env_vars::COMPUTEPODS_LOG.name;
+                let warning = talk_style.paint(Tone::Warning, "warning");
+                talk.say(&format!("{warning}: `{name}` is of no use: {error}\n"));
+            }
         }
         Self {
             out: Box::new(io::stdout()),
             out_style: Style::of(&io::stdout(), global.color, &env),
-            talk: Talk::new(io::stderr()),
+            talk,
             talk_style,
             env,
             cwd: std::env::current_dir().map_err(|error| {
@@ -202,6 +201,12 @@ impl<'a> Context<'a> {
             (_, Some(Cause::Signal(signal))) => Exit::Interrupted(signal),
         }
     }
+}
+
+fn start_diagnostics(filter: &str, color: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    let writer = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(color);
+    writer.with_env_filter(filter).try_init()
 }
 
 /// The engine answered something else than what was asked for.

@@ -124,14 +124,14 @@ impl BuildArgs {
             Reply::Progress { .. } => {}
             Reply::Report(report) => ended.plan = Some(report),
             Reply::Done { outcome } => ended.outcome = outcome,
-            Reply::Failed(failure) => ended.failed = Some(failure),
+            Reply::Failed(failure) => {
+                ended.failed.get_or_insert(failure);
+            }
         });
         drop(ticker);
         view.lock().end();
-        asked?;
-        if let Some(failure) = ended.failed {
-            return Err(failure);
-        }
+        // Where the events could not be written, what came after is but its consequence.
+        ended.failed.map_or(asked, Err)?;
         if let Some(Report::Status(plan)) = ended.plan.filter(|_| self.dry_run) {
             self.print_plan(context, &plan)?;
         }

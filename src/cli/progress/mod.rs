@@ -6,7 +6,7 @@
 //! restored, however we end.
 
 use protocol::StepId;
-use protocol::event::{Event, How, Outcome, Stamped};
+use protocol::event::{Event, How, Stamped};
 use std::time::Instant;
 
 use crate::cli::context::Talk;
@@ -17,11 +17,13 @@ use crate::cli::words::{clean_line, counted, seconds};
 mod board;
 mod output;
 mod screen;
+mod summary;
 mod ticker;
 
 use board::{Board, Running};
 use output::Outputs;
 use screen::Screen;
+use summary::{Counts, End};
 pub use ticker::Ticker;
 
 /// How much is said.
@@ -232,7 +234,7 @@ impl BuildView {
         }
         let tail = self.outputs.take_tail(step);
         let more = matches!(self.detail, Detail::Explain | Detail::Verbose);
-        let because = end.text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+        let because = end.because();
         match end.how {
             How::Ran if self.detail != Detail::Quiet => {
                 let name = self.style.paint(Tone::Name, step);
@@ -251,11 +253,7 @@ impl BuildView {
     }
 
     fn failed(&mut self, step: &StepId, end: &End, tail: Vec<String>) {
-        let why = match (&end.text, end.exit) {
-            (Some(text), _) => text.clone(),
-            (None, Some(code)) => format!("exit code {code}"),
-            (None, None) => "no reason is known".to_owned(),
-        };
+        let why = end.why_failed();
         let error = self.style.paint(Tone::Error, "error");
         let mut verdict = vec![format!("{error}: {step} failed: {why} ({})", seconds(end.seconds))];
         if let Some(command) = &end.command {
@@ -286,49 +284,5 @@ impl BuildView {
         for failure in failures {
             self.print(failure.lines);
         }
-    }
-}
-
-/// How a step ended.
-struct End {
-    how: How,
-    exit: Option<i32>,
-    text: Option<String>,
-    command: Option<String>,
-    seconds: f64,
-}
-
-/// What a build did.
-struct Counts {
-    steps: u64,
-    ran: u64,
-    reused: u64,
-    failed: u64,
-    written: u64,
-    skipped: u64,
-}
-
-impl Counts {
-    fn sentence(&self, outcome: Outcome, took: f64) -> String {
-        let took = seconds(took);
-        let how = match outcome {
-            Outcome::Success if self.ran + self.failed + self.written == 0 => {
-                return "nothing to do".to_owned();
-            }
-            Outcome::Success => format!("built in {took}"),
-            Outcome::Failure => format!("failed after {took}"),
-            Outcome::Cancelled => format!("cancelled after {took}"),
-        };
-        let mut text =
-            format!("{how}: {}, {} ran, {} reused", counted(self.steps, "step"), self.ran, self.reused);
-        for (number, what) in [(self.failed, "failed"), (self.skipped, "skipped")] {
-            if number > 0 {
-                text.push_str(&format!(", {number} {what}"));
-            }
-        }
-        if self.ran == 0 && self.written > 0 {
-            text.push_str(&format!(", {} written", counted(self.written, "output")));
-        }
-        text
     }
 }

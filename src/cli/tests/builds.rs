@@ -3,6 +3,7 @@
 use super::*;
 use crate::cli::border;
 use crate::cli::interrupt::Signal;
+use crate::cli::progress::{BuildView, Detail};
 use crate::majordomo::request::{BuildOptions, FailureKind, Sandbox, StatusReport, StepState};
 
 /// One step runs, one is reused silently, one is reused and printed something when it ran.
@@ -246,6 +247,30 @@ fn a_dry_run_lists_what_would_run_on_stdout() {
     --- stderr
     dry run: 3 steps: 2 would run, 1 up to date
     --- exit code 0
+    ");
+}
+
+#[test]
+fn on_a_terminal_lines_stand_above_a_board() {
+    let capture = Capture::default();
+    let style = Style { width: Some(40), rows: Some(24), live: true, color: false };
+    let mut view = BuildView::new(Detail::Normal, style, Talk::new(capture.clone()));
+    let story = Story::new(2)
+        .starts("compile:main.c", "main.c changed")
+        .prints("compile:main.c", "main.c:1: warning")
+        .ends("compile:main.c", How::Ran, None);
+    for reply in story.done(Outcome::Success).replies {
+        if let Reply::Event(event) = reply {
+            view.event(event);
+        }
+    }
+    view.end();
+    insta::assert_snapshot!(capture.text().replace('\x1b', "^").replace('\r', "<"), @r"
+    [compile:main.c]
+    main.c:1: warning
+    ^[?7l[0/2] 0.30 s
+        0.10 s  compile:main.c^[?7h<^[1A^[Jcompile:main.c ran: main.c changed (0.21 s)
+    ^[?7l[1/2] 1 ran, 0.40 s^[?7h<^[Jbuilt in 1.3 s: 2 steps, 1 ran, 0 reused
     ");
 }
 
