@@ -1,0 +1,131 @@
+//! The known keys: what each takes and means. The reader suggests from them, and the reference page is made of them.
+
+use super::nearest::nearest;
+
+/// A key that the project file may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What holds without it; empty: the key must be there.
+    pub default: &'static str,
+    /// What it means, in Markdown.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, takes: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, takes, default, meaning }
+}
+
+/// The tables of the file.
+pub const TABLES: [&str; 3] = ["project", "step", "tools"];
+
+/// Keys of `[project]`.
+pub const PROJECT_KEYS: [Key; 2] = [
+    key(
+        "name",
+        "string",
+        "the folder's name",
+        "A label for people. It is in no key, so renaming runs nothing again.",
+    ),
+    key(
+        "targets",
+        "string or list of strings",
+        "everything",
+        "What a bare `majordomo build` wants: output paths, patterns over declared outputs, ids of steps or names of rules.",
+    ),
+];
+
+/// Keys of `[tools]`.
+pub const TOOLS_KEYS: [Key; 1] = [key(
+    "roots",
+    "list of absolute folders",
+    "none",
+    "Folders of this machine that steps see besides the usual ones (`/usr`, `/bin`, `/sbin`, `/lib*`, `/opt`, `/var/lib/texmf`). Traced like any file.",
+)];
+
+/// Keys of `[step.NAME]`.
+pub const STEP_KEYS: [Key; 12] = [
+    key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
+    key(
+        "each",
+        "pattern or list of patterns",
+        "one step",
+        "One step for each match, among sources and declared outputs of other steps, in bytewise order. Its id is `NAME:PATH`.",
+    ),
+    key(
+        "out",
+        "path or list of paths",
+        "none",
+        "What the step promises to make; a final `/` promises a whole tree. With it, targets can be named, steps run side by side and clashes are seen before anything runs. Outputs that are not declared are found out all the same.",
+    ),
+    key(
+        "in",
+        "pattern or list of patterns",
+        "none",
+        "Steps whose declared outputs match come first, and the key of the step gets stronger. A matching file that the step does not read triggers nothing.",
+    ),
+    key(
+        "after",
+        "name or list of names",
+        "none",
+        "Rules or steps that come first; this step sees their undeclared outputs too.",
+    ),
+    key(
+        "env",
+        "table of strings, or list of names",
+        "none",
+        "The environment beyond the constants. A table sets values (`{ LANG = \"C\" }`); a list passes on what the caller's environment has (`[\"CC\"]`), and may set values too (`[\"CC\", \"LANG=C\"]`).",
+    ),
+    key("cwd", "path", "the project's folder", "The folder of the project in which the commands start."),
+    key(
+        "timeout",
+        "`\"90s\"`, `\"5m\"`, `\"1h30m\"`, or whole seconds",
+        "none",
+        "When it is over, the step and all its processes are ended, and it has failed. Time that it waits for an output of another step does not count.",
+    ),
+    key("network", "boolean", "`false`", "Whether the step may use the network."),
+    key(
+        "keep",
+        "boolean, pattern or list of patterns",
+        "`false`",
+        "Which of its own earlier outputs the step sees when it runs again; it then repeats until a pass sees what it leaves.",
+    ),
+    key("volatile", "boolean", "`false`", "Run it in every build, whatever is remembered."),
+    key(
+        "strict",
+        "boolean",
+        "`false`",
+        "Reading a file of the project that `each` and `in` do not match, and making anything that `out` does not say, are errors.",
+    ),
+];
+
+/// Words from other tools, and what they are called here.
+const SYNONYMS: [(&str, &str); 17] = [
+    ("cmd", "run"),
+    ("cmds", "run"),
+    ("command", "run"),
+    ("commands", "run"),
+    ("script", "run"),
+    ("input", "in"),
+    ("inputs", "in"),
+    ("sources", "in"),
+    ("output", "out"),
+    ("outputs", "out"),
+    ("generates", "out"),
+    ("deps", "after"),
+    ("depends", "after"),
+    ("needs", "after"),
+    ("foreach", "each"),
+    ("dir", "cwd"),
+    ("environment", "env"),
+];
+
+/// The key of `known` that somebody who wrote `word` may have meant.
+pub fn meant(word: &str, known: &[Key]) -> Option<&'static str> {
+    let is_known = |name: &str| known.iter().any(|key| key.name == name);
+    let synonym = SYNONYMS.iter().find(|(other, here)| *other == word.to_lowercase() && is_known(here));
+    synonym.map(|(_, here)| *here).or_else(|| nearest(word, known.iter().map(|key| key.name)))
+}

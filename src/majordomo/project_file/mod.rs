@@ -1,0 +1,124 @@
+//! The project file `majordomo.toml`: what a person typed, checked for form and kept with its places.
+//!
+//! Reading is strict: an unknown key, a value of a wrong type or a command that can be read in two ways is an error with
+//! file, line and column. What patterns, outputs and names *mean* is not known here: [`crate::majordomo::plan`] holds
+//! them against the sources, and finds the places for its own errors through [`Spot`] and [`ProjectFile::locate`].
+//!
+//! - [`load`]: bytes from disk, bounded, UTF-8; - `read`: the tables; - `value`, `run`: single values;
+//! - [`keys`]: the known keys, from which the reference page is made ([`reference`]);
+//! - [`locate`]: places and excerpts; - [`error`]: what can be wrong, and what to do about it.
+
+pub mod error;
+pub mod keys;
+pub mod load;
+pub mod locate;
+pub mod nearest;
+mod read;
+pub mod reference;
+mod run;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{ProjectFileError, Wrong};
+pub use locate::{Located, Spot, Text};
+pub use value::MAX_TIMEOUT;
+
+/// The name of the project file in the project's folder.
+pub const PROJECT_FILE: &str = "majordomo.toml";
+
+/// A project file that was read: all values have the right form, and nothing was resolved.
+#[derive(Debug, Clone)]
+pub struct ProjectFile {
+    /// The file's text, for the places of errors.
+    pub text: Text,
+    /// A label for people: `[project] name`, else the name of the project's folder.
+    pub name: String,
+    /// `[project] targets`: what a bare build wants; empty: everything.
+    pub targets: Vec<Spot<String>>,
+    /// The rules in the order in which they are written; at least one.
+    pub steps: Vec<StepRule>,
+    /// `[tools] roots`: absolute folders that steps see besides the usual ones.
+    pub tool_roots: Vec<PathBuf>,
+}
+
+/// One `[step.NAME]`. Texts are as typed: placeholders and patterns are not looked at yet.
+#[derive(Debug, Clone)]
+pub struct StepRule {
+    /// NAME.
+    pub name: Spot<String>,
+    /// `run`: at least one command.
+    pub run: Vec<Command>,
+    /// `each`: patterns; empty: the rule is one step.
+    pub each: Vec<Spot<String>>,
+    /// `out`: paths; one with a final `/` is a whole tree.
+    pub out: Vec<Spot<String>>,
+    /// `in`: patterns.
+    pub inputs: Vec<Spot<String>>,
+    /// `after`: names of rules or ids of steps.
+    pub after: Vec<Spot<String>>,
+    /// `env`, each name once, in the order in which they are written.
+    pub env: Vec<Variable>,
+    /// `cwd`: a folder of the project.
+    pub cwd: Option<Spot<String>>,
+    /// `timeout`, above zero and at most [`MAX_TIMEOUT`].
+    pub timeout: Option<Duration>,
+    /// `network`.
+    pub network: bool,
+    /// `keep`.
+    pub keep: KeepRule,
+    /// `volatile`: never adopt a trace.
+    pub volatile: bool,
+    /// `strict`: undeclared reads of project files and undeclared outputs are errors.
+    pub strict: bool,
+}
+
+/// One command of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Text for `/bin/sh -eu -c`; not blank.
+    Shell(Spot<String>),
+    /// Words; at least one, and the first is not empty.
+    Argv(Vec<Spot<String>>),
+}
+
+/// One variable of a step's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// Set to this value.
+    Set(Spot<String>, Spot<String>),
+    /// Passed on from the caller's environment, if it is set there.
+    Pass(Spot<String>),
+}
+
+impl Variable {
+    /// Its name.
+    pub fn name(&self) -> &Spot<String> {
+        match self {
+            Variable::Set(name, _) | Variable::Pass(name) => name,
+        }
+    }
+}
+
+/// Which of its own earlier outputs a step sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum KeepRule {
+    /// None.
+    #[default]
+    Nothing,
+    /// All.
+    Everything,
+    /// Those that match one of these patterns; at least one.
+    Matching(Vec<Spot<String>>),
+}
+
+impl ProjectFile {
+    /// An error at a place in this file.
+    pub fn locate<E>(&self, at: std::ops::Range<usize>, what: E) -> Box<Located<E>> {
+        self.text.locate(at, what)
+    }
+}
