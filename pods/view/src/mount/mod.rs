@@ -43,8 +43,9 @@ pub enum Flavour {
     /// Read-only tool trees. The kernel opens files without asking; those with the same `shared` number are one inode
     /// over all roots, so that they share their page cache. A successful look-up of a file counts as content.
     Tools,
-    /// A project's files: every file has an inode of its own in each root, an open counts as content, and large real
-    /// files are read by the kernel itself where that is allowed (FUSE passthrough: root, Linux 6.9).
+    /// A project's files: every file has an inode of its own in each root, and the first read counts as content. Large
+    /// real files are read by the kernel itself where that is allowed (FUSE passthrough: root, Linux 6.9); since those reads
+    /// are not seen, their open counts.
     Project,
 }
 

@@ -203,7 +203,9 @@ impl Root {
     ///
     /// - A look-up, found or not, is a [`Look::Probe`]; in a [`crate::Flavour::Tools`] mount that of a file is a
     ///   [`Look::Content`] alone, since its opens are not seen.
-    /// - An open of a file is a [`Look::Content`], beside the [`Look::Probe`] that came before it.
+    /// - Reading a file, by `read` or through a mapping, is a [`Look::Content`] beside the [`Look::Probe`] that came before
+    ///   it. Where the kernel reads by itself, and for an empty file, the open is. An open alone is none, because
+    ///   overlayfs opens what is merely truncated, to ask for its flags.
     /// - Reading a link is a [`Look::Link`], reading the names in a folder a [`Look::Listing`], each beside its
     ///   [`Look::Probe`].
     /// - The root folder itself is never probed, only listed.

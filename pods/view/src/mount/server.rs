@@ -195,6 +195,7 @@ impl Core {
     fn opened(&self, root: &RootState, index: u32, size: u64, body: Body, reply: ReplyOpen) {
         match root.opens.open(index, || self.serve_open(body, size, &reply)) {
             Served::Passthrough(backing) => {
+                root.looked(index, Look::Content);
                 reply.opened_passthrough(FileHandle(0), FopenFlags::empty(), &backing);
             }
             Served::Here(_) => {
@@ -338,8 +339,9 @@ impl Filesystem for Server {
             return reply.error(Errno::EISDIR);
         };
         let Some(path) = root.path(index) else { return reply.error(Errno::ESTALE) };
-        root.looked(index, Look::Content);
         if size == 0 {
+            // No read would ever come for it.
+            root.looked(index, Look::Content);
             return self.core.opened(&root, index, size, empty(), reply);
         }
         let (source, asked) = (Arc::clone(&root.source), path.clone());
@@ -368,9 +370,12 @@ impl Filesystem for Server {
         if self.core.flavour == Flavour::Tools {
             return self.read_body(ino, offset, size, reply);
         }
-        let body = self.path(ino).and_then(|(root, index)| root.opens.body(index));
-        match body {
-            Some(body) => reply_read(&body, offset, size, reply),
+        let Some((root, index)) = self.path(ino) else { return reply.error(Errno::ESTALE) };
+        match root.opens.body(index) {
+            Some(body) => {
+                root.looked(index, Look::Content);
+                reply_read(&body, offset, size, reply);
+            }
             None => reply.error(Errno::ESTALE),
         }
     }

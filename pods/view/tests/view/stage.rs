@@ -1,7 +1,5 @@
 //! A stage for tests: a mount of its own in a private mount namespace of the test's thread, gone with the thread.
 
-#![allow(dead_code)]
-
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -26,7 +24,6 @@ pub fn can_mount() -> bool {
 }
 
 /// Gives this thread, and those that it starts from now on, a mount namespace of its own.
-#[allow(unsafe_code)]
 pub fn private_mounts() {
     // SAFETY: only the calling thread's namespace and working folder become its own; nothing of Rust's depends on them.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }.unwrap();
@@ -67,13 +64,14 @@ impl Stage {
         Some(Self { mount, runtime, at })
     }
 
+    /// Where the roots stand.
+    pub fn mounted(&self) -> &Path {
+        self.at.path()
+    }
+
     /// A root over a source, and the folder where it stands.
     pub fn root(&self, name: u64, source: Arc<dyn Source>) -> (Root, PathBuf) {
         (self.mount.add_root(name, source).unwrap(), self.at.path().join(name.to_string()))
-    }
-
-    pub fn at(&self) -> &Path {
-        self.at.path()
     }
 }
 

@@ -1,13 +1,11 @@
 //! A project mount: what can be read through it, and what of that is observed.
 
-mod common;
-
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
-use common::{Stage, observed, path};
+use crate::stage::{Stage, observed, path};
 use protocol::Digest;
 use protocol::step::INPUT_MTIME;
 use view::{Flavour, MemorySource, SourceError};

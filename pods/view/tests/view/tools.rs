@@ -1,0 +1,134 @@
+//! A tools mount: opens are not seen, shared files keep their pages over roots, every root observes all.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use protocol::{Look, Seen};
+use view::{Flavour, HostOptions, HostTools, MemorySource, NoMemo, Options, Source, see};
+
+use crate::stage::{Stage, observed, path};
+
+fn host() -> Arc<HostTools> {
+    Arc::new(HostTools::new(HostOptions::default(), Arc::new(NoMemo)).unwrap())
+}
+
+#[test]
+fn a_found_file_counts_as_content() {
+    let Some(stage) = Stage::new(Flavour::Tools) else { return };
+    let source = Arc::new(MemorySource::new());
+    source.shared_file(&path("usr/include/stdio.h"), "decl", 7);
+    source.shared_file(&path("usr/include/copy.h"), "decl", 7);
+    source.file(&path("usr/own"), "own");
+    source.link(&path("bin"), "usr");
+    let mut inodes = Vec::new();
+    for name in 1..=3 {
+        let (root, at) = stage.root(name, source.clone());
+        assert_eq!(fs::read(at.join("usr/include/stdio.h")).unwrap(), b"decl");
+        assert_eq!(fs::read(at.join("bin/own")).unwrap(), b"own");
+        assert!(fs::metadata(at.join("usr/include/none.h")).is_err());
+        let copy = fs::metadata(at.join("usr/include/copy.h")).unwrap();
+        inodes.push((
+            fs::metadata(at.join("usr")).unwrap().ino(),
+            fs::metadata(at.join("usr/include/stdio.h")).unwrap().ino(),
+            copy.ino(),
+            fs::metadata(at.join("usr/own")).unwrap().ino(),
+        ));
+        assert_eq!(
+            observed(&root),
+            [
+                "bin probe",
+                "bin link",
+                "usr probe",
+                "usr/include probe",
+                "usr/include/copy.h content",
+                "usr/include/none.h probe",
+                "usr/include/stdio.h content",
+                "usr/own content",
+            ]
+        );
+    }
+    for pair in inodes.windows(2) {
+        assert_eq!(pair[0].1, pair[1].1, "shared over roots");
+        assert_eq!(pair[0].1, pair[0].2, "shared over paths");
+        assert_ne!(pair[0].0, pair[1].0, "folders are each root's own");
+        assert_ne!(pair[0].3, pair[1].3, "files without a number are each root's own");
+    }
+}
+
+#[test]
+fn shared_files_are_forgotten_with_the_last_root() {
+    let Some(stage) =
+        Stage::with(Flavour::Tools, Options { uid: 0, gid: 0, linger_roots: Some(0), ..Options::default() })
+    else {
+        return;
+    };
+    let source = Arc::new(MemorySource::new());
+    source.shared_file(&path("a"), "decl", 7);
+    let (root, at) = stage.root(1, source.clone());
+    fs::read(at.join("a")).unwrap();
+    assert_eq!(stage.mount.stats().shared_files, 1);
+    drop(root);
+    // FORGET comes after the thread that invalidates; the kernel tells nobody when.
+    let begun = std::time::Instant::now();
+    while stage.mount.stats().shared_files > 0 && begun.elapsed().as_secs() < 10 {
+        std::thread::yield_now();
+    }
+    assert_eq!(stage.mount.stats().shared_files, 0);
+    assert_eq!(stage.mount.stats().roots, 0);
+}
+
+#[test]
+fn the_compiler_of_this_machine_works_in_a_root_of_it() {
+    let Some(stage) = Stage::new(Flavour::Tools) else { return };
+    let tools = host();
+    let (root, at) = stage.root(1, tools.clone());
+    let output = std::process::Command::new("chroot")
+        .arg(&at)
+        .args(["/bin/sh", "-c", "echo $0; id -un 1000"])
+        .output();
+    let output = output.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "/bin/sh\nbuild\n", "{output:?}");
+    assert!(root.failures().is_empty(), "{:?}", root.failures());
+    let looks = root.observed();
+    assert!(looks.contains(&(path("etc/passwd"), Look::Content)));
+    let changed = tools.verify(looks.iter().map(|(path, look)| (path, *look)));
+    assert!(changed.is_empty(), "{changed:?}");
+    // A new generation sees the same.
+    let again = host();
+    for (path, look) in &looks {
+        let first = stage.runtime.block_on(see(&*tools, path, *look)).unwrap();
+        assert_eq!(first, stage.runtime.block_on(see(&*again, path, *look)).unwrap(), "{path}");
+        if *look == Look::Content {
+            assert!(matches!(first, Seen::Content { .. }));
+        }
+    }
+}
+
+#[test]
+fn a_step_sees_the_host_as_the_source_tells_it() {
+    let Some(stage) = Stage::new(Flavour::Tools) else { return };
+    let tools = host();
+    let (_root, at) = stage.root(1, tools.clone());
+    for folder in ["", "etc", "usr", "usr/bin", "var", "home"] {
+        let listed = stage.runtime.block_on(tools.list(&protocol::RelPath::new(folder.as_bytes()).unwrap()));
+        let mut expected: Vec<_> = listed
+            .unwrap()
+            .unwrap()
+            .into_iter()
+            .map(|(name, _)| String::from_utf8(name.into()).unwrap())
+            .collect();
+        let mut names: Vec<_> = fs::read_dir(at.join(folder))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        expected.sort();
+        assert_eq!(names, expected, "{folder}");
+    }
+    assert_eq!(fs::read_to_string(at.join("etc/hostname")).unwrap(), "kitchen\n");
+    assert!(fs::metadata(at.join("etc/shadow")).is_err());
+    assert!(fs::metadata(at.join("run")).is_err());
+    let libc = fs::read_dir("/usr/lib").unwrap().count();
+    assert!(fs::read_dir(at.join("usr/lib")).unwrap().count() <= libc);
+}
