@@ -103,12 +103,15 @@ impl Interrupt {
         hook();
     }
 
-    /// From now on the first SIGINT, SIGTERM or SIGHUP sets it, and the second one leaves the process at once.
+    /// From now on the first SIGINT, SIGTERM or SIGHUP sets it, and the second one leaves the process at once. A signal that
+    /// whoever started us had ignored (`nohup`, a script's background job) stays so.
     ///
     /// # Errors
     /// The handlers or the thread cannot be made.
     pub fn arm(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+        let ignored = std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
+        let heeded = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+        let mut signals = Signals::new(heeded)?;
         let interrupt = self.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever().filter_map(Signal::from_number) {
@@ -119,6 +122,12 @@ impl Interrupt {
         })?;
         Ok(())
     }
+}
+
+/// The signals that a process ignores, signal n as bit n-1, from its `/proc/<pid>/status` (proc(5)).
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -138,6 +147,13 @@ mod tests {
         interrupt.on_set(move || sender.send("late").unwrap());
         assert_eq!(receiver.iter().collect::<Vec<_>>(), ["early", "late"]);
         assert_eq!(interrupt.cause(), Some(Cause::Signal(Signal::Interrupt)));
+    }
+
+    #[test]
+    fn ignored_signals_are_known() {
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
+        assert_eq!(ignored(status), 1 << (SIGHUP - 1) | 1 << 12);
+        assert_eq!(ignored(""), 0);
     }
 
     #[test]
