@@ -22,9 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::error::KitchenError;
 use crate::order::{Ended, HowEnded, Line, Order, Usage};
 use crate::output::Output;
-use crate::upper::{Sweeper, UpperDir};
+use crate::scratch::{Folder, Scratch};
+use crate::upper::UpperDir;
 use crate::wire::{Outcome, Run, Start, ToPod, ToZygote};
-use crate::{packet, remove, requirements};
+use crate::{packet, requirements};
 
 /// Settings of this machine that a step with network needs, in `/etc`.
 const NETWORK_FILES: [&str; 2] = ["resolv.conf", "hosts"];
@@ -72,8 +73,7 @@ pub struct Kitchen(Arc<Inner>);
 struct Inner {
     socket: Arc<OwnedFd>,
     steps: Arc<Steps>,
-    scratch: PathBuf,
-    sweeper: Sweeper,
+    scratch: Arc<Scratch>,
     step_ids: (u32, u32),
 }
 
@@ -101,8 +101,8 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     ended: Option<oneshot::Sender<End>>,
-    /// Of a step that nobody waits for any more.
-    upper: Option<UpperDir>,
+    /// In use until the step's mounts are gone.
+    _folder: Arc<Folder>,
 }
 
 /// What the thread tells a future.
@@ -119,7 +119,7 @@ impl Kitchen {
     /// [`KitchenError::Missing`] if the machine lacks something, with advice.
     pub async fn start(options: Options) -> Result<(Self, FuseFds), KitchenError> {
         requirements::check()?;
-        let scratch = prepare_scratch(&options.scratch)
+        let scratch = Scratch::open(&options.scratch)
             .map_err(|source| KitchenError::Scratch { path: options.scratch.clone(), source })?;
         let (ours, theirs) = packet::pair().map_err(KitchenError::Talk)?;
         let socket = Arc::new(ours);
@@ -128,7 +128,7 @@ impl Kitchen {
         let thread = Reader {
             socket: socket.clone(),
             steps: steps.clone(),
-            scratch: scratch.clone(),
+            scratch: scratch.path().to_owned(),
             ready: Some(ready),
         };
         let spawn_error = |source| KitchenError::Spawn { program: options.zygote.program.clone(), source };
@@ -138,13 +138,7 @@ impl Kitchen {
             .spawn(move || thread.main(&zygote, theirs))
             .map_err(spawn_error)?;
         // Ends the zygote if this future is dropped.
-        let mut inner = Inner {
-            socket,
-            steps,
-            scratch,
-            sweeper: Sweeper::start().map_err(spawn_error)?,
-            step_ids: (0, 0),
-        };
+        let mut inner = Inner { socket, steps, scratch, step_ids: (0, 0) };
         let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
         inner.step_ids = step_ids;
         Ok((Self(Arc::new(inner)), fuse))
@@ -180,6 +174,7 @@ impl Kitchen {
         let message = ToZygote::Run(Run {
             step: running.step,
             root: order.root,
+            folder: running.folder.number,
             commands: order.commands,
             cwd: order.cwd,
             env: order.env.into_iter().map(|(name, value)| [name, b"=".to_vec(), value].concat()).collect(),
@@ -188,7 +183,8 @@ impl Kitchen {
         });
         let streams = [out_write.as_fd(), err_write.as_fd()];
         if let Err(error) = packet::send(&*self.0.socket, &message.encode(), &streams) {
-            running.never_ran();
+            running.over = true;
+            self.0.steps.gone(running.step);
             return Err(KitchenError::Talk(error));
         }
         drop((out_write, err_write));
@@ -211,6 +207,7 @@ impl Kitchen {
                 running.kill();
             }
         };
+        running.over = true;
         let (command, how, mut usage) = match end {
             End::Killed { usage } => (0, forced.unwrap_or(HowEnded::Killed), usage),
             End::Ended { command, outcome, usage } => {
@@ -220,7 +217,7 @@ impl Kitchen {
             }
         };
         usage.wall = begun.elapsed();
-        Ok(Ended { how, command, upper: running.finish()?, usage })
+        Ok(Ended { how, command, upper: UpperDir::new(running.folder.clone()), usage })
     }
 
     /// Waits until nothing is left of any step: no process, no mount. For tests and for the end of a pod.
@@ -233,6 +230,9 @@ impl Kitchen {
     }
 
     fn register(&self) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
+        let scratch = &self.0.scratch;
+        let bad_scratch = |source| KitchenError::Scratch { path: scratch.path().to_owned(), source };
+        let folder = Arc::new(scratch.take().map_err(bad_scratch)?);
         let (sender, ended) = oneshot::channel();
         let mut state = self.0.steps.state.lock();
         if state.zygote_gone {
@@ -240,18 +240,18 @@ impl Kitchen {
         }
         state.last += 1;
         let step = state.last;
-        state.waiting.insert(step, Waiting { ended: Some(sender), upper: None });
+        state.waiting.insert(step, Waiting { ended: Some(sender), _folder: folder.clone() });
         self.0.steps.count.send_replace(state.waiting.len());
-        let upper = UpperDir::new(self.0.scratch.join(step.to_string()), self.0.sweeper.clone());
-        Ok((Running { kitchen: self.0.clone(), step, upper: Some(upper) }, ended))
+        Ok((Running { kitchen: self.0.clone(), step, folder, over: false }, ended))
     }
 }
 
-/// A step that was ordered. Dropped before its end it is killed, and its folder goes when nothing is left of it.
+/// A step that was ordered. Dropped before it is over, it is killed.
 struct Running {
     kitchen: Arc<Inner>,
     step: u64,
-    upper: Option<UpperDir>,
+    folder: Arc<Folder>,
+    over: bool,
 }
 
 impl Running {
@@ -261,28 +261,13 @@ impl Running {
             tracing::debug!(%error, "a step is not killed: the zygote has gone, and so has it");
         }
     }
-
-    fn finish(&mut self) -> Result<UpperDir, KitchenError> {
-        self.upper.take().ok_or(KitchenError::ZygoteGone)
-    }
-
-    fn never_ran(&mut self) {
-        self.upper = None;
-        self.kitchen.steps.gone(self.step);
-    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(upper) = self.upper.take() else { return };
-        {
-            let mut state = self.kitchen.steps.state.lock();
-            match state.waiting.get_mut(&self.step) {
-                Some(waiting) => waiting.upper = Some(upper),
-                None => return,
-            }
+        if !self.over {
+            self.kill();
         }
-        self.kill();
     }
 }
 
@@ -306,12 +291,15 @@ impl Steps {
     }
 }
 
+/// What comes of a start: the numbers for the view, and what it has to serve.
+type Started = Result<((u32, u32), FuseFds), KitchenError>;
+
 /// The thread that starts the zygote and hears it. It lives as long as the zygote, which is killed if its parent thread ends.
 struct Reader {
     socket: Arc<OwnedFd>,
     steps: Arc<Steps>,
     scratch: PathBuf,
-    ready: Option<oneshot::Sender<Result<((u32, u32), FuseFds), KitchenError>>>,
+    ready: Option<oneshot::Sender<Started>>,
 }
 
 impl Reader {
@@ -346,7 +334,7 @@ impl Reader {
         self.steps.count.send_replace(0);
     }
 
-    fn answer(&mut self, answer: Result<((u32, u32), FuseFds), KitchenError>) {
+    fn answer(&mut self, answer: Started) {
         if let Some(ready) = self.ready.take()
             && ready.send(answer).is_err()
         {
@@ -355,7 +343,8 @@ impl Reader {
     }
 
     fn hear(&mut self) -> io::Result<()> {
-        while let Some((body, fds)) = packet::receive(&*self.socket)? {
+        let mut receiver = packet::Receiver::new();
+        while let Some((body, fds)) = receiver.receive(&*self.socket)? {
             match ToPod::decode(&body).map_err(io::Error::other)? {
                 ToPod::Ready { uid, gid } => {
                     let [tools, project] =
@@ -398,12 +387,6 @@ fn reap(zygote: &mut Child) {
 
 fn pipe() -> Result<(io::PipeReader, io::PipeWriter), KitchenError> {
     io::pipe().map_err(KitchenError::Talk)
-}
-
-fn prepare_scratch(path: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(path)?;
-    remove::empty_folder(path)?;
-    path.canonicalize()
 }
 
 fn check(order: &Order) -> Result<(), KitchenError> {

@@ -27,6 +27,7 @@ mod output;
 mod packet;
 mod remove;
 mod requirements;
+mod scratch;
 mod upper;
 mod wire;
 mod zygote;

@@ -75,14 +75,11 @@ impl Output {
     pub(crate) async fn pump(&mut self) -> io::Result<()> {
         loop {
             for offset in 0..2 {
-                let at = (self.turn + offset) % 2;
-                loop {
+                let source = &mut self.sources[(self.turn + offset) % 2];
+                while source.has_line() {
                     // Room first, then the line: what was taken is never lost.
-                    let room = match self.sources[at].has_line() {
-                        true => self.lines.reserve().await,
-                        false => break,
-                    };
-                    if let (Some(line), Ok(room)) = (self.sources[at].next(), room) {
+                    let room = self.lines.reserve().await;
+                    if let (Some(line), Ok(room)) = (source.next(), room) {
                         room.send(line);
                     }
                 }

@@ -53,37 +53,45 @@ fn send_parts(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], fds: &[BorrowedFd<'
     }
 }
 
-/// Receives one packet; `None` if the other side is gone.
-pub(crate) fn receive(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-    let mut body = vec![0; INLINE + 1];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = loop {
-        match recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
-            received => break received?,
+/// The receiving side of a socket, with a buffer that is used again and again.
+pub(crate) struct Receiver {
+    buffer: Vec<u8>,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; INLINE + 1] }
+    }
+
+    /// Receives one packet; `None` if the other side is gone.
+    pub(crate) fn receive(&mut self, socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut parts = [IoSliceMut::new(&mut self.buffer)];
+            match recvmsg(&socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                received => break received?,
+            }
+        };
+        let mut fds: Vec<OwnedFd> = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(some) = message {
+                fds.extend(some);
+            }
         }
-    };
-    let mut fds: Vec<OwnedFd> = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(some) = message {
-            fds.extend(some);
+        match &self.buffer[..received.bytes] {
+            [] => Ok(None),
+            [HERE, body @ ..] => Ok(Some((body.to_vec(), fds))),
+            _ if fds.is_empty() => Err(io::ErrorKind::InvalidData.into()),
+            _ => {
+                let mut body = Vec::new();
+                File::from(fds.remove(0)).read_to_end(&mut body)?;
+                Ok(Some((body, fds)))
+            }
         }
     }
-    body.truncate(received.bytes);
-    match body.first() {
-        None => return Ok(None),
-        Some(&HERE) => {
-            body.remove(0);
-        }
-        Some(_) if fds.is_empty() => return Err(io::ErrorKind::InvalidData.into()),
-        Some(_) => {
-            body.clear();
-            File::from(fds.remove(0)).read_to_end(&mut body)?;
-        }
-    }
-    Ok(Some((body, fds)))
 }
 
 #[cfg(test)]
@@ -93,14 +101,15 @@ mod tests {
     #[test]
     fn packets_keep_their_borders_and_descriptors() {
         let (a, b) = pair().unwrap();
+        let mut receiver = Receiver::new();
         let long = vec![7; INLINE + 1];
         send(&a, b"short", &[]).unwrap();
         send(&a, &long, &[a.as_fd(), b.as_fd()]).unwrap();
-        let (body, fds) = receive(&b).unwrap().unwrap();
+        let (body, fds) = receiver.receive(&b).unwrap().unwrap();
         assert_eq!((body.as_slice(), fds.len()), (&b"short"[..], 0));
-        let (body, fds) = receive(&b).unwrap().unwrap();
+        let (body, fds) = receiver.receive(&b).unwrap().unwrap();
         assert_eq!((body, fds.len()), (long, 2));
         drop((a, fds));
-        assert!(receive(&b).unwrap().is_none());
+        assert!(receiver.receive(&b).unwrap().is_none());
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Start {
 pub(crate) struct Run {
     pub(crate) step: u64,
     pub(crate) root: u64,
+    /// The name of its folder in scratch.
+    pub(crate) folder: u64,
     pub(crate) commands: Vec<Vec<Vec<u8>>>,
     pub(crate) cwd: RelPath,
     /// `NAME=value`.
@@ -175,7 +177,12 @@ impl ToZygote {
                 writer.number(uid.into()).number(gid.into());
             }
             ToZygote::Run(run) => {
-                writer.byte(1).number(run.step).number(run.root).number(run.commands.len() as u64);
+                writer
+                    .byte(1)
+                    .number(run.step)
+                    .number(run.root)
+                    .number(run.folder)
+                    .number(run.commands.len() as u64);
                 for command in &run.commands {
                     words(&mut writer, command);
                 }
@@ -209,7 +216,7 @@ impl ToZygote {
                 ToZygote::Start(Start { scratch, outer: some.then_some(outer) })
             }
             1 => {
-                let (step, root) = (reader.number()?, reader.number()?);
+                let (step, root, folder) = (reader.number()?, reader.number()?, reader.number()?);
                 let commands =
                     (0..reader.count()?).map(|_| read_words(&mut reader)).collect::<Result<_, _>>()?;
                 let cwd = reader.path()?;
@@ -220,7 +227,7 @@ impl ToZygote {
                     .map(|_| Ok((reader.bytes()?.to_vec(), reader.bytes()?.to_vec())))
                     .collect::<Result<_, BadObject>>()?;
                 let network = network.then_some(files);
-                ToZygote::Run(Run { step, root, commands, cwd, env, make_dirs, network })
+                ToZygote::Run(Run { step, root, folder, commands, cwd, env, make_dirs, network })
             }
             2 => ToZygote::Kill { step: reader.number()? },
             _ => return Err(BadObject::Field("a message")),
@@ -317,6 +324,7 @@ mod tests {
         let run = Run {
             step: 1,
             root: 2,
+            folder: 3,
             commands: vec![vec![b"a".to_vec(), vec![]], vec![b"b".to_vec()]],
             cwd: "x/y".parse().unwrap(),
             env: vec![b"A=b".to_vec()],

@@ -1,5 +1,6 @@
 //! What a step sees and how it ends.
 
+#[cfg(test)]
 mod common;
 
 use common::{Fixture, command, sh};

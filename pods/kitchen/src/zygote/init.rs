@@ -6,7 +6,6 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sched::CloneFlags;
@@ -185,47 +184,39 @@ impl<'a> Program<'a> {
 
     /// Starts it from the first folder of the path where it can be, by execvp(3)'s rules.
     fn spawn(&self) -> Result<libc::pid_t, Outcome> {
-        if self.name.is_empty() {
-            return Err(Outcome::NotFound);
-        }
         if self.name.contains(&b'/') {
-            return self
-                .spawn_file(self.name)
-                .map_err(|errno| self.failure(errno, Path::new(std::ffi::OsStr::from_bytes(self.name))));
+            return self.try_file(self.name.to_vec());
         }
         let mut worst = Outcome::NotFound;
         for folder in self.path.split(|&byte| byte == b':') {
             let file =
                 if folder.is_empty() { self.name.to_vec() } else { [folder, b"/", self.name].concat() };
-            match self.spawn_file(&file) {
-                Ok(pid) => return Ok(pid),
-                Err(errno @ (libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => {
-                    let failure = self.failure(errno, Path::new(std::ffi::OsStr::from_bytes(&file)));
-                    if worst == Outcome::NotFound {
-                        worst = failure;
-                    }
-                }
-                Err(errno) => return Err(Outcome::CannotExecute(errno)),
+            match self.try_file(file) {
+                Err(Outcome::NotFound) => {}
+                Err(refused @ Outcome::CannotExecute(libc::EACCES)) => worst = refused,
+                done => return done,
             }
         }
         Err(worst)
     }
 
-    /// A script whose interpreter is missing gives the same error as a missing script.
-    fn failure(&self, errno: i32, file: &Path) -> Outcome {
-        match errno {
-            libc::ENOENT | libc::ENOTDIR if !file.exists() => Outcome::NotFound,
-            errno => Outcome::CannotExecute(errno),
+    /// Looks before it forks, for a failed fork costs far more; and a script whose interpreter is missing would give the same
+    /// error as a missing script.
+    fn try_file(&self, file: Vec<u8>) -> Result<libc::pid_t, Outcome> {
+        let file = CString::new(file).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
+        match rustix::fs::access(&file, rustix::fs::Access::EXISTS) {
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Err(Outcome::NotFound),
+            Err(error) => Err(Outcome::CannotExecute(error.raw_os_error())),
+            Ok(()) => self.spawn_file(&file).map_err(Outcome::CannotExecute),
         }
     }
 
-    fn spawn_file(&self, file: &[u8]) -> Result<libc::pid_t, i32> {
-        let file = CString::new(file).map_err(|_| libc::EINVAL)?;
+    fn spawn_file(&self, file: &CStr) -> Result<libc::pid_t, i32> {
         let mut argv: Vec<&CStr> = self.argv.iter().map(CString::as_c_str).collect();
-        match spawn(&file, &argv, &self.env) {
+        match spawn(file, &argv, &self.env) {
             // What is no program is a shell script without a first line that says so.
             Err(libc::ENOEXEC) => {
-                argv.splice(0..1, [c"/bin/sh", &file]);
+                argv.splice(0..1, [c"/bin/sh", file]);
                 spawn(c"/bin/sh", &argv, &self.env)
             }
             spawned => spawned,
@@ -233,25 +224,22 @@ impl<'a> Program<'a> {
     }
 }
 
-/// vfork and exec, with default signals and a process group of its own.
+/// vfork and exec, with no signal blocked and in a process group of its own.
 fn spawn(file: &CStr, argv: &[&CStr], env: &[CString]) -> Result<libc::pid_t, i32> {
     let mut argv: Vec<*mut libc::c_char> = argv.iter().map(|word| word.as_ptr().cast_mut()).collect();
     let mut env: Vec<*mut libc::c_char> = env.iter().map(|pair| pair.as_ptr().cast_mut()).collect();
     argv.push(std::ptr::null_mut());
     env.push(std::ptr::null_mut());
-    let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETPGROUP;
+    let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETPGROUP;
     let mut pid = 0;
     // SAFETY: the attributes are initialised before use and destroyed after; both lists are null-terminated and point to
     // strings that outlive the call; nothing is written through them.
     let errno = unsafe {
         let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
         let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
-        libc::sigfillset(all.as_mut_ptr());
         libc::posix_spawnattr_init(attributes.as_mut_ptr());
         libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), none.as_ptr());
-        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), all.as_ptr());
         libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags as libc::c_short);
         let actions = std::ptr::null();
         let errno = libc::posix_spawn(

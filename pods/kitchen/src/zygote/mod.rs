@@ -20,7 +20,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::order::Usage;
-use crate::packet;
+use crate::packet::{self, Receiver};
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, ToZygote};
 use base::Base;
 use sys::Staged;
@@ -56,6 +56,7 @@ pub fn zygote_main() -> ! {
 
 struct Zygote {
     socket: OwnedFd,
+    orders: Receiver,
     children: SignalFd,
     base: Base,
     /// Nothing is ever written to it. Inits hold the reading end, and see it close when the zygote is gone.
@@ -76,13 +77,15 @@ impl Zygote {
         let socket = take_stdin()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         nix::sys::prctl::set_name(c"kitchen-zygote")?;
+        sys::default_signals();
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         // Ctrl-C in the pod's terminal is the pod's business: it may want its steps to end in good order.
         rustix::process::setsid()?;
-        let Some((body, _)) = packet::receive(&socket)? else { return Ok(None) };
+        let mut receiver = Receiver::new();
+        let Some((body, _)) = receiver.receive(&socket)? else { return Ok(None) };
         let ToZygote::Start(start) = ToZygote::decode(&body).map_err(io::Error::other)? else {
             return Err(io::Error::other("the first message is no start"));
         };
@@ -96,7 +99,15 @@ impl Zygote {
         let (uid, gid) = base.view_ids();
         packet::send(&socket, &ToPod::Ready { uid, gid }.encode(), &fuse.each_ref().map(AsFd::as_fd))?;
         let life = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        Ok(Some(Self { socket, children, base, life, steps: Vec::new(), spare_networks: Vec::new() }))
+        Ok(Some(Self {
+            socket,
+            orders: receiver,
+            children,
+            base,
+            life,
+            steps: Vec::new(),
+            spare_networks: Vec::new(),
+        }))
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -117,7 +128,7 @@ impl Zygote {
                 self.reap()?;
             }
             if orders {
-                let Some((body, streams)) = packet::receive(&self.socket)? else { return Ok(()) };
+                let Some((body, streams)) = self.orders.receive(&self.socket)? else { return Ok(()) };
                 match ToZygote::decode(&body).map_err(io::Error::other)? {
                     ToZygote::Run(run) => self.run(&run, streams)?,
                     ToZygote::Kill { step } => self.kill(step),

@@ -49,11 +49,9 @@ fn bind(from: &str, to: &str) -> rustix::io::Result<()> {
     move_mount(tree, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-/// The step's folder in scratch with `upper`, `work` and the folders that must be there; gives its path.
+/// Makes `upper` in the step's scratch folder, with the folders that must be there; gives the scratch folder's path.
 fn make_folders(run: &Run, base: &Base) -> std::io::Result<String> {
-    let scratch = format!("{SCRATCH}/{}", run.step);
-    fs::create_dir(&scratch)?;
-    fs::create_dir(format!("{scratch}/work"))?;
+    let scratch = format!("{SCRATCH}/{}", run.folder);
     let upper = format!("{scratch}/upper");
     let mut made = vec![RelPath::root()];
     for dir in &run.make_dirs {

@@ -84,6 +84,14 @@ pub(super) fn usage_of_children() -> Usage {
     }
 }
 
+/// Signals as a new session has them, whatever the pod's parents had ignored; programs inherit it.
+pub(super) fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: the default action runs no code of ours. SIGKILL, SIGSTOP and glibc's own refuse, rightly.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// SIGKILL to one process.
 pub(super) fn kill_process(pid: libc::pid_t) {
     // SAFETY: no memory is involved.

@@ -1,0 +1,153 @@
+//! The scratch folder: a folder for each step, used again.
+//!
+//! A step's folder has `work`, which the overlay wants, and `upper`, which is made anew for each step. Folders are used in turn,
+//! and on ext4 each is in a block group of its own: an overlay's mount makes and unmakes eight inodes, and ext4 passes by
+//! each inode that was deleted in the last seconds when it looks for a free one.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use parking_lot::Mutex;
+
+use crate::remove::{empty_folder, remove_tree};
+
+/// Folders that are made before one is used again.
+const IN_TURN: u64 = 64;
+/// Folders that may wait to be emptied; beyond that whoever is done with one empties it himself.
+const WAITING: usize = 1024;
+
+/// All folders for steps of one kitchen.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    sweeper: SyncSender<(Arc<Scratch>, u64)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    free: VecDeque<u64>,
+    made: u64,
+}
+
+/// One step's folder. Dropped, it is emptied on a thread of its own, and then used again.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    scratch: Arc<Scratch>,
+    pub(crate) number: u64,
+}
+
+impl Scratch {
+    /// Makes the folder, or empties it: what a dead pod has left.
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
+        fs::create_dir_all(path)?;
+        empty_folder(path)?;
+        spread(path);
+        let (sweeper, dirty) = sync_channel::<(Arc<Scratch>, u64)>(WAITING);
+        std::thread::Builder::new().name("kitchen-sweeper".to_owned()).spawn(move || {
+            for (scratch, number) in dirty {
+                scratch.clean(number);
+            }
+        })?;
+        Ok(Arc::new(Self { path: path.canonicalize()?, sweeper, state: Mutex::default() }))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A folder with an empty `work` and without `upper`.
+    pub(crate) fn take(self: &Arc<Self>) -> io::Result<Folder> {
+        let number = {
+            let mut state = self.state.lock();
+            if state.made < IN_TURN || state.free.is_empty() {
+                state.made += 1;
+                Err(state.made)
+            } else {
+                Ok(state.free.pop_front().unwrap_or(state.made))
+            }
+        };
+        let number = match number {
+            Ok(used) => used,
+            Err(new) => {
+                fs::create_dir_all(self.path.join(new.to_string()).join("work"))?;
+                new
+            }
+        };
+        Ok(Folder { scratch: self.clone(), number })
+    }
+
+    fn clean(&self, number: u64) {
+        let folder = self.path.join(number.to_string());
+        let cleaned = remove_tree(&folder.join("upper")).and_then(|()| empty_folder(&folder.join("work")));
+        match cleaned {
+            Ok(()) => self.state.lock().free.push_back(number),
+            // Never used again, and tried once more at the next start.
+            Err(error) => {
+                tracing::warn!(path = %folder.display(), %error, "what a step wrote cannot be removed")
+            }
+        }
+    }
+}
+
+impl Folder {
+    /// The folder that stands for the project's root.
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.scratch.path.join(self.number.to_string()).join("upper")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let order = (self.scratch.clone(), self.number);
+        if let Err(TrySendError::Full((scratch, number)) | TrySendError::Disconnected((scratch, number))) =
+            self.scratch.sweeper.try_send(order)
+        {
+            scratch.clean(number);
+        }
+    }
+}
+
+/// Asks ext4 to put each folder into another block group. Other file systems refuse, and do not need it.
+fn spread(path: &Path) {
+    const TOP_OF_TREES: u32 = 0x0002_0000;
+    let attempt = || {
+        let folder = fs::File::open(path)?;
+        let flags = rustix::fs::ioctl_getflags(&folder)?;
+        rustix::fs::ioctl_setflags(&folder, flags | rustix::fs::IFlags::from_bits_retain(TOP_OF_TREES))
+            .map_err(io::Error::from)
+    };
+    if let Err(error) = attempt() {
+        tracing::debug!(%error, "the scratch folder's folders are not spread over the disk");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_pod_left_goes_and_folders_are_used_again() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("scratch");
+        fs::create_dir_all(path.join("3/upper/a")).unwrap();
+        let scratch = Scratch::open(&path).unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..3 * IN_TURN {
+            let folder = scratch.take().unwrap();
+            fs::create_dir(folder.upper()).unwrap();
+            seen.insert(folder.number);
+            let upper = folder.upper();
+            drop(folder);
+            while upper.exists() {
+                std::thread::yield_now();
+            }
+        }
+        assert!(seen.len() as u64 <= IN_TURN + 1, "{} folders", seen.len());
+    }
+}
