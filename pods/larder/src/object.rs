@@ -1,0 +1,130 @@
+//! What a larder holds and hands out.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::Digest;
+use protocol::digest::context;
+
+/// The kinds of objects. Each but a blob is hashed in a context of its own, so that no file can pose as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ObjectKind {
+    /// A file's bytes.
+    Blob = 1,
+    /// A [`protocol::Tree`].
+    Tree = 2,
+    /// A [`protocol::Trace`].
+    Trace = 3,
+    /// A [`protocol::PathSet`].
+    PathSet = 4,
+}
+
+impl ObjectKind {
+    /// All of them.
+    pub const ALL: [ObjectKind; 4] = [Self::Blob, Self::Tree, Self::Trace, Self::PathSet];
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Tree => "tree",
+            Self::Trace => "trace",
+            Self::PathSet => "path set",
+        }
+    }
+
+    /// The digest that an object of this kind has.
+    pub fn digest(self, bytes: &[u8]) -> Digest {
+        match self {
+            Self::Blob => Digest::of(bytes),
+            Self::Tree => Digest::in_context(context::TREE, bytes),
+            Self::Trace => Digest::in_context(context::TRACE, bytes),
+            Self::PathSet => Digest::in_context(context::PATH_SET, bytes),
+        }
+    }
+}
+
+/// A blob's bytes, in the form in which the larder has them.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A whole file from offset 0, read-only and never changed: fit for FUSE passthrough, for reflinks and `sendfile`.
+    File {
+        /// Opened for reading. The offset is shared: read with `read_at`.
+        file: Arc<File>,
+        /// Length in bytes.
+        size: u64,
+    },
+    /// Bytes in memory, already checked.
+    Bytes(Bytes),
+}
+
+impl Content {
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File { size, .. } => *size,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// All of it in memory.
+    pub fn read(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::File { file, size } => {
+                let mut bytes = vec![0; *size as usize];
+                file.read_exact_at(&mut bytes, 0)?;
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
+/// What became of a trace that was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// The first result for its strong key: from now on it is the answer.
+    New(Digest),
+    /// Its strong key has a trace with the same outputs already: this one.
+    Known(Digest),
+    /// Its strong key has a trace with *other* outputs, which stays: the step is not deterministic.
+    Differs {
+        /// The trace that stays.
+        first: Digest,
+        /// The one that was to be added, and was not.
+        now: Digest,
+    },
+    /// This very trace was revoked, and is never adopted again.
+    Revoked(Digest),
+}
+
+impl Added {
+    /// The trace that now answers the strong key, if any does.
+    pub fn trace(self) -> Option<Digest> {
+        match self {
+            Self::New(digest) | Self::Known(digest) | Self::Differs { first: digest, .. } => Some(digest),
+            Self::Revoked(_) => None,
+        }
+    }
+}
+
+/// How much a larder holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Objects of all kinds.
+    pub objects: u64,
+    /// Their bytes, without the larder's own.
+    pub bytes: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Blobs that are whole files; counted among the objects too.
+    pub blobs: u64,
+}

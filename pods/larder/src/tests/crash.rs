@@ -1,0 +1,1 @@
+//! Crashes between any two writes.
