@@ -22,6 +22,6 @@ pub use glob::Glob;
 pub use ids::{BuildId, StepId, WorkspaceId};
 pub use observation::{FileKind, Look, PathSet, Seen};
 pub use path::RelPath;
-pub use step::StepSpec;
+pub use step::{Keep, StepSpec};
 pub use trace::Trace;
 pub use tree::{Tree, TreeEntry};

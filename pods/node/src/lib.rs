@@ -1,1 +1,29 @@
-//! node.
+//! One pod: larder, view and kitchen put together behind one home folder.
+//!
+//! Actors. [`Home`] is the folder and its lock: whoever holds the lock is the pod. [`Pod`] owns the larder, and – from
+//! the first step that has to run – the kitchen (zygote) and the two mounts of the view. A caller describes a step
+//! as a [`StepOrder`] over a [`Project`] (what the step sees at `/project`) and gets a [`StepRun`] back: how it ended,
+//! all that it observed, and the tree of what it made, whose bytes are in the larder by then.
+//!
+//! Errors travel as [`NodeError`]; a step that fails is no error but a [`StepRun`]. A crash loses the step that ran:
+//! nothing of it was published, and its upper folder is swept by the next pod of the home.
+//!
+//! Not here: what to run and in which order, keys and traces' adoption (the majordomo's), other pods (the swarm's).
+
+mod error;
+mod evaluate;
+mod home;
+mod judge;
+mod pod;
+mod printed;
+mod project;
+mod run;
+
+pub use error::NodeError;
+pub use evaluate::{Evaluator, Verdict};
+pub use home::{Home, HomeError};
+pub use judge::Refusal;
+pub use pod::{Pod, PodOptions};
+pub use printed::{Printed, PrintedLine};
+pub use project::{Entry, Names, Outputs, OutputsBuilder, Project, SourceFiles, Sources};
+pub use run::{StepEnd, StepOrder, StepRun};

@@ -1,0 +1,300 @@
+//! Judges what a step did, from its upper folder and from what it looked at.
+//!
+//! overlayfs leaves in the upper folder whatever was opened for writing, whether or not it was changed; deletions are
+//! whiteouts (character devices 0/0), replaced folders are opaque. What remains after comparing with the lower is
+//! what the step made. Bytes go into the larder here; nothing refers to them until the trace is published.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use larder::Larder;
+use protocol::codec::BadObject;
+use protocol::step::Promise;
+use protocol::{Look, RelPath, Tree, TreeEntry};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{Entry, NodeError, Project};
+
+/// Why what a step did is not accepted, though it ended well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It wrote to, or removed, a source.
+    #[error("it changed the source `{path}`: a step may not change what it is made from")]
+    ChangesSource {
+        /// The source.
+        path: RelPath,
+    },
+    /// It left something behind that is no file, folder or link.
+    #[error("it made `{path}`, which is {what}: only files, folders and links can be outputs")]
+    Special {
+        /// Where.
+        path: RelPath,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Something that it promised is not there.
+    #[error("it did not make `{path}`, which it promises in `out`")]
+    Missing {
+        /// What is missing.
+        path: RelPath,
+    },
+    /// A name that no path can have.
+    #[error("it made a name in `{folder}` that cannot be stored")]
+    BadName {
+        /// In which folder.
+        folder: RelPath,
+    },
+    /// The tree of outputs cannot be.
+    #[error("what it made is no tree: {0}")]
+    BadTree(BadObject),
+}
+
+/// What a step made, and which looks at the project count as observations.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub outputs: Tree,
+    pub looks: Vec<(RelPath, Look)>,
+}
+
+struct Walk<'a> {
+    larder: &'a Larder,
+    project: &'a Project,
+    entries: Vec<(RelPath, TreeEntry)>,
+    /// What stands in the upper folder, changed or not; `false` for whiteouts.
+    upper: FxHashMap<RelPath, bool>,
+}
+
+/// Walks the upper folder. Blocks; the outer error is the pod's, the inner one the step's.
+pub(crate) fn judge(
+    larder: &Larder,
+    project: &Project,
+    upper: &Path,
+    looks: Vec<(RelPath, Look)>,
+    promises: &[Promise],
+    keeps: bool,
+) -> Result<Result<Judged, Refusal>, NodeError> {
+    let mut walk = Walk { larder, project, entries: Vec::new(), upper: FxHashMap::default() };
+    if let Err(refusal) = walk.folder(upper, &RelPath::root())? {
+        return Ok(Err(refusal));
+    }
+    for (path, _) in &walk.entries {
+        if matches!(project.sources().get(path), Some(Entry::Source { .. } | Entry::Link { .. })) {
+            return Ok(Err(Refusal::ChangesSource { path: path.clone() }));
+        }
+        // A folder of sources that went as a whole.
+        if matches!(project.sources().get(path), Some(Entry::Dir))
+            && let Some(source) = first_source(project, path)
+            && !walk.entries.iter().any(|(p, entry)| p == path && *entry == TreeEntry::EmptyDir)
+        {
+            return Ok(Err(Refusal::ChangesSource { path: source }));
+        }
+    }
+    for promise in promises {
+        if !walk.is_kept(promise) {
+            return Ok(Err(Refusal::Missing { path: promise.path().clone() }));
+        }
+    }
+    let outputs = match Tree::new(walk.entries) {
+        Ok(tree) => tree,
+        Err(error) => return Ok(Err(Refusal::BadTree(error))),
+    };
+    let looks = without_own(looks, &outputs, project, keeps);
+    Ok(Ok(Judged { outputs, looks }))
+}
+
+/// A source in a folder or below it.
+fn first_source(project: &Project, folder: &RelPath) -> Option<RelPath> {
+    for (name, _) in project.sources().list(folder)? {
+        let path = folder.child(&name)?;
+        match project.sources().get(&path) {
+            Some(Entry::Dir) => {
+                if let Some(found) = first_source(project, &path) {
+                    return Some(found);
+                }
+            }
+            Some(_) => return Some(path),
+            None => {}
+        }
+    }
+    None
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, on_disk: &Path, folder: &RelPath) -> Result<Result<(), Refusal>, NodeError> {
+        let upper_error = |path: &RelPath| {
+            let path = path.clone();
+            move |source| NodeError::Upper { path, source }
+        };
+        let names = names_of(on_disk).map_err(upper_error(folder))?;
+        if !folder.is_root() && is_opaque(on_disk) {
+            for (name, _) in self.project.names(folder).unwrap_or_default() {
+                if let Some(path) = folder.child(&name)
+                    && !names.contains(&name)
+                {
+                    self.upper.insert(path.clone(), false);
+                    self.entries.push((path, TreeEntry::Deleted));
+                }
+            }
+        }
+        let is_new = !matches!(self.project.entry(folder), Some(Entry::Dir));
+        if names.is_empty() && is_new {
+            self.entries.push((folder.clone(), TreeEntry::EmptyDir));
+        }
+        for name in names {
+            let Some(path) = folder.child(&name) else {
+                return Ok(Err(Refusal::BadName { folder: folder.clone() }));
+            };
+            let place = path_in(on_disk, &name);
+            let meta = fs::symlink_metadata(&place).map_err(upper_error(&path))?;
+            let kind = meta.file_type();
+            if kind.is_char_device() && meta.rdev() == 0 {
+                self.upper.insert(path.clone(), false);
+                if self.project.entry(&path).is_some() {
+                    self.entries.push((path, TreeEntry::Deleted));
+                }
+                continue;
+            }
+            self.upper.insert(path.clone(), true);
+            if kind.is_dir() {
+                if let Err(refusal) = self.folder(&place, &path)? {
+                    return Ok(Err(refusal));
+                }
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&place).map_err(upper_error(&path))?;
+                let target = std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string());
+                if !matches!(self.project.entry(&path), Some(Entry::Link { target: old }) if *old == *target) {
+                    self.entries.push((path, TreeEntry::Link { target }));
+                }
+            } else if kind.is_file() {
+                if let Err(refusal) = self.file(&place, path, &meta)? {
+                    return Ok(Err(refusal));
+                }
+            } else {
+                let what = if kind.is_fifo() {
+                    "a FIFO"
+                } else if kind.is_socket() {
+                    "a socket"
+                } else {
+                    "a device"
+                };
+                return Ok(Err(Refusal::Special { path, what }));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn file(
+        &mut self,
+        place: &Path,
+        path: RelPath,
+        meta: &Metadata,
+    ) -> Result<Result<(), Refusal>, NodeError> {
+        if meta.mode() & 0o6000 != 0 {
+            return Ok(Err(Refusal::Special { path, what: "a set-id file" }));
+        }
+        let exec = meta.mode() & 0o111 != 0;
+        if meta.mode() & 0o400 == 0 {
+            // As an ordinary user we own the file, and may read it only if its mode says so.
+            let upper_error = |source| NodeError::Upper { path: path.clone(), source };
+            fs::set_permissions(place, fs::Permissions::from_mode(0o600)).map_err(upper_error)?;
+        }
+        let (digest, size) = self.larder.adopt(place)?;
+        let unchanged = match self.project.entry(&path) {
+            Some(Entry::Output { exec: e, digest: d, .. }) => e == exec && d == digest,
+            Some(Entry::Source { exec: e, stamp }) => {
+                e == exec && stamp.size == size && self.project.digest_now(&path)? == Some(digest)
+            }
+            _ => false,
+        };
+        if !unchanged {
+            self.entries.push((path, TreeEntry::File { digest, size, exec }));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether what was promised stands there after the step.
+    fn is_kept(&self, promise: &Promise) -> bool {
+        let path = promise.path();
+        if let Some(there) = self.upper.get(path) {
+            return *there;
+        }
+        if path.ancestors().any(|above| self.upper.get(&above) == Some(&false)) {
+            return false;
+        }
+        match (promise, self.project.entry(path)) {
+            (Promise::Tree(_), Some(Entry::Dir)) => true,
+            (Promise::File(_), Some(Entry::Output { .. } | Entry::Link { .. })) => true,
+            _ => false,
+        }
+    }
+}
+
+fn path_in(folder: &Path, name: &[u8]) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    folder.join(std::ffi::OsStr::from_bytes(name))
+}
+
+/// The names in a folder, sorted; one whose mode forbids reading is opened up first.
+fn names_of(folder: &Path) -> io::Result<Vec<Box<[u8]>>> {
+    let read = || -> io::Result<Vec<Box<[u8]>>> {
+        use std::os::unix::ffi::OsStringExt;
+        let mut names = fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.file_name().into_vec().into_boxed_slice()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    };
+    let mode = fs::symlink_metadata(folder)?.mode();
+    if mode & 0o500 != 0o500 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    read()
+}
+
+fn is_opaque(folder: &Path) -> bool {
+    let mut value = [0u8; 1];
+    ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| {
+        rustix::fs::lgetxattr(folder, *name, &mut value[..]).is_ok_and(|length| length == 1 && value[0] == b'y')
+    })
+}
+
+/// Looks that count: those at what the step itself made do not, as far as nothing was there before.
+///
+/// overlayfs looks a name up in the lower before each create, which cannot be told from a question of the step.
+fn without_own(
+    looks: Vec<(RelPath, Look)>,
+    outputs: &Tree,
+    project: &Project,
+    keeps: bool,
+) -> Vec<(RelPath, Look)> {
+    let mut made: FxHashSet<RelPath> = FxHashSet::default();
+    let mut written: FxHashSet<&RelPath> = FxHashSet::default();
+    for (path, entry) in outputs.entries() {
+        if *entry == TreeEntry::Deleted {
+            continue;
+        }
+        written.insert(path);
+        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+            if project.entry(&place).is_some() || !made.insert(place) {
+                break;
+            }
+        }
+    }
+    let read: FxHashSet<RelPath> =
+        looks.iter().filter(|(_, look)| *look == Look::Content).map(|(path, _)| path.clone()).collect();
+    looks
+        .into_iter()
+        .filter_map(|(path, look)| {
+            if made.contains(&path) {
+                // With `keep` the absence of an own output is seen.
+                return keeps.then_some((path, Look::Kind));
+            }
+            if look == Look::Probe && written.contains(&path) && !read.contains(&path) {
+                return Some((path, Look::Kind));
+            }
+            Some((path, look))
+        })
+        .collect()
+}

@@ -1,0 +1,173 @@
+//! The pod: what holds a home, and what is started when the first step has to run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kitchen::{Kitchen, ZygoteProgram};
+use larder::{Larder, Stamp};
+use protocol::{Digest, RelPath};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use view::{DigestMemo, Flavour, HostOptions, HostTools, Mount};
+
+use crate::run::{StepOrder, StepRun, run};
+use crate::{Home, NodeError, PrintedLine};
+
+/// How a pod is started.
+#[derive(Debug, Clone)]
+pub struct PodOptions {
+    /// How to start the zygote.
+    pub zygote: ZygoteProgram,
+    /// How to run the larder.
+    pub larder: larder::Options,
+}
+
+/// Larder, view and kitchen behind one home. Clones are one pod.
+#[derive(Clone)]
+pub struct Pod(Arc<Inner>);
+
+struct Inner {
+    home: Home,
+    larder: Larder,
+    options: PodOptions,
+    runtime: Handle,
+    /// View and zygote, from the first step on; replaced when the zygote has gone.
+    running: Mutex<Option<Arc<Running>>>,
+    last_root: Arc<AtomicU64>,
+}
+
+/// What steps need to run.
+pub(crate) struct Running {
+    pub kitchen: Kitchen,
+    pub tools: Mount,
+    pub project: Mount,
+    pub larder: Larder,
+    last_root: Arc<AtomicU64>,
+}
+
+impl Running {
+    /// Root names are counted up over the pod's life and never used again.
+    pub fn next_root(&self) -> u64 {
+        self.last_root.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// The larder remembers digests of host files.
+struct LarderMemo(Larder);
+
+fn stamp(stamp: &view::Stamp) -> Stamp {
+    let view::Stamp { dev, ino, size, mtime_ns, ctime_ns } = *stamp;
+    Stamp { dev, ino, size, mtime_ns, ctime_ns }
+}
+
+impl DigestMemo for LarderMemo {
+    fn known(&self, of: &view::Stamp) -> Option<Digest> {
+        self.0.known_digest(&stamp(of)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "digests of host files cannot be looked up");
+            None
+        })
+    }
+
+    fn remember(&self, of: &view::Stamp, digest: &Digest) {
+        if let Err(error) = self.0.remember_digest(&stamp(of), digest) {
+            tracing::warn!(%error, "a host file's digest cannot be remembered");
+        }
+    }
+}
+
+impl Pod {
+    /// Opens the larder of a home that this process holds. Starts neither view nor zygote.
+    pub fn open(home: Home, options: PodOptions, runtime: Handle) -> Result<Self, NodeError> {
+        let larder = Larder::open(&home.larder(), options.larder.clone())?;
+        Ok(Self(Arc::new(Inner {
+            home,
+            larder,
+            options,
+            runtime,
+            running: Mutex::default(),
+            last_root: Arc::default(),
+        })))
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Home {
+        &self.0.home
+    }
+
+    /// The larder.
+    pub fn larder(&self) -> &Larder {
+        &self.0.larder
+    }
+
+    /// The runtime on which the pod's tasks run.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// A new generation of the host's tools, for one build; the pod's own home is never shown.
+    pub fn tools(&self, extra_roots: Vec<RelPath>) -> Result<Arc<HostTools>, NodeError> {
+        let home = self.0.home.path();
+        let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
+        let hidden = RelPath::from_absolute(&home).into_iter().collect();
+        let options = HostOptions { extra_roots, hidden, ..HostOptions::default() };
+        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.0.larder.clone())))?))
+    }
+
+    /// Starts view and zygote, if they do not run.
+    pub async fn warm_up(&self) -> Result<(), NodeError> {
+        self.running().await.map(drop)
+    }
+
+    async fn running(&self) -> Result<Arc<Running>, NodeError> {
+        let mut slot = self.0.running.lock().await;
+        if let Some(running) = &*slot
+            && !running.tools.has_ended()
+            && !running.project.has_ended()
+        {
+            return Ok(Arc::clone(running));
+        }
+        *slot = None;
+        let options =
+            kitchen::Options { zygote: self.0.options.zygote.clone(), scratch: self.0.home.scratch() };
+        let (kitchen, fds) = Kitchen::start(options).await?;
+        let (uid, gid) = kitchen.step_uid();
+        let runtime = self.0.runtime.clone();
+        let served = tokio::task::spawn_blocking(move || {
+            let options = view::Options { uid, gid, ..view::Options::default() };
+            let tools = Mount::serve(fds.tools, Flavour::Tools, options.clone(), runtime.clone())?;
+            let project = Mount::serve(fds.project, Flavour::Project, options, runtime)?;
+            Ok::<_, NodeError>((tools, project))
+        });
+        let (tools, project) = served.await.map_err(|_| NodeError::Task("serve the view"))??;
+        let running = Arc::new(Running {
+            kitchen,
+            tools,
+            project,
+            larder: self.0.larder.clone(),
+            last_root: Arc::clone(&self.0.last_root),
+        });
+        *slot = Some(Arc::clone(&running));
+        Ok(running)
+    }
+
+    /// Runs one step to its end. `on_line` is called for each line as it is printed; when `cancel` is done, the step is ended.
+    /// Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
+    pub async fn run(
+        &self,
+        order: StepOrder,
+        on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Result<StepRun, NodeError> {
+        let running = self.running().await?;
+        run(&running, order, on_line, cancel).await
+    }
+
+    /// Waits until nothing of any step is left, and ends view and zygote.
+    pub async fn stop(&self) {
+        let running = self.0.running.lock().await.take();
+        if let Some(running) = running {
+            running.kitchen.settled().await;
+        }
+    }
+}

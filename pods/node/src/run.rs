@@ -1,0 +1,221 @@
+//! Runs one step: roots, kitchen, judgement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kitchen::{Ended, HowEnded, Line, Usage};
+use protocol::step::{INPUT_MTIME, PROJECT, Promise};
+use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
+use tokio::sync::mpsc;
+use view::{HostTools, Source, SourceError, SourceFailure, see};
+
+use crate::judge::{Judged, Refusal, judge};
+use crate::pod::Running;
+use crate::{NodeError, Printed, PrintedLine, Project};
+
+/// Lines that wait for whoever shows them; a step that prints faster is held back.
+pub const LINE_QUEUE: usize = 1024;
+
+/// One step to be run.
+#[derive(Clone)]
+pub struct StepOrder {
+    /// What is run.
+    pub spec: Arc<StepSpec>,
+    /// What it sees at `/project`.
+    pub project: Arc<Project>,
+    /// What it sees elsewhere.
+    pub tools: Arc<HostTools>,
+    /// When it is ended.
+    pub timeout: Option<Duration>,
+}
+
+/// How a step's run ended.
+#[derive(Debug)]
+pub enum StepEnd {
+    /// Well: what it saw and made.
+    Made {
+        /// The questions.
+        path_set: PathSet,
+        /// Trace over them; not yet published.
+        trace: Trace,
+        /// What it made; its bytes are in the larder.
+        outputs: Tree,
+    },
+    /// A command failed, or was ended. What it had seen until then is in `path_set`.
+    Failed(HowEnded),
+    /// It ended well, and did what no step may.
+    Refused(Refusal),
+    /// A source changed while it ran: a new snapshot is needed.
+    SourceChanged(RelPath),
+    /// A tool changed while it ran: it has to run again.
+    ToolsChanged(Vec<RelPath>),
+    /// Bytes that were promised are gone: their step has to run again.
+    Lost(RelPath),
+    /// Something that it looked at could not be read.
+    Unreadable(SourceFailure),
+}
+
+/// A step that has run.
+#[derive(Debug)]
+pub struct StepRun {
+    /// How it ended.
+    pub end: StepEnd,
+    /// What it printed.
+    pub printed: Printed,
+    /// The place in its spec of the command that ran last.
+    pub command: usize,
+    /// What it used.
+    pub usage: Usage,
+    /// What it looked at in the project, whether it ended well or not.
+    pub looked_at: Vec<(RelPath, Look)>,
+}
+
+/// The environment of a step: the constants of every sandbox, and what the step sets.
+fn environment(spec: &StepSpec) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let constants = [
+        ("HOME", "/home/build".to_owned()),
+        ("LC_ALL", "C.UTF-8".to_owned()),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        ("SOURCE_DATE_EPOCH", INPUT_MTIME.to_string()),
+        ("TZ", "UTC".to_owned()),
+        ("USER", "build".to_owned()),
+    ];
+    let mut all: Vec<(Vec<u8>, Vec<u8>)> = constants
+        .into_iter()
+        .filter(|(name, _)| !spec.env.iter().any(|(set, _)| set == name.as_bytes()))
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes()))
+        .collect();
+    all.extend(spec.env.iter().cloned());
+    all.sort();
+    all
+}
+
+/// Runs it to its end. Dropping the future ends the step.
+pub(crate) async fn run(
+    running: &Running,
+    order: StepOrder,
+    on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
+    cancel: impl Future<Output = ()> + Send,
+) -> Result<StepRun, NodeError> {
+    let name = running.next_root();
+    let tools: Arc<dyn Source> = order.tools.clone();
+    let project: Arc<dyn Source> = order.project.clone();
+    let tools_root = running.tools.add_root(name, tools)?;
+    let project_root = running.project.add_root(name, project)?;
+
+    let mut kitchen_order = kitchen::Order::new(name, order.spec.commands.clone());
+    kitchen_order.cwd = order.spec.cwd.clone();
+    kitchen_order.env = environment(&order.spec);
+    kitchen_order.network = order.spec.network;
+    kitchen_order.timeout = order.timeout;
+    let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
+    let mut printed = Printed::default();
+    let cancel = async {
+        cancel.await;
+        // Whatever waits in a look-up is answered first, so that it can be killed.
+        project_root.cancel();
+        tools_root.cancel();
+    };
+    let listen = async {
+        while let Some(line) = receiver.recv().await {
+            let line = PrintedLine { stream: line.stream, bytes: line.text().to_vec() };
+            on_line(&line);
+            printed.push(line);
+        }
+    };
+    let (ended, ()) = tokio::join!(running.kitchen.run(kitchen_order, sender, cancel), listen);
+    let ended = ended?;
+
+    let looked_at = project_root.observed();
+    let end = match failed_sources(&project_root, &tools_root) {
+        Some(end) => end,
+        None if ended.how != HowEnded::Exit(0) => StepEnd::Failed(ended.how.clone()),
+        None => judged(running, &order, &ended, looked_at.clone(), tools_root.observed(), &printed).await?,
+    };
+    Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at })
+}
+
+/// What a source could not answer decides over whatever the step made of the error that it got.
+fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
+    let in_project = project.failures().into_iter().map(|failure| (true, failure));
+    let in_tools = tools.failures().into_iter().map(|failure| (false, failure));
+    for (is_project, failure) in in_project.chain(in_tools) {
+        return Some(match failure.error {
+            SourceError::Cancelled => continue,
+            SourceError::Changed { path } if is_project => StepEnd::SourceChanged(path),
+            SourceError::Changed { path } => StepEnd::ToolsChanged(vec![path]),
+            SourceError::Gone => StepEnd::Lost(failure.path),
+            SourceError::Io { .. } => StepEnd::Unreadable(failure),
+        });
+    }
+    None
+}
+
+async fn judged(
+    running: &Running,
+    order: &StepOrder,
+    ended: &Ended,
+    project_looks: Vec<(RelPath, Look)>,
+    tools_looks: Vec<(RelPath, Look)>,
+    printed: &Printed,
+) -> Result<StepEnd, NodeError> {
+    let changed = order.tools.verify(tools_looks.iter().map(|(path, look)| (path, *look)));
+    if !changed.is_empty() {
+        return Ok(StepEnd::ToolsChanged(changed));
+    }
+    let promises: Vec<Promise> = order.spec.out.clone();
+    let keeps = order.spec.keep != Keep::Nothing;
+    let (larder, project, upper) =
+        (running.larder.clone(), Arc::clone(&order.project), ended.upper.path().to_owned());
+    let judging = tokio::task::spawn_blocking(move || {
+        judge(&larder, &project, &upper, project_looks, &promises, keeps)
+    });
+    let Judged { outputs, looks } = match judging.await.map_err(|_| NodeError::Task("judge"))?? {
+        Ok(judged) => judged,
+        Err(refusal) => return Ok(StepEnd::Refused(refusal)),
+    };
+    let prefix = project_prefix();
+    let all = looks.into_iter().map(|(path, look)| (prefix.join(&path), look));
+    let tools_looks = tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path));
+    let path_set = PathSet::new(all.chain(tools_looks).collect());
+    let seen = observe(&path_set, &order.project, &order.tools).await?;
+    let printed = match printed.is_empty() {
+        true => None,
+        false => Some(running.larder.put(larder::ObjectKind::Blob, &printed.encode())?),
+    };
+    let outputs_digest: Digest = running.larder.put(larder::ObjectKind::Tree, &outputs.encode())?;
+    let trace = Trace {
+        weak: order.spec.weak_key(),
+        path_set: path_set.digest(),
+        seen,
+        outputs: outputs_digest,
+        printed,
+        millis: ended.usage.wall.as_millis() as u64,
+    };
+    Ok(StepEnd::Made { path_set, trace, outputs })
+}
+
+/// The first part of every project path in a step's root.
+pub(crate) fn project_prefix() -> RelPath {
+    RelPath::root().child(PROJECT.as_bytes()).unwrap_or_else(RelPath::root)
+}
+
+/// Whether something of the kitchen's own stands there, and not what the host has.
+fn is_mount_point(path: &RelPath) -> bool {
+    kitchen::MOUNT_POINTS.iter().any(|point| {
+        path.as_bytes().strip_prefix(point.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    })
+}
+
+/// What a path set's looks see now, in its order.
+async fn observe(set: &PathSet, project: &Project, tools: &HostTools) -> Result<Vec<Seen>, NodeError> {
+    let prefix = project_prefix();
+    let mut seen = Vec::with_capacity(set.looks().len());
+    for (path, look) in set.looks() {
+        seen.push(match path.strip_prefix(&prefix) {
+            Some(inside) => see(project, &inside, *look).await?,
+            None => see(tools, path, *look).await?,
+        });
+    }
+    Ok(seen)
+}
