@@ -18,3 +18,5 @@ mod stacked;
 mod stage;
 #[cfg(test)]
 mod tools;
+#[cfg(test)]
+mod unprivileged;

@@ -10,13 +10,20 @@ use protocol::{Look, RelPath};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use view::{Flavour, Mount, Options, Root, Source};
 
+/// Another device file than `/dev/fuse` to open: for the test that runs as an ordinary user.
+pub const DEVICE_VARIABLE: &str = "VIEW_TEST_FUSE_DEVICE";
+
+fn device() -> PathBuf {
+    std::env::var_os(DEVICE_VARIABLE).map_or_else(|| PathBuf::from("/dev/fuse"), PathBuf::from)
+}
+
 pub fn path(text: &str) -> RelPath {
     text.parse().unwrap()
 }
 
 /// Whether this test can mount; says so if not.
 pub fn can_mount() -> bool {
-    let can = rustix::process::geteuid().is_root() && Path::new("/dev/fuse").exists();
+    let can = rustix::process::geteuid().is_root() && device().exists();
     if !can {
         println!("skipped: needs root and /dev/fuse");
     }
@@ -32,7 +39,7 @@ pub fn private_mounts() {
 
 /// Opens `/dev/fuse` and mounts it.
 pub fn mount_fuse(at: &Path) -> OwnedFd {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/fuse").unwrap();
+    let device = OpenOptions::new().read(true).write(true).open(device()).unwrap();
     let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other", device.as_raw_fd());
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     rustix::mount::mount("view", at, "fuse", flags, &*CString::new(data).unwrap()).unwrap();
@@ -62,11 +69,6 @@ impl Stage {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mount = Mount::serve(device, flavour, options, runtime.handle().clone()).unwrap();
         Some(Self { mount, runtime, at })
-    }
-
-    /// Where the roots stand.
-    pub fn mounted(&self) -> &Path {
-        self.at.path()
     }
 
     /// A root over a source, and the folder where it stands.
