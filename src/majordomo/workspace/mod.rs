@@ -1,0 +1,267 @@
+//! A workspace: what the majordomo keeps of one checkout, in `<project>/.majordomo/`.
+//!
+//! | name | what |
+//! |---|---|
+//! | `version` | the number of this layout; written last, so a folder without it is an unfinished one |
+//! | `id` | 128 random bits: the workspace's name in the federation |
+//! | `lock` | one build at a time ([`Lock`]) |
+//! | `manifest` | what was handed over ([`Manifest`]) |
+//! | `intents` | what is being handed over; there only during a hand-over or after a crash in one |
+//! | `stamps` | the record by which a build with nothing to do is recognised |
+//! | `tmp/` | files that will be renamed into the project; swept when the lock is taken |
+//!
+//! Crash: every file is written beside and renamed; `tmp/` and `intents` say what was under way. Without the
+//! folder nothing of the user is lost: all files in the project are then sources. Non-goals: what steps did and made
+//! is the larder's, and is kept by workspace id.
+
+pub mod beneath;
+mod error;
+pub mod form;
+pub mod intents;
+mod lock;
+mod manifest;
+mod moment;
+mod seal;
+pub mod standing;
+mod sweep;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::WorkspaceId;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+pub use error::WorkspaceError;
+pub use lock::{Holder, LOCK_POLL, Lock};
+pub use manifest::{Made, Manifest, Output, Recovered};
+pub use moment::{Moment, Stamp, WHOLE_SECONDS_NS, stamp_of};
+pub use seal::{Seal, Sealed};
+
+/// The version of `.majordomo` that this program writes.
+pub const VERSION: u64 = 1;
+
+/// The folder's name; anything of this name, at any depth of a project, is no source.
+pub const FOLDER: &str = ".majordomo";
+
+/// One checkout of a project. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    project: PathBuf,
+    root: Arc<OwnedFd>,
+    folder: PathBuf,
+    id: WorkspaceId,
+}
+
+impl Workspace {
+    /// Opens the workspace of a project without changing anything; `None` if it was never built.
+    pub fn open(project: &Path) -> Result<Option<Self>, WorkspaceError> {
+        let (project, root) = open_project(project)?;
+        let folder = project.join(FOLDER);
+        if !check_folder(&folder)? || read_version(&folder)?.is_none() {
+            return Ok(None);
+        }
+        let id = read_id(&folder)?;
+        Ok(Some(Self { project, root: Arc::new(root), folder, id }))
+    }
+
+    /// Opens the workspace of a project, and makes it one first if need be.
+    pub fn open_or_create(project: &Path) -> Result<Self, WorkspaceError> {
+        let (project, root) = open_project(project)?;
+        let folder = project.join(FOLDER);
+        if !check_folder(&folder)? {
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(WorkspaceError::io("written", &folder, error));
+                }
+                _ => check_folder(&folder)?,
+            };
+        }
+        if read_version(&folder)?.is_none() {
+            create(&folder)?;
+        }
+        let id = read_id(&folder)?;
+        Ok(Self { project, root: Arc::new(root), folder, id })
+    }
+
+    /// The workspace's name in the federation.
+    pub fn id(&self) -> WorkspaceId {
+        self.id
+    }
+
+    /// The project's folder, absolute.
+    pub fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// The project's folder as a base for `*at` calls; opened with `O_PATH`.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// `.majordomo`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the stamp record belongs.
+    pub fn stamps_path(&self) -> PathBuf {
+        self.folder.join("stamps")
+    }
+
+    /// Files that will be renamed into place; on the project's file system.
+    pub fn tmp(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    pub(super) fn manifest_path(&self) -> PathBuf {
+        self.folder.join("manifest")
+    }
+
+    pub(super) fn intents_path(&self) -> PathBuf {
+        self.folder.join("intents")
+    }
+}
+
+fn open_project(project: &Path) -> Result<(PathBuf, OwnedFd), WorkspaceError> {
+    let missing = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            WorkspaceError::NoProject(project.to_owned())
+        }
+        _ => WorkspaceError::io("opened", project, error),
+    };
+    let absolute = fs::canonicalize(project).map_err(missing)?;
+    let root = beneath::root(&absolute).map_err(missing)?;
+    Ok((absolute, root))
+}
+
+/// Whether the folder is there; an error if it may not be used.
+fn check_folder(folder: &Path) -> Result<bool, WorkspaceError> {
+    let meta = match fs::symlink_metadata(folder) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(WorkspaceError::io("read", folder, error)),
+    };
+    if !meta.is_dir() {
+        return Err(WorkspaceError::NotAFolder(folder.to_owned()));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if meta.uid() != me {
+        return Err(WorkspaceError::Foreign { path: folder.to_owned(), owner: meta.uid(), me });
+    }
+    Ok(true)
+}
+
+fn create(folder: &Path) -> Result<(), WorkspaceError> {
+    let tmp = folder.join("tmp");
+    fs::create_dir_all(&tmp).map_err(|e| WorkspaceError::io("written", &tmp, e))?;
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits)
+        .map_err(|e| WorkspaceError::io("written", folder, io::Error::other(e.to_string())))?;
+    let id = WorkspaceId::from_random(u128::from_be_bytes(bits));
+    // Two builds may get here at once: the first id stays.
+    let beside = tmp.join(format!("id-{id}"));
+    let path = folder.join("id");
+    fs::write(&beside, format!("{id}\n")).map_err(|e| WorkspaceError::io("written", &path, e))?;
+    match renameat_with(CWD, &beside, CWD, &path, RenameFlags::NOREPLACE).map_err(io::Error::from) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(WorkspaceError::io("written", &path, error));
+        }
+        _ => {}
+    }
+    seal::replace(&folder.join(".gitignore"), &tmp, b"*\n")?;
+    seal::replace(&folder.join("version"), &tmp, format!("{VERSION}\n").as_bytes())
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, WorkspaceError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(WorkspaceError::io("read", path, error)),
+    }
+}
+
+fn read_version(folder: &Path) -> Result<Option<u64>, WorkspaceError> {
+    let path = folder.join("version");
+    let Some(text) = read_text(&path)? else { return Ok(None) };
+    match text.parse() {
+        Ok(found) if found > VERSION => Err(WorkspaceError::Newer { path: folder.to_owned(), found }),
+        Ok(found) => Ok(Some(found)),
+        Err(_) => Err(WorkspaceError::Damaged { path, why: format!("`{text}` is no version number") }),
+    }
+}
+
+fn read_id(folder: &Path) -> Result<WorkspaceId, WorkspaceError> {
+    let path = folder.join("id");
+    let damaged = |why: String| WorkspaceError::Damaged { path: path.clone(), why };
+    let text = read_text(&path)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+    text.parse().map_err(|bad: protocol::ids::BadId| damaged(bad.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_keeps_its_id() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Workspace::open(dir.path()).unwrap().is_none());
+        let first = Workspace::open_or_create(dir.path()).unwrap();
+        let second = Workspace::open_or_create(dir.path()).unwrap();
+        assert_eq!(first.id(), second.id());
+        assert_eq!(Workspace::open(dir.path()).unwrap().unwrap().id(), first.id());
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(Workspace::open_or_create(other.path()).unwrap().id(), first.id());
+    }
+
+    #[test]
+    fn an_unfinished_one_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = Workspace::open_or_create(dir.path()).unwrap().id();
+        fs::remove_file(dir.path().join(".majordomo/version")).unwrap();
+        fs::remove_dir_all(dir.path().join(".majordomo/tmp")).unwrap();
+        assert!(Workspace::open(dir.path()).unwrap().is_none());
+        assert_eq!(Workspace::open_or_create(dir.path()).unwrap().id(), id);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(FOLDER);
+        assert!(matches!(
+            Workspace::open_or_create(&dir.path().join("no")),
+            Err(WorkspaceError::NoProject(_))
+        ));
+        fs::write(&folder, "").unwrap();
+        assert!(matches!(Workspace::open_or_create(dir.path()), Err(WorkspaceError::NotAFolder(_))));
+        fs::remove_file(&folder).unwrap();
+        Workspace::open_or_create(dir.path()).unwrap();
+        fs::write(folder.join("version"), "9\n").unwrap();
+        let error = Workspace::open_or_create(dir.path()).unwrap_err();
+        assert!(matches!(error, WorkspaceError::Newer { found: 9, .. }));
+        assert!(error.to_string().contains("has version 9"), "{error}");
+        assert!(error.advice().is_some());
+        fs::write(folder.join("version"), "1\n").unwrap();
+        fs::write(folder.join("id"), "xyz\n").unwrap();
+        assert!(matches!(Workspace::open_or_create(dir.path()), Err(WorkspaceError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_workspace_of_another_user_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Workspace::open_or_create(dir.path()).unwrap();
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        std::os::unix::fs::chown(dir.path().join(FOLDER), Some(4321), None).unwrap();
+        let error = Workspace::open_or_create(dir.path()).unwrap_err();
+        assert!(matches!(error, WorkspaceError::Foreign { owner: 4321, .. }), "{error}");
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod laws;
