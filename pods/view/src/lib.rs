@@ -24,7 +24,7 @@ mod stamp;
 pub use errors::{SourceError, SourceFailure, ViewError};
 pub use host::{DigestMemo, HostOptions, HostTools, NoMemo};
 pub use memory::MemorySource;
-pub use mount::{Flavour, Mount, Options, Root};
+pub use mount::{Flavour, Mount, MountStats, Options, Passthrough, Root};
 pub use see::see;
 pub use source::{Body, Node, Source};
 pub use stamp::Stamp;

@@ -85,6 +85,11 @@ impl MemorySource {
         self.any_file(path, bytes.into(), false, Some(shared));
     }
 
+    /// Puts an executable file that shares its inode with all files of this number in the mount.
+    pub fn shared_program(&self, path: &RelPath, bytes: impl Into<Bytes>, shared: u64) {
+        self.any_file(path, bytes.into(), true, Some(shared));
+    }
+
     fn any_file(&self, path: &RelPath, bytes: Bytes, exec: bool, shared: Option<u64>) {
         let node = Node::File { exec, size: bytes.len() as u64, shared, mtime_offset: 0 };
         let digest = Digest::of(&bytes);

@@ -61,6 +61,12 @@ impl Linger {
         queue.busy == Some(name) || queue.gone.iter().any(|gone| gone.name == name)
     }
 
+    /// How many the kernel may still know.
+    pub fn len(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.gone.len() + usize::from(queue.busy.is_some())
+    }
+
     /// Ends the thread.
     pub fn end(&self) {
         self.queue.lock().end = true;

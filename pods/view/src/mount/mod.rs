@@ -141,6 +141,8 @@ pub struct Mount {
 pub struct MountStats {
     /// Roots that stand.
     pub roots: usize,
+    /// Removed roots that the kernel still keeps.
+    pub lingering: usize,
     /// Shared files that the kernel knows.
     pub shared_files: usize,
 }
@@ -227,7 +229,11 @@ impl Mount {
 
     /// How much there is in it.
     pub fn stats(&self) -> MountStats {
-        MountStats { roots: self.core.roots.read().by_serial.len(), shared_files: self.core.shared.len() }
+        MountStats {
+            roots: self.core.roots.read().by_serial.len(),
+            lingering: self.core.linger.len(),
+            shared_files: self.core.shared.len(),
+        }
     }
 }
 

@@ -132,3 +132,34 @@ fn a_step_sees_the_host_as_the_source_tells_it() {
     let libc = fs::read_dir("/usr/lib").unwrap().count();
     assert!(fs::read_dir(at.join("usr/lib")).unwrap().count() <= libc);
 }
+
+#[test]
+fn roots_that_come_and_go_do_not_disturb_each_other() {
+    // No lingering: every removal takes entries of files away that the other roots are reading.
+    let options = Options { uid: 0, gid: 0, linger_roots: Some(0), ..Options::default() };
+    let Some(stage) = Stage::with(Flavour::Tools, options) else { return };
+    let source = Arc::new(MemorySource::new());
+    let program = fs::read("/bin/true").unwrap();
+    source.shared_program(&path("bin/true"), program, 1_000);
+    for file in 0..20u64 {
+        source.shared_file(&path(&format!("include/{file}.h")), vec![file as u8; 70_000], file);
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let (stage, source) = (&stage, &source);
+            scope.spawn(move || {
+                for round in 0..150 {
+                    let (root, at) = stage.root(thread * 1_000 + round + 1, source.clone());
+                    for file in 0..20u64 {
+                        let bytes = fs::read(at.join(format!("include/{file}.h"))).unwrap();
+                        assert!(bytes.len() == 70_000 && bytes.iter().all(|byte| u64::from(*byte) == file));
+                    }
+                    if round % 5 == 0 {
+                        assert!(std::process::Command::new(at.join("bin/true")).status().unwrap().success());
+                    }
+                    assert!(root.failures().is_empty());
+                }
+            });
+        }
+    });
+}
