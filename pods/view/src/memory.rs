@@ -96,9 +96,18 @@ impl MemorySource {
         self.put(path, Thing::File(MemoryFile { body: Body::Bytes(bytes), digest, node }));
     }
 
-    /// Puts a file whose bytes are a real file's, of which the caller says the digest and the size.
+    /// Puts a plain file whose bytes are a real file's, of which the caller says the digest and the size.
     pub fn real_file(&self, path: &RelPath, file: Arc<File>, size: u64, digest: Digest) {
-        let node = Node::File { exec: false, size, shared: None, mtime_offset: 0 };
+        self.any_real_file(path, file, size, digest, false);
+    }
+
+    /// Puts an executable file whose bytes are a real file's.
+    pub fn real_program(&self, path: &RelPath, file: Arc<File>, size: u64, digest: Digest) {
+        self.any_real_file(path, file, size, digest, true);
+    }
+
+    fn any_real_file(&self, path: &RelPath, file: Arc<File>, size: u64, digest: Digest, exec: bool) {
+        let node = Node::File { exec, size, shared: None, mtime_offset: 0 };
         self.put(path, Thing::File(MemoryFile { body: Body::File(file), digest, node }));
     }
 

@@ -31,6 +31,9 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The largest read that is asked for in one message.
 const MAX_MESSAGE: u32 = 1024 * 1024;
 
+/// How many reads ahead and releases may wait in the kernel for us at a time.
+const MAX_BACKGROUND: u16 = 64;
+
 /// The inode number in listings: "unknown" (`FUSE_UNKNOWN_INO`), because most names listed are never looked up.
 const UNKNOWN_INO: INodeNo = INodeNo(0xffff_ffff);
 
@@ -241,8 +244,8 @@ impl Filesystem for Server {
                 tracing::debug!(?flag, "the kernel does not know a FUSE feature");
             }
         }
-        if config.set_max_write(MAX_MESSAGE).is_err() {
-            tracing::debug!("the kernel keeps its own message size");
+        if config.set_max_write(MAX_MESSAGE).is_err() || config.set_max_background(MAX_BACKGROUND).is_err() {
+            tracing::debug!("the session keeps its own limits");
         }
         if self.core.flavour == Flavour::Tools {
             if config.add_capabilities(InitFlags::FUSE_NO_OPEN_SUPPORT).is_err() {

@@ -123,6 +123,23 @@ fn programs_run_and_mapped_files_count_as_content() {
 }
 
 #[test]
+fn a_large_program_runs_where_the_kernel_reads_it_by_itself() {
+    let Some(stage) = Stage::new(Flavour::Project) else { return };
+    let kept = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
+    let size = fs::copy("/bin/bash", kept.path()).unwrap();
+    let source = project();
+    let file = Arc::new(fs::File::open(kept.path()).unwrap());
+    source.real_program(&path("bash"), file, size, Digest::of(b"not asked"));
+    let (root, at) = stage.root(1, source);
+    for _ in 0..3 {
+        let output =
+            std::process::Command::new(at.join("bash")).args(["-c", "echo $((6*7))"]).output().unwrap();
+        assert_eq!(output.stdout, b"42\n");
+    }
+    assert_eq!(observed(&root), ["bash probe", "bash content"]);
+}
+
+#[test]
 fn failures_are_told_and_never_absence() {
     let Some(stage) = Stage::new(Flavour::Project) else { return };
     let source = project();

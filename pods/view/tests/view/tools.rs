@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use protocol::{Look, Seen};
+use protocol::{Look, RelPath, Seen};
 use view::{Flavour, HostOptions, HostTools, MemorySource, NoMemo, Options, Source, see};
 
 use crate::stage::{Stage, observed, path};
@@ -105,13 +105,41 @@ fn the_compiler_of_this_machine_works_in_a_root_of_it() {
     }
 }
 
+/// The toolchain that built this test, if rustup brought it.
+fn toolchain() -> Option<std::path::PathBuf> {
+    let output = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    let path = std::path::PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    path.canonicalize().ok().filter(|path| !path.starts_with("/usr") && path.join("bin/rustc").exists())
+}
+
+#[test]
+fn a_tool_root_deep_in_a_closed_home_works() {
+    let Some(toolchain) = toolchain() else { return println!("skipped: no toolchain of rustup's") };
+    let Some(stage) = Stage::new(Flavour::Tools) else { return };
+    let options = HostOptions {
+        extra_roots: vec![RelPath::from_absolute(&toolchain).unwrap()],
+        ..HostOptions::default()
+    };
+    let tools = Arc::new(HostTools::new(options, Arc::new(NoMemo)).unwrap());
+    let (root, at) = stage.root(1, tools);
+    let output = std::process::Command::new("chroot")
+        .arg(&at)
+        .arg(toolchain.join("bin/rustc"))
+        .arg("-V")
+        .output()
+        .unwrap();
+    assert!(output.stdout.starts_with(b"rustc "), "{output:?} {:?}", root.failures());
+    let above = at.join(toolchain.parent().unwrap().strip_prefix("/").unwrap());
+    assert_eq!(fs::read_dir(above).unwrap().count(), 1, "only what leads to the root");
+}
+
 #[test]
 fn a_step_sees_the_host_as_the_source_tells_it() {
     let Some(stage) = Stage::new(Flavour::Tools) else { return };
     let tools = host();
     let (_root, at) = stage.root(1, tools.clone());
     for folder in ["", "etc", "usr", "usr/bin", "var", "home"] {
-        let listed = stage.runtime.block_on(tools.list(&protocol::RelPath::new(folder.as_bytes()).unwrap()));
+        let listed = stage.runtime.block_on(tools.list(&RelPath::new(folder.as_bytes()).unwrap()));
         let mut expected: Vec<_> = listed
             .unwrap()
             .unwrap()
