@@ -1,0 +1,43 @@
+//! From the text of `out` and `cwd` to paths, and what a promise may not be.
+
+use protocol::path::{BadPath, escape};
+use protocol::step::Promise;
+use protocol::{RelPath, StepId};
+
+use super::error::Problem;
+use super::sources::{Sources, contains, first_below};
+
+/// Folders of a project that are no part of it.
+const RESERVED: [&str; 2] = [".git", ".majordomo"];
+
+/// A path of the project: `.` parts are taken out, so that `{dir}/x` is right at the top too.
+pub(super) fn project_path(key: &'static str, bytes: &[u8]) -> Result<RelPath, Problem> {
+    let bad = |source| Problem::Path { key, source };
+    if bytes.starts_with(b"/") {
+        return Err(bad(BadPath::Absolute(escape(bytes))));
+    }
+    let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    let parts: Vec<&[u8]> = bytes.split(|&b| b == b'/').filter(|part| *part != b".").collect();
+    RelPath::new(&parts.join(&b'/')).map_err(|_| bad(BadPath::Part(escape(bytes))))
+}
+
+/// What `out` of a step promises.
+pub(super) fn promise(step: &StepId, bytes: &[u8], sources: &dyn Sources) -> Result<Promise, Problem> {
+    let path = project_path("out", bytes)?;
+    let Some(top) = path.parts().next() else { return Err(Problem::OutIsRoot { step: step.clone() }) };
+    if let Some(folder) = RESERVED.into_iter().find(|reserved| reserved.as_bytes() == top) {
+        return Err(Problem::OutIsReserved { step: step.clone(), path, folder });
+    }
+    let met = if contains(sources, path.as_bytes()) {
+        Some((path.clone(), "which is a source".to_owned()))
+    } else if let Some(source) = first_below(sources, &path) {
+        Some((source.clone(), format!("a folder with the source `{source}` in it")))
+    } else {
+        let above = path.ancestors().find(|folder| contains(sources, folder.as_bytes()));
+        above.map(|source| (source.clone(), format!("and `{source}` is a source, not a folder")))
+    };
+    if let Some((source_path, how)) = met {
+        return Err(Problem::OutIsSource { step: step.clone(), path, source_path, how });
+    }
+    Ok(if bytes.ends_with(b"/") { Promise::Tree(path) } else { Promise::File(path) })
+}
