@@ -99,8 +99,18 @@ impl LarderError {
 
     /// Whether the index itself is damaged, so that it has to be built again.
     pub(crate) fn is_damaged_index(&self) -> bool {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        matches!(self, Self::Index { source }
-            if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+        let Self::Index { source } = self else { return false };
+        match &**source {
+            // A value is not of the kind that was written there.
+            FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..) => true,
+            other => matches!(other.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+        }
     }
 }

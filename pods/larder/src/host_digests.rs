@@ -9,8 +9,8 @@ use rusqlite::params;
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
-use crate::index::{Index, digest_of};
-use crate::{LarderError, Stamp};
+use crate::index::digest_of;
+use crate::{Larder, LarderError, Stamp};
 
 /// Inode numbers in a block, as a power of two.
 const BLOCK_BITS: u32 = 10;
@@ -43,16 +43,21 @@ impl HostDigests {
     }
 
     /// The digest of a file with exactly this stamp.
-    pub(crate) fn get(&self, stamp: &Stamp, index: &Index) -> Result<Option<Digest>, LarderError> {
-        self.with_block(stamp, index, |block, at| {
+    pub(crate) fn get(&self, stamp: &Stamp, larder: &Larder) -> Result<Option<Digest>, LarderError> {
+        self.with_block(stamp, larder, |block, at| {
             let digest = block.get(&at).filter(|(known, _)| known == stamp).map(|(_, digest)| *digest);
             (digest, 0)
         })
     }
 
     /// Remembers a digest here; false if it was known already.
-    pub(crate) fn insert(&self, stamp: &Stamp, digest: &Digest, index: &Index) -> Result<bool, LarderError> {
-        self.with_block(stamp, index, |block, at| match block.insert(at, (*stamp, *digest)) {
+    pub(crate) fn insert(
+        &self,
+        stamp: &Stamp,
+        digest: &Digest,
+        larder: &Larder,
+    ) -> Result<bool, LarderError> {
+        self.with_block(stamp, larder, |block, at| match block.insert(at, (*stamp, *digest)) {
             Some(before) => (before != (*stamp, *digest), 0),
             None => (true, 1),
         })
@@ -61,7 +66,7 @@ impl HostDigests {
     fn with_block<T>(
         &self,
         stamp: &Stamp,
-        index: &Index,
+        larder: &Larder,
         then: impl FnOnce(&mut Block, u16) -> (T, usize),
     ) -> Result<T, LarderError> {
         let (key, at) = key(stamp);
@@ -69,7 +74,7 @@ impl HostDigests {
         let mut cache = shard.lock();
         if cache.get_mut(&key, weight).is_none() {
             drop(cache);
-            let loaded = load(&key, index)?;
+            let loaded = load(&key, larder)?;
             cache = shard.lock();
             // Another thread may have loaded it meanwhile, and may have added to it: that one stays.
             if cache.get_mut(&key, weight).is_none() {
@@ -86,8 +91,8 @@ impl HostDigests {
     }
 }
 
-fn load((dev, block): &Key, index: &Index) -> Result<Block, LarderError> {
-    index.read(|connection| {
+fn load((dev, block): &Key, larder: &Larder) -> Result<Block, LarderError> {
+    larder.ask(|connection| {
         let mut query = connection.prepare_cached(
             "SELECT ino, size, mtime, ctime, digest, sum FROM stamps WHERE dev = ?1 AND ino BETWEEN ?2 AND ?3",
         )?;

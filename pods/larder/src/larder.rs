@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use protocol::{Digest, WorkspaceId};
 use rusqlite::params;
 
 use crate::blobs::{Blobs, TempFile, hash_file, mark_of, with_buffer};
 use crate::host_digests::HostDigests;
-use crate::index::{Change, meta};
+use crate::index::{self, Change, meta};
 use crate::options::{MAX_NOTE_SIZE, MAX_STRUCTURED_SIZE, WHOLE_BLOB_SIZE};
 use crate::packs::{Spot, list_packs};
 use crate::places::Place;
@@ -38,6 +39,8 @@ pub struct Larder {
 
 /// Fields are dropped in this order: the writer ends first, the lock goes last.
 pub(crate) struct Inner {
+    /// The syncer ends when this goes.
+    pub(crate) _alive: Sender<()>,
     pub(crate) writer: Writer,
     pub(crate) shared: Arc<Shared>,
     pub(crate) blobs: Blobs,
@@ -47,6 +50,9 @@ pub(crate) struct Inner {
     pub(crate) repairs: Mutex<Vec<Repair>>,
     /// One at a time checks or rebuilds everything.
     pub(crate) checking: Mutex<()>,
+    pub(crate) syncing: Mutex<()>,
+    /// Blobs that were named and not forced onto the disk.
+    pub(crate) unsynced: Mutex<Vec<Digest>>,
     pub(crate) salt: Salt,
     pub(crate) folders: Folders,
     pub(crate) _lock: File,
@@ -55,7 +61,6 @@ pub(crate) struct Inner {
 /// Where things are in a larder's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folders {
-    pub(crate) dir: PathBuf,
     pub(crate) packs: PathBuf,
     pub(crate) blobs: PathBuf,
     pub(crate) tmp: PathBuf,
@@ -67,7 +72,6 @@ pub(crate) struct Folders {
 impl Folders {
     pub(crate) fn of(dir: &Path) -> Self {
         Self {
-            dir: dir.to_owned(),
             packs: dir.join("packs"),
             blobs: dir.join("blobs"),
             tmp: dir.join("tmp"),
@@ -92,7 +96,7 @@ impl Larder {
         let digest = kind.digest(bytes);
         let size = bytes.len() as u64;
         if kind == ObjectKind::Blob && size >= WHOLE_BLOB_SIZE {
-            self.shared().healthy()?;
+            self.ready()?;
             if self.locate(&digest, size)?.is_none() {
                 let temp = self.inner.blobs.temp()?;
                 self.inner.blobs.write(&temp, bytes)?;
@@ -106,7 +110,7 @@ impl Larder {
 
     fn put_packed(&self, kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<(), LarderError> {
         let shared = self.shared();
-        shared.healthy()?;
+        self.ready()?;
         let size = bytes.len() as u64;
         if size > MAX_STRUCTURED_SIZE {
             return Err(LarderError::TooLarge { what: kind.word(), size, limit: MAX_STRUCTURED_SIZE });
@@ -128,7 +132,7 @@ impl Larder {
         placed: impl FnOnce(),
     ) -> Result<(), LarderError> {
         let shared = self.shared();
-        shared.healthy()?;
+        self.ready()?;
         let rows = shared.packs.append(kind, kind.digest(body), body, |_| placed())?;
         shared.packs.write_out()?;
         self.inner.writer.wake(rows)
@@ -142,7 +146,7 @@ impl Larder {
         if !meta.is_file() {
             return Err(LarderError::NoFile { path: name_of(file) });
         }
-        self.shared().healthy()?;
+        self.ready()?;
         if meta.len() < WHOLE_BLOB_SIZE {
             let stored = with_buffer(meta.len() as usize + 1, |buffer| -> Result<_, LarderError> {
                 let length = read_to_end(file, buffer).map_err(failed)?;
@@ -193,7 +197,7 @@ impl Larder {
             remove()?;
             return Ok(stored);
         }
-        self.shared().healthy()?;
+        self.ready()?;
         let (digest, size) = hash_file(&file).map_err(failed)?;
         if self.locate(&digest, size)?.is_some() {
             remove()?;
@@ -286,7 +290,7 @@ impl Larder {
         let shared = self.shared();
         let mut place = shared.places.get(digest);
         if place.is_none() {
-            place = shared.index.place(digest)?;
+            place = self.ask(|connection| index::place(connection, digest))?;
             match place {
                 Some(Place::Whole { mark: None, .. }) | None => {}
                 Some(place) => shared.places.add_known(*digest, place),
@@ -327,7 +331,7 @@ impl Larder {
         Ok(None)
     }
 
-    fn forget_blob(&self, digest: &Digest) -> Result<(), LarderError> {
+    pub(crate) fn forget_blob(&self, digest: &Digest) -> Result<(), LarderError> {
         self.flush()?;
         self.shared().places.forget(digest);
         self.change(Change::DropWhole { digest: *digest })?;
@@ -336,15 +340,25 @@ impl Larder {
 
     /// A record is not what the index says: it is absent from now on, for everybody.
     pub(crate) fn condemn_record(&self, digest: &Digest, spot: Spot) -> Result<(), LarderError> {
+        self.set_record_aside(digest, spot)?;
+        self.report(Repair::DamagedObject { digest: *digest });
+        Ok(())
+    }
+
+    /// Keeps a damaged record's bytes for a person to look at, and forgets it.
+    pub(crate) fn set_record_aside(&self, digest: &Digest, spot: Spot) -> Result<(), LarderError> {
         if let Some(file) = self.shared().packs.file(spot.pack)? {
             self.shared().quarantine.take_record(&file, spot, digest)?;
         }
+        self.drop_record(digest, spot)
+    }
+
+    /// Forgets a record. Its row may still be on the way, so it is waited for first.
+    pub(crate) fn drop_record(&self, digest: &Digest, spot: Spot) -> Result<(), LarderError> {
         self.flush()?;
         self.shared().places.forget(digest);
         self.change(Change::DropPacked { digest: *digest, spot })?;
-        self.flush()?;
-        self.report(Repair::DamagedObject { digest: *digest });
-        Ok(())
+        self.flush()
     }
 
     fn naming(&self, digest: &Digest) -> &Mutex<()> {
@@ -360,20 +374,21 @@ impl Larder {
         self.add_blob(digest, Place::Whole { size, mark: Some(mark) })
     }
 
-    fn add_blob(&self, digest: &Digest, place: Place) -> Result<(), LarderError> {
+    pub(crate) fn add_blob(&self, digest: &Digest, place: Place) -> Result<(), LarderError> {
         let Place::Whole { size, mark } = place else { return Ok(()) };
+        self.inner.unsynced.lock().push(*digest);
         self.shared().places.renew(*digest, place);
         self.change(Change::Blob { digest: *digest, size, mark })
     }
 
     /// The digest of a host file with exactly this stamp, if it is remembered.
     pub fn known_digest(&self, stamp: &Stamp) -> Result<Option<Digest>, LarderError> {
-        self.inner.host_digests.get(stamp, &self.shared().index)
+        self.inner.host_digests.get(stamp, self)
     }
 
     /// Remembers a host file's digest. Only for files that were [settled](Stamp::is_settled) when they were read.
     pub fn remember_digest(&self, stamp: &Stamp, digest: &Digest) -> Result<(), LarderError> {
-        if self.inner.host_digests.insert(stamp, digest, &self.shared().index)? {
+        if self.inner.host_digests.insert(stamp, digest, self)? {
             self.change(Change::Stamp { stamp: *stamp, digest: *digest })?;
         }
         Ok(())
@@ -385,7 +400,7 @@ impl Larder {
         if size > MAX_NOTE_SIZE {
             return Err(LarderError::TooLarge { what: "a note", size, limit: MAX_NOTE_SIZE });
         }
-        self.shared().healthy()?;
+        self.ready()?;
         self.change_note(workspace, key, Some(value.to_vec()))
     }
 
@@ -409,7 +424,7 @@ impl Larder {
         if *self.shared().pending_notes.lock() > 0 {
             self.flush()?;
         }
-        self.shared().index.read(|connection| {
+        self.ask(|connection| {
             let mut query = connection.prepare_cached(
                 "SELECT key, value FROM notes WHERE workspace = ?1 AND key >= ?2 ORDER BY key",
             )?;
@@ -435,7 +450,7 @@ impl Larder {
     pub fn stats(&self) -> Result<Stats, LarderError> {
         self.flush()?;
         let packs = list_packs(&self.inner.folders.packs)?.len() as u64;
-        self.shared().index.read(|connection| {
+        self.ask(|connection| {
             let total = |key| meta(connection, key).map(|value| value as u64);
             Ok(Stats { objects: total("objects")?, bytes: total("bytes")?, packs, blobs: total("blobs")? })
         })

@@ -215,6 +215,19 @@ impl Packs {
         Ok(())
     }
 
+    /// Takes the rows, and lets the next record begin a new pack.
+    pub(crate) fn end_tails(&self, into: &mut Harvest) -> Result<(), LarderError> {
+        self.harvest(into)?;
+        for lane in &self.lanes {
+            let mut lane = lane.lock();
+            self.write_lane(&mut lane)?;
+            into.rows.append(&mut lane.rows);
+            lane.filled.clear();
+            lane.pack = None;
+        }
+        Ok(())
+    }
+
     /// Files with bytes that were written and not forced onto the disk; they are the caller's from now on.
     pub(crate) fn take_unsynced(&self) -> Vec<Arc<File>> {
         self.lanes.iter().flat_map(|lane| std::mem::take(&mut lane.lock().unsynced)).collect()

@@ -27,8 +27,9 @@ use crate::places::Places;
 use crate::quarantine::Quarantine;
 use crate::record::{PACK_HEADER, Row, Salt};
 use crate::scan::{Found, Source, scan};
+use crate::syncer::{self, Nudge};
 use crate::traces::TraceBook;
-use crate::writer::{Shared, Writer};
+use crate::writer::{Health, Shared, Writer};
 use crate::{Larder, LarderError, Options};
 
 /// Something that was wrong, and what became of it.
@@ -54,6 +55,11 @@ pub enum Repair {
         /// Its digest.
         digest: Digest,
     },
+    /// The index knew an object that is not there.
+    MissingObject {
+        /// Its digest.
+        digest: Digest,
+    },
     /// Bytes of a pack belong to no record.
     DamagedPack {
         /// The pack.
@@ -76,6 +82,7 @@ impl fmt::Display for Repair {
             }
             Self::PackShrunk { pack } => write!(f, "pack {pack} has lost its end"),
             Self::DamagedObject { digest } => write!(f, "object {digest} is damaged and was set aside"),
+            Self::MissingObject { digest } => write!(f, "object {digest} is gone"),
             Self::DamagedPack { pack, offset, bytes } => {
                 write!(f, "{bytes} bytes at {offset} of pack {pack} are damaged")
             }
@@ -113,7 +120,7 @@ impl Larder {
             batch: Batch::default(),
             repairs: Vec::new(),
         };
-        if opened.replaced {
+        if opened.replaced || (opened.fresh && !list_packs(&folders.packs)?.is_empty()) {
             recovery.repairs.push(Repair::IndexRebuilt);
         }
         let packs = recovery.packs()?;
@@ -144,16 +151,29 @@ impl Larder {
             buffer: memory.lane_buffer,
             open_limit: memory.open_packs,
         };
-        let shared = Arc::new(Shared::new(
-            Packs::new(folders.packs.clone(), salt, faults.clone(), pack_options, next_pack, &partial)?,
-            Places::new(memory.places),
-            Index::new(folders.index.clone(), memory.readers),
-            TraceBook::new(next_answer, memory.looks),
+        let (nudge, nudged) = Nudge::pair();
+        let shared = Arc::new(Shared {
+            packs: Packs::new(
+                folders.packs.clone(),
+                salt,
+                faults.clone(),
+                pack_options,
+                next_pack,
+                &partial,
+            )?,
+            places: Places::new(memory.places),
+            index: Index::new(folders.index.clone(), memory.readers),
+            book: TraceBook::new(next_answer, memory.looks),
             quarantine,
-        ));
+            nudge,
+            pending_notes: Mutex::default(),
+            health: Health::default(),
+        });
         let writer = Writer::start(connection, shared.clone(), &options.commit, faults, dir.to_owned())?;
-        Ok(Larder {
+        let (alive, stop) = crossbeam_channel::bounded(0);
+        let larder = Larder {
             inner: Arc::new(Inner {
+                _alive: alive,
                 writer,
                 shared,
                 blobs,
@@ -161,11 +181,18 @@ impl Larder {
                 naming: (0..16).map(|_| Mutex::default()).collect(),
                 repairs: Mutex::new(repairs),
                 checking: Mutex::default(),
+                syncing: Mutex::default(),
+                unsynced: Mutex::default(),
                 salt,
                 folders,
                 _lock: lock,
             }),
-        })
+        };
+        if let Some(after) = options.commit.sync_after {
+            syncer::start(Arc::downgrade(&larder.inner), nudged, stop, after)
+                .map_err(|error| LarderError::io("start the syncer of", dir, error))?;
+        }
+        Ok(larder)
     }
 }
 

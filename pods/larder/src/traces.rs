@@ -127,7 +127,7 @@ impl Larder {
         if book.pending.lock().weak.contains_key(weak) {
             self.flush()?;
         }
-        let found: Vec<(Digest, bool)> = self.shared().index.read(|connection| {
+        let found: Vec<(Digest, bool)> = self.ask(|connection| {
             connection
                 .prepare_cached(
                     "SELECT path_set, max(workspace = ?2) AS ours,
@@ -182,7 +182,7 @@ impl Larder {
         if let Some((digest, trace)) = self.shared().book.pending.lock().strong.get(strong) {
             return Ok(Some((*digest, trace.clone())));
         }
-        let found = self.shared().index.read(|connection| {
+        let found = self.ask(|connection| {
             connection
                 .prepare_cached("SELECT trace FROM traces WHERE strong = ?1")?
                 .query_row([strong.as_bytes()], |row| digest_of(row, 0))
@@ -226,7 +226,7 @@ impl Larder {
 
     /// Whether a trace was revoked.
     pub fn is_revoked(&self, trace: &Digest) -> Result<bool, LarderError> {
-        self.shared().index.read(|connection| {
+        self.ask(|connection| {
             connection.prepare_cached("SELECT 1 FROM revoked WHERE trace = ?1")?.exists([trace.as_bytes()])
         })
     }

@@ -23,6 +23,7 @@ use crate::packs::{Packs, Spot};
 use crate::places::{Place, Places};
 use crate::quarantine::Quarantine;
 use crate::record::Row;
+use crate::syncer::Nudge;
 use crate::traces::TraceBook;
 
 /// What waits for the writer at most, beside the rows in the lanes.
@@ -52,41 +53,29 @@ pub(crate) struct Shared {
     pub(crate) quarantine: Quarantine,
     /// Notes that were ordered and are not in the index yet.
     pub(crate) pending_notes: Mutex<usize>,
+    pub(crate) nudge: Nudge,
+    pub(crate) health: Health,
+}
+
+/// Whether the last commit succeeded.
+#[derive(Default)]
+pub(crate) struct Health {
     stuck: AtomicBool,
     failure: Mutex<Option<LarderError>>,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        packs: Packs,
-        places: Places,
-        index: Index,
-        book: TraceBook,
-        quarantine: Quarantine,
-    ) -> Self {
-        Self {
-            packs,
-            places,
-            index,
-            book,
-            quarantine,
-            pending_notes: Mutex::default(),
-            stuck: AtomicBool::new(false),
-            failure: Mutex::default(),
-        }
-    }
-
     /// The error of the last commit, as long as it was not repeated with success.
     pub(crate) fn healthy(&self) -> Result<(), LarderError> {
-        if !self.stuck.load(Ordering::Acquire) {
+        if !self.health.stuck.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.failure.lock().clone().map_or(Ok(()), Err)
+        self.health.failure.lock().clone().map_or(Ok(()), Err)
     }
 
     fn set_failure(&self, failure: Option<LarderError>) {
-        self.stuck.store(failure.is_some(), Ordering::Release);
-        *self.failure.lock() = failure;
+        self.health.stuck.store(failure.is_some(), Ordering::Release);
+        *self.health.failure.lock() = failure;
     }
 }
 
@@ -264,7 +253,12 @@ impl Work {
         index::apply(&mut self.connection, &mut self.batch)
             .map_err(|error| LarderError::index(&path, error))?;
         let batch = std::mem::take(&mut self.batch);
+        let bytes = !batch.harvest.rows.is_empty()
+            || batch.changes.iter().any(|change| matches!(change, Change::Blob { .. }));
         self.settle(batch);
+        if bytes {
+            self.shared.nudge.nudge();
+        }
         Ok(())
     }
 
@@ -300,6 +294,9 @@ impl Work {
 
     fn reset(&mut self) -> Result<(), LarderError> {
         let path = self.shared.index.path().to_owned();
+        // The packs of today may not be called indexed until they were read again.
+        self.shared.packs.end_tails(&mut self.batch.harvest)?;
+        self.batch.harvest.indexed.clear();
         let memory = Connection::open_in_memory().map_err(|error| LarderError::index(&path, error))?;
         drop(std::mem::replace(&mut self.connection, memory));
         self.shared.quarantine.take_index(&path)?;

@@ -10,6 +10,7 @@ mod schema;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use protocol::Digest;
@@ -26,13 +27,15 @@ pub(crate) use write::{Batch, Change, apply};
 /// The read side.
 pub(crate) struct Index {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<(u64, Connection)>>,
     limit: usize,
+    /// How often the file was replaced; connections to an earlier one are dropped.
+    generation: AtomicU64,
 }
 
 impl Index {
     pub(crate) fn new(path: PathBuf, limit: usize) -> Self {
-        Self { path, idle: Mutex::default(), limit }
+        Self { path, idle: Mutex::default(), limit, generation: AtomicU64::new(0) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -45,36 +48,46 @@ impl Index {
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, LarderError> {
         let failed = |error| LarderError::index(&self.path, error);
+        let generation = self.generation();
         let idle = self.idle.lock().pop();
         let connection = match idle {
-            Some(connection) => connection,
-            None => connect(&self.path).map_err(failed)?,
+            Some((of, connection)) if of == generation => connection,
+            _ => connect(&self.path).map_err(failed)?,
         };
         let answer = ask(&connection).map_err(failed)?;
         let mut idle = self.idle.lock();
-        if idle.len() < self.limit {
-            idle.push(connection);
+        if idle.len() < self.limit && generation == self.generation() {
+            idle.push((generation, connection));
         }
         Ok(answer)
     }
 
     /// Forgets idle connections: the file was replaced.
     pub(crate) fn reconnect(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
         self.idle.lock().clear();
+    }
+
+    /// How often the file was replaced.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Where an object is.
     pub(crate) fn place(&self, digest: &Digest) -> Result<Option<Place>, LarderError> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT kind, length, pack, offset, ino, mtime, ctime FROM objects WHERE digest = ?1",
-                )?
-                .query_row([digest.as_bytes()], |row| place_of(row, 0))
-                .optional()
-        })
-        .map(Option::flatten)
+        self.read(|connection| place(connection, digest))
     }
+}
+
+/// Where an object is.
+pub(crate) fn place(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<Place>> {
+    let place = connection
+        .prepare_cached(
+            "SELECT kind, length, pack, offset, ino, mtime, ctime FROM objects WHERE digest = ?1",
+        )?
+        .query_row([digest.as_bytes()], |row| place_of(row, 0))
+        .optional()?;
+    Ok(place.flatten())
 }
 
 /// A place from seven columns; `None` if they make no sense.

@@ -125,15 +125,26 @@ fn try_open(path: &Path) -> rusqlite::Result<(Connection, State)> {
         // The next one to open reads the log; to fold it in would make every end wait for the disk.
         connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     }
-    if let State::Current = state {
-        for probe in PROBES {
-            match connection.prepare(probe)?.query([])?.next() {
-                Ok(_) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
+    let state = match state {
+        State::Current if !has_our_tables(&connection)? => State::Unusable,
+        state => state,
+    };
     Ok((connection, state))
+}
+
+fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    for probe in PROBES {
+        let mut query = match connection.prepare(probe) {
+            Ok(query) => query,
+            // A table or a column is not there, whatever the version says.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        query.query([])?.next()?;
+    }
+    Ok(true)
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {

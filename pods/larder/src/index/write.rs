@@ -23,6 +23,10 @@ pub(crate) enum Change {
     DropTrace { strong: Digest, trace: Digest },
     /// A pack ends before what the index says of it.
     PackEnds { pack: u32, end: u64 },
+    /// All records of a pack up to here were given to the index.
+    PackIndexed { pack: u32, end: u64 },
+    /// A record that was found by a scan.
+    Row(Row),
     /// A host file's digest.
     Stamp { stamp: Stamp, digest: Digest },
     /// A path set answered, or may answer.
@@ -204,6 +208,13 @@ impl Change {
                 totals.objects -= objects;
                 totals.bytes -= bytes;
             }
+            Change::PackIndexed { pack, end } => {
+                on.execute(
+                    "INSERT OR REPLACE INTO packs (pack, indexed) VALUES (?1, ?2)",
+                    params![pack, *end as i64],
+                )?;
+            }
+            Change::Row(row) => apply_row(row, on, totals)?,
             Change::Stamp { stamp, digest } => {
                 on.prepare_cached(
                     "INSERT OR REPLACE INTO stamps (dev, ino, size, mtime, ctime, digest, sum)
