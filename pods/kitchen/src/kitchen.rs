@@ -22,9 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::error::KitchenError;
 use crate::order::{Ended, HowEnded, Line, Order, Usage};
 use crate::output::Output;
+use crate::remove::remove_tree;
 use crate::scratch::{Folder, Scratch};
 use crate::upper::UpperDir;
-use crate::wire::{Outcome, Run, Start, ToPod, ToZygote};
+use crate::wire::{ATTEMPT, Outcome, Run, Start, ToPod, ToZygote};
 use crate::{packet, requirements};
 
 /// Settings of this machine that a step with network needs, in `/etc`.
@@ -141,6 +142,8 @@ impl Kitchen {
         let mut inner = Inner { socket, steps, scratch, step_ids: (0, 0) };
         let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
         inner.step_ids = step_ids;
+        remove_tree(&inner.scratch.path().join(ATTEMPT))
+            .map_err(|source| KitchenError::Scratch { path: inner.scratch.path().to_owned(), source })?;
         Ok((Self(Arc::new(inner)), fuse))
     }
 

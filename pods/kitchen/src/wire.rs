@@ -14,6 +14,9 @@ use crate::order::Usage;
 /// Format number of packets; it only guards against a program that is no zygote.
 const FORMAT: u8 = 1;
 
+/// The folder in scratch in which the zygote tries whether an overlay can be mounted; the pod removes it.
+pub(crate) const ATTEMPT: &str = "attempt";
+
 /// From the pod to the zygote.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ToZygote {

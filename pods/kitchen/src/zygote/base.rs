@@ -15,9 +15,10 @@ use rustix::mount::{
     mount_remount, move_mount, open_tree, unmount,
 };
 
+use super::namespace::HostProc;
 use super::rights;
 use super::sys::{self, Staged, at};
-use crate::wire::{Stage, Start};
+use crate::wire::{ATTEMPT, Stage, Start};
 
 /// What stands in the zygote's root.
 pub(super) const TOOLS: &str = "/tools";
@@ -44,9 +45,7 @@ const DEV_LINKS: [(&str, &str); 4] = [
 pub(super) struct Base {
     /// As root: the user namespace of steps, and their outer uid and gid. As an ordinary user the zygote is in it itself.
     step_users: Option<(OwnedFd, (u32, u32))>,
-    /// The folder of the zygote's own namespaces in the host's /proc, which cannot be reached by a path any more.
-    namespaces: OwnedFd,
-    host_network: OwnedFd,
+    proc: HostProc,
 }
 
 impl Base {
@@ -56,8 +55,9 @@ impl Base {
         let scratch = Path::new(std::ffi::OsStr::from_bytes(&start.scratch));
         sys::leave_session_keyring();
         rustix::process::umask(Mode::empty());
+        let proc = HostProc::open().map_err(at(Stage::Namespaces))?;
         let step_users = match start.outer {
-            Some(outer) => Some((rights::make_step_users(outer)?, outer)),
+            Some(outer) => Some((rights::make_step_users(&proc, outer)?, outer)),
             None => {
                 rights::enter_own_user_namespace()?;
                 None
@@ -70,16 +70,12 @@ impl Base {
         mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
             .map_err(at(Stage::Namespaces))?;
 
-        let path_only = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let namespaces =
-            rustix::fs::open("/proc/self/ns", path_only, Mode::empty()).map_err(at(Stage::Namespaces))?;
-        let host_network = open_namespace(&namespaces, "net")?;
         let fuse = [open_fuse()?, open_fuse()?];
 
         make_root(scratch, step_users.is_none())?;
         mount_view(TOOLS, c"computepods-tools", &fuse[0], step_users.is_none())?;
         mount_view(PROJECT, c"computepods-project", &fuse[1], step_users.is_none())?;
-        let base = Self { step_users, namespaces, host_network };
+        let base = Self { step_users, proc };
         base.try_overlay()?;
         Ok((base, fuse))
     }
@@ -114,37 +110,27 @@ impl Base {
 
     /// A network namespace with a loopback interface and nothing else.
     pub(super) fn make_network(&self) -> Staged<OwnedFd> {
-        let stage = at(Stage::Network);
-        nix::sched::unshare(CloneFlags::CLONE_NEWNET).map_err(&stage)?;
-        let made = open_namespace(&self.namespaces, "net");
-        let up = sys::loopback_up().map_err(at(Stage::Network));
-        nix::sched::setns(&self.host_network, CloneFlags::CLONE_NEWNET).map_err(&stage)?;
-        up.and(made)
+        self.proc.make(libc::CLONE_NEWNET, "net", sys::loopback_up, |_| Ok(())).map_err(at(Stage::Network))
     }
 
     /// Mounts an overlay of nothing over the scratch folder, to learn now and not at the first step that it cannot be done.
     fn try_overlay(&self) -> Staged<()> {
         let stage = at(Stage::Overlay);
-        let attempt = Path::new(SCRATCH).join("attempt");
+        let attempt = Path::new(SCRATCH).join(ATTEMPT);
         for part in ["", "upper", "work"] {
             fs::create_dir(attempt.join(part)).map_err(at(Stage::Scratch))?;
         }
         let options = format!(
-            "lowerdir={STAGE},upperdir={SCRATCH}/attempt/upper,workdir={SCRATCH}/attempt/work,{}",
+            "lowerdir={STAGE},upperdir={SCRATCH}/{ATTEMPT}/upper,workdir={SCRATCH}/{ATTEMPT}/work,{}",
             self.overlay_options()
         );
         let options = std::ffi::CString::new(options).map_err(|_| stage(rustix::io::Errno::INVAL))?;
-        mount("attempt", ROOT, "overlay", MountFlags::empty(), options.as_c_str()).map_err(&stage)?;
+        mount(ATTEMPT, ROOT, "overlay", MountFlags::empty(), options.as_c_str()).map_err(&stage)?;
         // Where the upper file system lacks something, the kernel may still mount it, and then refuse to write.
         let written = File::create(Path::new(ROOT).join("written"));
         unmount(ROOT, UnmountFlags::DETACH).map_err(&stage)?;
         written.map(drop).map_err(at(Stage::Overlay))
     }
-}
-
-fn open_namespace(namespaces: &OwnedFd, name: &str) -> Staged<OwnedFd> {
-    rustix::fs::openat(namespaces, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(at(Stage::Network))
 }
 
 fn open_fuse() -> Staged<OwnedFd> {

@@ -184,6 +184,9 @@ impl<'a> Program<'a> {
 
     /// Starts it from the first folder of the path where it can be, by execvp(3)'s rules.
     fn spawn(&self) -> Result<libc::pid_t, Outcome> {
+        if self.name.is_empty() {
+            return Err(Outcome::NotFound);
+        }
         if self.name.contains(&b'/') {
             return self.try_file(self.name.to_vec());
         }

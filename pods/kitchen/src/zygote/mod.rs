@@ -6,6 +6,7 @@
 
 mod base;
 mod init;
+mod namespace;
 mod rights;
 mod root;
 mod sys;
@@ -40,6 +41,8 @@ pub fn zygote_main() -> ! {
     let code = match Zygote::start() {
         Ok(Some(zygote)) => match zygote.serve() {
             Ok(()) => 0,
+            // The pod went while something was said to it.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Err(error) => {
                 eprintln!("kitchen: the zygote ends: {error}");
                 1

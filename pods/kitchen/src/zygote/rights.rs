@@ -1,13 +1,14 @@
 //! User namespaces, and giving up rights.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 use protocol::step::STEP_UID;
 
-use super::sys::{self, Staged, at};
+use super::namespace::HostProc;
+use super::sys::{Staged, at};
 use crate::wire::Stage;
 
 /// Forbids user namespaces below the present one. A file of the present namespace: only it is concerned.
@@ -29,34 +30,12 @@ pub(super) fn enter_own_user_namespace() -> Staged<()> {
 }
 
 /// Makes the user namespace of steps, in which only 1000 exists and is an outer number that nobody else has.
-pub(super) fn make_step_users(outer: (u32, u32)) -> Staged<OwnedFd> {
-    let stage = at(Stage::StepUsers);
-    // A child that makes the namespace and stays until it is held by a descriptor here.
-    let (go_read, go_write) = io::pipe().map_err(&stage)?;
-    match sys::fork_into(libc::CLONE_NEWUSER).map_err(&stage)? {
-        None => {
-            drop(go_write);
-            let forbidden = fs::write(NESTED, "0");
-            // The end of the pipe is the sign to go; nothing is ever written to it.
-            let waited = io::copy(&mut { go_read }, &mut io::sink());
-            // SAFETY: ends the child at once, without running what is registered for the parent's end.
-            unsafe { libc::_exit(i32::from(forbidden.is_err() || waited.is_err())) }
-        }
-        Some(child) => {
-            drop(go_read);
-            let made = || {
-                fs::write(format!("/proc/{child}/uid_map"), format!("{STEP_UID} {} 1", outer.0))?;
-                fs::write(format!("/proc/{child}/gid_map"), format!("{STEP_UID} {} 1", outer.1))?;
-                File::open(format!("/proc/{child}/ns/user"))
-            };
-            let made = made();
-            drop(go_write);
-            match sys::wait(true).map_err(&stage)? {
-                Some((_, 0, _)) => made.map(OwnedFd::from).map_err(&stage),
-                _ => Err(stage(io::Error::from_raw_os_error(libc::EPERM))),
-            }
-        }
-    }
+pub(super) fn make_step_users(proc: &HostProc, outer: (u32, u32)) -> Staged<OwnedFd> {
+    let map = |child: libc::pid_t| {
+        fs::write(format!("/proc/{child}/uid_map"), format!("{STEP_UID} {} 1", outer.0))?;
+        fs::write(format!("/proc/{child}/gid_map"), format!("{STEP_UID} {} 1", outer.1))
+    };
+    proc.make(libc::CLONE_NEWUSER, "user", || fs::write(NESTED, "0"), map).map_err(at(Stage::StepUsers))
 }
 
 /// Makes the calling process an ordinary one of the step, for good.

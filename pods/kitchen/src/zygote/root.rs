@@ -32,8 +32,7 @@ pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
     mount_project(run, base, &scratch).map_err(at(Stage::Project))?;
     mount_move("/dev", format!("{ROOT}/dev")).map_err(at(Stage::Dev))?;
     mount_private(base).map_err(at(Stage::Tmp))?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-    mount("proc", format!("{ROOT}/proc"), "proc", flags, None).map_err(at(Stage::Proc))?;
+    mount_proc().map_err(at(Stage::Proc))?;
     if let Some(files) = &run.network {
         show_network(files, base).map_err(at(Stage::Etc))?;
     }
@@ -84,6 +83,16 @@ fn mount_project(run: &Run, base: &Base, scratch: &str) -> rustix::io::Result<()
     let options = CString::new(options).map_err(|_| rustix::io::Errno::INVAL)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     mount("project", format!("{ROOT}/project"), "overlay", flags, options.as_c_str())
+}
+
+/// An ordinary user may mount /proc only in the way in which the host's is mounted: usually with `relatime`, the default.
+fn mount_proc() -> rustix::io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let try_with = |flags| mount("proc", format!("{ROOT}/proc"), "proc", flags, None);
+    match try_with(flags) {
+        Err(rustix::io::Errno::PERM) => try_with(flags | MountFlags::NOATIME),
+        mounted => mounted,
+    }
 }
 
 /// One tmpfs for all private folders: its superblock is what costs.

@@ -74,6 +74,21 @@ pub(super) fn wait(block: bool) -> io::Result<Option<(libc::pid_t, libc::c_int, 
     }
 }
 
+/// Waits for one child; gives its status.
+pub(super) fn wait_for(pid: libc::pid_t) -> io::Result<libc::c_int> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the pointer is to a live place of the right type.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } == pid {
+            return Ok(status);
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error => return Err(error),
+        }
+    }
+}
+
 /// What all children that were waited for have used.
 pub(super) fn usage_of_children() -> Usage {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
