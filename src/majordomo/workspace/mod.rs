@@ -15,6 +15,7 @@
 //! is the larder's, and is kept by workspace id.
 
 pub mod beneath;
+pub mod crew;
 mod error;
 pub mod form;
 pub mod intents;
