@@ -25,7 +25,7 @@ pub enum PlanError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// No pattern.
-    #[error("`{pattern}` in `{key}` of `{rule}` is no pattern: {source}")]
+    #[error("`{pattern}` in `{key}` of `{rule}` is no pattern: {why}")]
     Pattern {
         /// The rule.
         rule: String,
@@ -34,7 +34,7 @@ pub enum Problem {
         /// What was written (placeholders put in).
         pattern: String,
         /// Why not.
-        source: BadGlob,
+        why: BadGlob,
     },
     /// A pattern without any match.
     #[error("`{pattern}` in `{key}` of `{step}` matches no source and no declared output")]
@@ -126,12 +126,12 @@ pub enum Problem {
         text: String,
     },
     /// A path that is none inside of the project.
-    #[error("{source}, and `{key}` names something inside the project")]
+    #[error("{why}, and `{key}` names something inside the project")]
     Path {
         /// The key.
         key: &'static str,
         /// Why not.
-        source: BadPath,
+        why: BadPath,
     },
     /// An output that is the whole project.
     #[error("`{step}` cannot promise the project's own folder")]
@@ -206,18 +206,18 @@ pub enum Problem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// No pattern.
-    #[error("target `{target}` is no pattern: {source}")]
+    #[error("target `{target}` is no pattern: {why}")]
     Pattern {
         /// What was asked for.
         target: String,
         /// Why not.
-        source: BadGlob,
+        why: BadGlob,
     },
     /// No path inside of the project.
-    #[error("target {source}, and targets are inside the project")]
+    #[error("target {why}, and targets are inside the project")]
     Path {
         /// Why not.
-        source: BadPath,
+        why: BadPath,
     },
     /// A pattern without any match.
     #[error("target `{target}` matches no declared output")]
@@ -271,10 +271,10 @@ impl Problem {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NoMatch { hints, .. } => return hints.clone(),
-            Self::Pattern { source: BadGlob::Absolute | BadGlob::Part, .. } => {
+            Self::Pattern { why: BadGlob::Absolute | BadGlob::Part, .. } => {
                 "name it from the project's folder; tools outside of it are seen anyway"
             }
-            Self::Pattern { source: BadGlob::Choice(_), .. } => {
+            Self::Pattern { why: BadGlob::Choice(_), .. } => {
                 "placeholders are `{in}`, `{stem}` and `{dir}`, not in `each`; a plain brace is `\\{`"
             }
             Self::Pattern { .. } => return vec![],

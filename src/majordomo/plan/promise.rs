@@ -12,7 +12,7 @@ const RESERVED: [&str; 2] = [".git", ".majordomo"];
 
 /// A path of the project: `.` parts are taken out, so that `{dir}/x` is right at the top too.
 pub(super) fn project_path(key: &'static str, bytes: &[u8]) -> Result<RelPath, Problem> {
-    let bad = |source| Problem::Path { key, source };
+    let bad = |why| Problem::Path { key, why };
     if bytes.starts_with(b"/") {
         return Err(bad(BadPath::Absolute(escape(bytes))));
     }

@@ -37,6 +37,17 @@ pub(super) struct Script {
     closer: Closer,
     parens: usize,
     escaped: bool,
+    before: Before,
+}
+
+/// What stands before the next byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Start,
+    /// A byte with its own meaning to the shell.
+    Byte(u8),
+    /// A value, or a byte behind a backslash.
+    Plain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +68,7 @@ impl Script {
             closer: Closer::None,
             parens: 0,
             escaped: false,
+            before: Before::Start,
         }
     }
 
@@ -68,7 +80,9 @@ impl Script {
     /// Appends text of the project file.
     pub fn push(&mut self, text: &str) {
         for &byte in text.as_bytes() {
+            let escaped = self.escaped;
             self.step(byte);
+            self.before = if escaped { Before::Plain } else { Before::Byte(byte) };
             self.text.push(byte);
         }
     }
@@ -90,6 +104,7 @@ impl Script {
             Place::Comment => self.text.extend(joined().iter().map(|&b| if b == b'\n' { b' ' } else { b })),
         }
         self.escaped = false;
+        self.before = Before::Plain;
     }
 
     /// As it is, or between a closed and a newly opened quote if it has bytes that mean something inside.
@@ -107,25 +122,25 @@ impl Script {
         if std::mem::take(&mut self.escaped) {
             return;
         }
-        let before = self.text.last().copied();
+        let starts_word = match self.before {
+            Before::Start => true,
+            Before::Byte(before) => before.is_ascii_whitespace() || b";&|()".contains(&before),
+            Before::Plain => false,
+        };
         match (self.place, byte) {
             (Place::Single, b'\'') | (Place::Comment, b'\n') => self.place = Place::Bare,
             (Place::Single | Place::Comment, _) => {}
             (Place::Bare | Place::Double, b'\\') => self.escaped = true,
             (Place::Bare | Place::Double, b'`') if self.closer == Closer::Tick => self.leave(),
             (Place::Bare | Place::Double, b'`') => self.enter(Place::Bare, Closer::Tick),
-            (Place::Bare | Place::Double, b'(') if before == Some(b'$') => {
+            (Place::Bare | Place::Double, b'(') if self.before == Before::Byte(b'$') => {
                 self.enter(Place::Bare, Closer::Paren)
             }
             (Place::Double, b'"') => self.leave(),
             (Place::Double, _) => {}
             (Place::Bare, b'"') => self.enter(Place::Double, Closer::Quote),
             (Place::Bare, b'\'') => self.place = Place::Single,
-            (Place::Bare, b'#')
-                if before.is_none_or(|b| b.is_ascii_whitespace() || b";&|()".contains(&b)) =>
-            {
-                self.place = Place::Comment;
-            }
+            (Place::Bare, b'#') if starts_word => self.place = Place::Comment,
             (Place::Bare, b'(') => self.parens += 1,
             (Place::Bare, b')') if self.parens > 0 => self.parens -= 1,
             (Place::Bare, b')') if self.closer == Closer::Paren => self.leave(),
@@ -195,6 +210,8 @@ mod tests {
                 ["printf '%s\\0' '", "'"],
                 ["printf '%s\\0' \"$(printf %sx ", ")\""],
                 ["printf '%s\\0' \"$( (printf %sx \"", "\") )\""],
+                [": \"\\$(don't\" a\\ #it; printf '%s\\0' ", ""],
+                [": `echo \"it's\"` ${HOME#/} $#; printf '%s\\0' ", " #'"],
             ] {
                 let mut got = shell(&script(&parts, one));
                 got.pop();

@@ -109,8 +109,8 @@ impl<'a> Rule<'a> {
     /// The glob that a template becomes in one step.
     pub fn glob_of(&self, key: &'static str, template: &Template, values: Values<'_>) -> Result<Glob, Fault> {
         let pattern = template.pattern(values);
-        Glob::new(&pattern).map_err(|source| {
-            self.fault(&template.at, Problem::Pattern { rule: self.name().to_owned(), key, pattern, source })
+        Glob::new(&pattern).map_err(|why| {
+            self.fault(&template.at, Problem::Pattern { rule: self.name().to_owned(), key, pattern, why })
         })
     }
 }
@@ -127,10 +127,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn glob(&self, key: &'static str, spot: &Spot<String>) -> Result<Spot<Glob>, Fault> {
-        Glob::new(&spot.value).map(|glob| spot.with(glob)).map_err(|source| {
+        Glob::new(&spot.value).map(|glob| spot.with(glob)).map_err(|why| {
             let rule = self.typed.name.value.clone();
             self.file
-                .locate(spot.at.clone(), Problem::Pattern { rule, key, pattern: spot.value.clone(), source })
+                .locate(spot.at.clone(), Problem::Pattern { rule, key, pattern: spot.value.clone(), why })
         })
     }
 

@@ -97,8 +97,8 @@ impl Plan {
             return Err(TargetError::NoStep { target: target.to_owned(), nearest: self.nearest(target) });
         }
         if target.contains(['*', '?', '[', '{']) {
-            let glob = Glob::new(target)
-                .map_err(|source| TargetError::Pattern { target: target.to_owned(), source })?;
+            let glob =
+                Glob::new(target).map_err(|why| TargetError::Pattern { target: target.to_owned(), why })?;
             let mut outputs: Vec<_> = self
                 .outputs
                 .matching(&glob)
@@ -112,7 +112,7 @@ impl Plan {
             }
             return Ok(Meaning::Outputs(outputs));
         }
-        path.map(Meaning::Undeclared).map_err(|source| TargetError::Path { source })
+        path.map(Meaning::Undeclared).map_err(|why| TargetError::Path { why })
     }
 
     /// The declared output at a path, or those below it.

@@ -49,8 +49,8 @@ impl Text {
 
     /// An error at a place; a place outside of the text is its end.
     pub fn locate<E>(&self, at: Range<usize>, what: E) -> Box<Located<E>> {
-        let start = self.text.floor_char_boundary(at.start);
-        let end = self.text.floor_char_boundary(at.end.max(start));
+        let start = floor_char_boundary(&self.text, at.start);
+        let end = floor_char_boundary(&self.text, at.end.max(start));
         let before = &self.text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[line_start..].lines().next().unwrap_or("");
@@ -60,6 +60,11 @@ impl Text {
         let excerpt = excerpt(line, number, column, marked);
         Box::new(Located { file: self.file.clone(), line: number, column: column + 1, excerpt, what })
     }
+}
+
+/// The nearest place at or before `at` where a character starts.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default()
 }
 
 /// The line, and below it marks under what is meant.

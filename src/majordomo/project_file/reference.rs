@@ -11,7 +11,7 @@ use super::{MAX_TIMEOUT, PROJECT_FILE};
 /// The page, in Markdown.
 pub fn page() -> String {
     let mut page = format!(
-        "# The project file\n\n\
+        "<!-- Made of the code by a test; run it with UPDATE_DOCS=1 to write it anew. -->\n\n# The project file\n\n\
          `{PROJECT_FILE}` in the project's folder says what is run. It is [TOML](https://toml.io), UTF-8, and read strictly: an unknown key is\n\
          an error with its place and the nearest known key. The smallest useful one is\n\n\
          ```toml\n{SMALLEST_EXAMPLE}\n```\n\n\

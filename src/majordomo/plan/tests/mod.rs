@@ -38,6 +38,7 @@ fn plan(text: &str, names: &str) -> Plan {
 /// What is wrong, and the hints.
 fn said(text: &str, names: &str) -> String {
     let error = try_plan(text, names).unwrap_err();
+    assert!(std::error::Error::source(&error).is_none(), "the message says it all, once");
     let hints: String = error.hints().iter().map(|hint| format!("\nhint: {hint}")).collect();
     format!("{error}{hints}")
 }
