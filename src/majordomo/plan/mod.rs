@@ -3,8 +3,10 @@
 //! A pure function of the file, the names and the variables that steps pass on: same input, same plan, in the order of
 //! the file and, within a rule, of the matched paths. It reads no file and asks nobody. The way through it:
 //!
-//! 1. `rule`: texts become templates and patterns; - 2. `expand`: `each` makes steps, and `out` promises;
-//! 3. `inputs`, `order`: what `in` matches, who is before whom, no circles; - 4. `clash`: outputs at one place;
+//! 1. `rule`: texts become templates and patterns;
+//! 2. `expand`: `each` makes steps, and `out` promises;
+//! 3. `inputs`, `order`: what `in` matches, who is before whom, no circles;
+//! 4. `clash`: outputs at one place;
 //! 5. `command`: placeholders put in. [`Plan::wanted`] then says what targets mean.
 //!
 //! Everything that is wrong is the user's mistake and has its place in the file ([`Problem`]). Of a step that declares no

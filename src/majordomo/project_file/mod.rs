@@ -4,8 +4,9 @@
 //! file, line and column. What patterns, outputs and names *mean* is not known here: [`crate::majordomo::plan`] holds
 //! them against the sources, and finds the places for its own errors through [`Spot`] and [`ProjectFile::locate`].
 //!
-//! - [`load`]: bytes from disk, bounded, UTF-8; - `read`: the tables; - `value`, `run`: single values;
-//! - [`keys`]: the known keys, from which the reference page is made ([`reference`]);
+//! - [`load`]: bytes from disk, bounded, UTF-8;
+//! - `read`: the tables; `value`, `run`: single values;
+//! - [`keys`]: the known keys, from which the reference page is made ([`mod@reference`]);
 //! - [`locate`]: places and excerpts; - [`error`]: what can be wrong, and what to do about it.
 
 pub mod error;
