@@ -26,5 +26,5 @@ pub use host::{DigestMemo, HostOptions, HostTools, NoMemo};
 pub use memory::MemorySource;
 pub use mount::{Flavour, Mount, MountStats, Options, Passthrough, Root};
 pub use see::see;
-pub use source::{Body, Node, Source};
-pub use stamp::Stamp;
+pub use source::{Body, Listing, Node, Source};
+pub use stamp::{RACY_MARGIN_NS, Stamp};

@@ -20,11 +20,10 @@ use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-pub use self::linger::{PROJECT_LINGER_ROOTS, TOOLS_LINGER_ROOTS};
 pub use self::root::Root;
 
 use self::bodies::OpenBodies;
-use self::linger::Linger;
+use self::linger::{Linger, PROJECT_LINGER_ROOTS, TOOLS_LINGER_ROOTS};
 use self::root::RootState;
 use self::server::Server;
 use self::shared::SharedFiles;
@@ -179,6 +178,7 @@ impl Mount {
         });
         let mut config = Config::default();
         config.n_threads = Some(threads);
+        config.clone_fd = threads > 1 && can_open_device();
         let session = Session::from_fd(Server::new(Arc::clone(&core)), fuse_fd, SessionACL::All, config)
             .map_err(ViewError::Session)?;
         let notifier = session.notifier();
@@ -247,6 +247,11 @@ impl std::fmt::Debug for Mount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mount").field("flavour", &self.core.flavour).field("stats", &self.stats()).finish()
     }
+}
+
+/// Whether each session thread can have a descriptor of its own, which spares it the others' locks and wake-ups.
+fn can_open_device() -> bool {
+    std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok()
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ViewError> {

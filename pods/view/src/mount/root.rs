@@ -15,7 +15,7 @@ use crate::source::Listing;
 use crate::{Node, Source, SourceError, SourceFailure};
 
 /// How many failures of one root are kept; the first tell the story.
-pub const MAX_FAILURES: usize = 64;
+pub(super) const MAX_FAILURES: usize = 64;
 
 /// What stands at a path of this root.
 #[derive(Debug, Clone)]
@@ -213,7 +213,7 @@ impl Root {
         self.state.observed()
     }
 
-    /// Which questions were answered `EIO` because the source failed; the first [`MAX_FAILURES`] of them.
+    /// Which questions were answered `EIO` because the source failed; the first 64 of them.
     pub fn failures(&self) -> Vec<SourceFailure> {
         self.state.failures.lock().clone()
     }
