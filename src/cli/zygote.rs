@@ -7,7 +7,6 @@ pub const ZYGOTE: &str = "zygote";
 /// `main`: the zygote must be small, single-threaded and without handlers of its own.
 pub fn become_it_if_asked() {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == ZYGOTE) {
-        // CONNECT(kitchen): `kitchen::zygote_main()`, which never returns, instead of this exit.
-        std::process::exit(crate::cli::exit::Exit::Machine.code().into());
+        kitchen::zygote_main();
     }
 }

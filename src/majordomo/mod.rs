@@ -1,6 +1,31 @@
 //! The majordomo: drives the build of one project for one user.
-pub mod request;
-pub mod project_file;
-pub mod snapshot;
-pub mod workspace;
+//!
+//! | module | what |
+//! |---|---|
+//! | `request` | what can be asked, and what is answered: plain data |
+//! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
+//! | `service` | carries out requests; `border` finds the words for failures |
+//! | `noop` | the build with nothing to do |
+//! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
+//! | `build` | attempts, order, one step, hand-over |
+//! | `inspect` | status, why, trace, graph; forget and clean |
+
+pub mod border;
+pub mod build;
+pub mod client;
+pub mod handover;
+pub mod inspect;
+pub mod noop;
 pub mod plan;
+pub mod prepare;
+pub mod project_file;
+pub mod records;
+pub mod request;
+pub mod serve;
+pub mod service;
+pub mod session;
+pub mod sink;
+pub mod snapshot;
+pub mod sources;
+pub mod tool_roots;
+pub mod workspace;

@@ -200,6 +200,17 @@ impl Larder {
         }
     }
 
+    /// All traces of a weak key that answer a strong key.
+    pub fn traces_of(&self, weak: &Digest) -> Result<Vec<Digest>, LarderError> {
+        self.flush()?;
+        self.shared().index.read(|connection| {
+            connection
+                .prepare_cached("SELECT trace FROM traces WHERE weak = ?1")?
+                .query_map([weak.as_bytes()], |row| digest_of(row, 0))?
+                .collect()
+        })
+    }
+
     /// Notes that a trace answered a step of this workspace: its path set is tried first the next time.
     pub fn hit(&self, trace: &Trace, workspace: WorkspaceId) -> Result<(), LarderError> {
         {

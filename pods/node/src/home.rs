@@ -60,12 +60,11 @@ impl HomeError {
             HomeError::Foreign { .. } => {
                 Some("use a home of your own: set `COMPUTEPODS_HOME` or give `--home DIR`".into())
             }
-            HomeError::Newer { .. } => {
-                Some("use the newer program, or another home: `--home DIR`".into())
-            }
-            HomeError::BadVersion { path } => {
-                Some(format!("if the folder is no home of a pod, give another one; else write `{HOME_VERSION}` into `{}`", path.display()))
-            }
+            HomeError::Newer { .. } => Some("use the newer program, or another home: `--home DIR`".into()),
+            HomeError::BadVersion { path } => Some(format!(
+                "if the folder is no home of a pod, give another one; else write `{HOME_VERSION}` into `{}`",
+                path.display()
+            )),
             HomeError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("give a folder that you may write: set `COMPUTEPODS_HOME` or give `--home DIR`".into())
             }
@@ -114,7 +113,9 @@ impl Home {
                     return Err(HomeError::Newer { path: path.to_owned(), found });
                 }
                 Ok(_) => {}
-                Err(_) if text.trim().is_empty() => write_version(&version_path).map_err(io(&version_path))?,
+                Err(_) if text.trim().is_empty() => {
+                    write_version(&version_path).map_err(io(&version_path))?
+                }
                 Err(_) => return Err(HomeError::BadVersion { path: version_path }),
             },
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

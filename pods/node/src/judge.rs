@@ -164,7 +164,8 @@ impl Walk<'_> {
             } else if kind.is_symlink() {
                 let target = fs::read_link(&place).map_err(upper_error(&path))?;
                 let target = std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string());
-                if !matches!(self.project.entry(&path), Some(Entry::Link { target: old }) if *old == *target) {
+                if !matches!(self.project.entry(&path), Some(Entry::Link { target: old }) if *old == *target)
+                {
                     self.entries.push((path, TreeEntry::Link { target }));
                 }
             } else if kind.is_file() {
@@ -256,7 +257,8 @@ fn names_of(folder: &Path) -> io::Result<Vec<Box<[u8]>>> {
 fn is_opaque(folder: &Path) -> bool {
     let mut value = [0u8; 1];
     ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| {
-        rustix::fs::lgetxattr(folder, *name, &mut value[..]).is_ok_and(|length| length == 1 && value[0] == b'y')
+        rustix::fs::lgetxattr(folder, *name, &mut value[..])
+            .is_ok_and(|length| length == 1 && value[0] == b'y')
     })
 }
 

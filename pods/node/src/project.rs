@@ -140,7 +140,9 @@ fn now_ns() -> i64 {
 
 fn failed(path: &RelPath, error: LarderError) -> SourceError {
     match error {
-        LarderError::Changed { .. } | LarderError::NoFile { .. } => SourceError::Changed { path: path.clone() },
+        LarderError::Changed { .. } | LarderError::NoFile { .. } => {
+            SourceError::Changed { path: path.clone() }
+        }
         error => SourceError::io(path, io::Error::other(error)),
     }
 }
@@ -160,6 +162,11 @@ pub struct Outputs {
 pub struct OutputsBuilder(Outputs);
 
 impl OutputsBuilder {
+    /// Goes on from what is there.
+    pub fn over(outputs: Outputs) -> Self {
+        Self(outputs)
+    }
+
     /// A folder stands here, whatever is in it: the parent of something that is promised.
     pub fn folder(&mut self, path: &RelPath) {
         self.0.link_up(path, FileKind::Dir);
@@ -173,7 +180,9 @@ impl OutputsBuilder {
                 TreeEntry::File { digest, size, exec } => {
                     self.put(path, Entry::Output { exec: *exec, size: *size, digest: *digest });
                 }
-                TreeEntry::Link { target } => self.put(path, Entry::Link { target: target.as_slice().into() }),
+                TreeEntry::Link { target } => {
+                    self.put(path, Entry::Link { target: target.as_slice().into() })
+                }
                 TreeEntry::EmptyDir => self.folder(path),
                 TreeEntry::Deleted => {
                     self.0.remove(path);

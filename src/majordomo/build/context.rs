@@ -1,0 +1,94 @@
+//! What all steps of one attempt of a build share.
+
+use std::sync::Arc;
+
+use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources};
+use parking_lot::Mutex;
+use protocol::{PathSet, RelPath, StepId, StepSpec, WorkspaceId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::Semaphore;
+use view::HostTools;
+
+use super::made::MadeSoFar;
+use crate::majordomo::plan::Plan;
+use crate::majordomo::records::Record;
+use crate::majordomo::request::{BuildOptions, Failure};
+use crate::majordomo::sink::{Cancel, Sink};
+
+/// Why an attempt ends before its steps do.
+#[derive(Debug)]
+pub enum Stop {
+    /// What it started from is no longer so: a new snapshot is needed. One line of why.
+    Restart(String),
+    /// It cannot go on.
+    Fatal(Box<Failure>),
+}
+
+impl From<NodeError> for Stop {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Source(view::SourceError::Changed { path }) => {
+                Stop::Restart(format!("`{path}` changed"))
+            }
+            error => Stop::Fatal(Box::new(crate::majordomo::border::node(&error))),
+        }
+    }
+}
+
+impl From<larder::LarderError> for Stop {
+    fn from(error: larder::LarderError) -> Self {
+        NodeError::from(error).into()
+    }
+}
+
+/// What all steps of one attempt share.
+pub struct Context {
+    /// Where steps run.
+    pub pod: Pod,
+    /// Where events go.
+    pub sink: Sink,
+    /// Set when the build is to end.
+    pub cancel: Cancel,
+    /// How the build is to be made.
+    pub options: BuildOptions,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What each step is keyed by and run with; the plan's, with the `PATH` of extra tool roots.
+    pub specs: Vec<Arc<StepSpec>>,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The sources of the snapshot.
+    pub sources: Arc<dyn Sources>,
+    /// Their bytes.
+    pub files: Arc<SourceFiles>,
+    /// The host's tools, as of this attempt.
+    pub tools: Arc<HostTools>,
+    /// Evaluates path sets.
+    pub evaluator: Evaluator,
+    /// What has been made.
+    pub made: MadeSoFar,
+    /// What is remembered of each step.
+    pub last: FxHashMap<StepId, Record>,
+    /// One permit for each step that may run.
+    pub slots: Arc<Semaphore>,
+    /// Host paths that the steps of this attempt looked at, whether they ran or were answered for.
+    pub host_paths: Mutex<FxHashSet<RelPath>>,
+}
+
+impl Context {
+    /// What a step sees at `/project`.
+    pub fn project_for(&self, step: usize) -> Project {
+        let outputs = self.made.outputs_for(step);
+        Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs)
+    }
+
+    /// Notes which host paths a step depends on.
+    pub fn note_host_paths(&self, set: &PathSet) {
+        let mut paths = self.host_paths.lock();
+        for (path, _) in set.looks() {
+            if !path.as_bytes().starts_with(b"project") && !paths.contains(path) {
+                paths.insert(path.clone());
+            }
+        }
+    }
+}

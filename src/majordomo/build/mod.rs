@@ -1,0 +1,214 @@
+//! Builds: from a project and targets to outputs in the user's folder.
+//!
+//! Actors. One build is a series of *attempts* under the workspace's lock: each takes a snapshot, plans, brings the wanted
+//! steps to their ends, and hands over. An attempt that finds a source, a tool or bytes changed under it ends, and
+//! the next one starts from a new snapshot, [`MAX_ATTEMPTS`] in all; what was published until then is reused. Failures
+//! travel as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
+
+mod context;
+mod finish;
+mod made;
+pub mod reason;
+mod schedule;
+mod step;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use node::Pod;
+use protocol::BuildId;
+use protocol::event::{EVENT_SCHEMA, Event, Outcome};
+use tokio::sync::Semaphore;
+
+use self::context::{Context, Stop};
+pub use self::made::MadeSoFar;
+use self::schedule::Tally;
+use super::plan::{Meaning, Wanted};
+use super::prepare::{self, Prepared};
+use super::request::{BuildOptions, Failure, Reply, Report, Sandbox};
+use super::sink::{Cancel, Sink};
+use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
+use super::{border, inspect, records};
+
+/// How often a build starts from a new snapshot because something changed under it.
+pub const MAX_ATTEMPTS: usize = 3;
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The project's folder.
+    pub project: PathBuf,
+    /// Targets as typed.
+    pub targets: Vec<String>,
+    /// How.
+    pub options: BuildOptions,
+    /// The caller's environment.
+    pub environment: Vec<(String, String)>,
+}
+
+type Fallible<T> = Result<T, Box<Failure>>;
+
+/// As many steps at once as there are processors.
+pub fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
+}
+
+/// Takes the workspace's lock, saying so if another build has it; `None` if the build was cancelled meanwhile.
+pub async fn lock(workspace: &Workspace, sink: &Sink, cancel: &Cancel) -> Fallible<Option<Lock>> {
+    let waiting = |holder: super::workspace::Holder| {
+        let who = holder.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+        sink.reply(Reply::Waiting(format!(
+            "another build of this project is running{who}: this one waits for it"
+        )));
+    };
+    tokio::select! {
+        lock = workspace.lock(waiting) => lock.map(Some).map_err(|e| Box::new(border::workspace(&e))),
+        () = cancel.wait() => Ok(None),
+    }
+}
+
+/// Builds. The outcome is said by events, too.
+pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fallible<Outcome> {
+    if asked.options.sandbox == Sandbox::Podman {
+        let failure = border::mistake("the engine `podman` is not there yet");
+        return Err(Box::new(failure.hint("use `--sandbox native`")));
+    }
+    let workspace = Workspace::open_or_create(&asked.project).map_err(|e| Box::new(border::workspace(&e)))?;
+    let Some(lock) = lock(&workspace, sink, cancel).await? else {
+        return Ok(Outcome::Cancelled);
+    };
+    let bits = getrandom::u64().unwrap_or_default();
+    let build = BuildId::from_random(u128::from(bits) << 64 | u128::from(std::process::id()));
+    sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
+    let mut why = String::new();
+    for attempt in 1..=MAX_ATTEMPTS {
+        if attempt > 1 {
+            sink.note(false, format!("{why}: starting again on what is there now"));
+        }
+        match self::attempt(pod, &workspace, &lock, &asked, sink, cancel).await {
+            Ok(done) => {
+                let Done { outcome, steps, tally, written } = done;
+                sink.event(Event::BuildFinished {
+                    outcome,
+                    steps,
+                    ran: tally.ran,
+                    reused: tally.reused,
+                    failed: tally.failed,
+                    written,
+                    seconds: sink.seconds(),
+                });
+                return Ok(outcome);
+            }
+            Err(Stop::Restart(reason)) => why = reason,
+            Err(Stop::Fatal(failure)) => return Err(failure),
+        }
+    }
+    let failure = border::mistake(format!("{why}, in each of {MAX_ATTEMPTS} attempts"));
+    Err(Box::new(failure.hint("build again when nothing writes to it any more")))
+}
+
+/// How an attempt came to its end.
+struct Done {
+    outcome: Outcome,
+    steps: u64,
+    tally: Tally,
+    written: u64,
+}
+
+/// Reads the manifest; a damaged one is made up again from what the last traces say that the steps made.
+pub fn manifest(pod: &Pod, workspace: &Workspace, sink: &Sink) -> Fallible<Manifest> {
+    match Manifest::load(workspace) {
+        Err(WorkspaceError::Damaged { path, why }) => {
+            let known = records::outputs(pod.larder(), workspace.id());
+            let known = known.map_err(|e| Box::new(border::node(&e.into())))?;
+            let recovered =
+                Manifest::recover(workspace, known).map_err(|e| Box::new(border::workspace(&e)))?;
+            sink.note(
+                true,
+                format!(
+                    "`{}` was damaged ({why}): {} outputs were recognised again",
+                    path.display(),
+                    recovered.manifest.len()
+                ),
+            );
+            Ok(recovered.manifest)
+        }
+        other => other.map_err(|e| Box::new(border::workspace(&e))),
+    }
+}
+
+async fn attempt(
+    pod: &Pod,
+    workspace: &Workspace,
+    lock: &Lock,
+    asked: &Asked,
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Result<Done, Stop> {
+    let fatal = |failure: Box<Failure>| Stop::Fatal(failure);
+    let moment = lock.moment().map_err(|e| {
+        Box::new(border::machine(format!("the clock of the project's disk cannot be read: {e}")))
+    });
+    let moment = moment.map_err(fatal)?;
+    let environment = prepare::environment(&asked.environment);
+    let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
+    // Scanning and planning may take a while for big projects: not on a thread that others wait for.
+    let preparing = tokio::task::spawn_blocking(move || {
+        let manifest = manifest(&theirs, &workspace_, &sink_)?;
+        Prepared::new(&theirs, workspace_, manifest, moment, &environment)
+    });
+    let prepared =
+        preparing.await.map_err(|_| Stop::from(node::NodeError::Task("prepare")))?.map_err(fatal)?;
+    finish::check_edited(&prepared, &asked.options).map_err(fatal)?;
+    let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
+    let steps = needed(&prepared, &wanted);
+    sink.event(Event::Planned { steps: steps.len() as u64 });
+    if asked.options.dry_run {
+        let report = inspect::status_of(pod, &prepared, &steps, asked.options.cold).await.map_err(fatal)?;
+        let tally = Tally::default();
+        sink.reply(Reply::Report(Report::Status(report)));
+        return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, tally, written: 0 });
+    }
+    let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
+    let context = Arc::new(Context {
+        pod: pod.clone(),
+        sink: sink.clone(),
+        cancel: cancel.clone(),
+        options: asked.options.clone(),
+        evaluator: prepared.evaluator(pod),
+        made: MadeSoFar::new(Arc::clone(&prepared.plan)),
+        plan: Arc::clone(&prepared.plan),
+        specs: prepared.specs.clone(),
+        workspace: prepared.workspace.id(),
+        sources: Arc::clone(&prepared.sources),
+        files: Arc::clone(&prepared.files),
+        tools: Arc::clone(&prepared.tools),
+        last: records::all(pod.larder(), prepared.workspace.id())?,
+        slots: Arc::new(Semaphore::new(jobs)),
+        host_paths: Default::default(),
+    });
+    let tally = schedule::all(&context, &steps).await?;
+    let outcome = match tally {
+        Tally { cancelled: true, .. } => Outcome::Cancelled,
+        Tally { failed: 0, .. } => Outcome::Success,
+        _ => Outcome::Failure,
+    };
+    let written = match outcome {
+        Outcome::Success => {
+            finish::hand_over(&context, prepared, &wanted, &steps, asked, lock).await.map_err(fatal)?
+        }
+        _ => 0,
+    };
+    Ok(Done { outcome, steps: steps.len() as u64, tally, written })
+}
+
+/// The steps that targets need. An undeclared target may be made by any step that declares nothing.
+fn needed(prepared: &Prepared, wanted: &Wanted) -> Vec<usize> {
+    let plan = &prepared.plan;
+    let undeclared = wanted.targets.iter().any(|target| matches!(target.meaning, Meaning::Undeclared(_)));
+    if !undeclared {
+        return wanted.steps.clone();
+    }
+    let silent = plan.steps.iter().enumerate().filter(|(_, step)| step.spec.out.is_empty());
+    plan.needed(wanted.steps.iter().copied().chain(silent.map(|(index, _)| index)))
+}

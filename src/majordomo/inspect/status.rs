@@ -1,0 +1,86 @@
+//! `status`, and the dry run of a build: what would run, and why.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use node::{Pod, Verdict};
+
+use super::{Fallible, larder_failed, node_failed, prepared, project_for, tree};
+use crate::majordomo::build::{MadeSoFar, reason};
+use crate::majordomo::prepare::Prepared;
+use crate::majordomo::records;
+use crate::majordomo::request::{StatusReport, StepState};
+use crate::majordomo::sink::Sink;
+
+/// What a build of everything would find.
+pub async fn status(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<StatusReport> {
+    let prepared = prepared(pod, project, sink).await?;
+    let all: Vec<usize> = (0..prepared.plan.steps.len()).collect();
+    status_of(pod, &prepared, &all, false).await
+}
+
+/// What a build of these steps would find. Only looks.
+pub async fn status_of(
+    pod: &Pod,
+    prepared: &Prepared,
+    steps: &[usize],
+    cold: bool,
+) -> Fallible<StatusReport> {
+    let evaluator = prepared.evaluator(pod);
+    let workspace = prepared.workspace.id();
+    let last = records::all(pod.larder(), workspace).map_err(larder_failed)?;
+    let made = MadeSoFar::new(Arc::clone(&prepared.plan));
+    let mut is_asked = vec![false; prepared.plan.steps.len()];
+    steps.iter().for_each(|&step| is_asked[step] = true);
+    let mut would_run = vec![false; prepared.plan.steps.len()];
+    let mut states = Vec::with_capacity(steps.len());
+    for step in prepared.plan.one_by_one().into_iter().filter(|&step| is_asked[step]) {
+        let planned = &prepared.plan.steps[step];
+        let project = project_for(prepared, &made, step);
+        let spec = &prepared.specs[step];
+        let unsure = planned.after.iter().find(|&&before| would_run[before]);
+        let verdict = match cold || planned.volatile {
+            true => Verdict::Miss { tried: 0 },
+            false => evaluator.look_up(spec, &project, workspace).await.map_err(node_failed)?,
+        };
+        let mut state = StepState { step: planned.id.clone(), up_to_date: false, reason: String::new() };
+        match verdict {
+            Verdict::Hit { trace, .. } if unsure.is_none() => {
+                if let Some(tree) = tree(pod, &trace.outputs)? {
+                    made.add(step, Arc::new(tree)).ok();
+                    state.up_to_date = true;
+                } else {
+                    state.reason = "what it made is no longer in the larder".to_owned();
+                }
+            }
+            _ => {
+                state.reason = match unsure {
+                    Some(&before) => format!("maybe: `{}` comes before it", prepared.plan.steps[before].id),
+                    None if cold => "a cold build was asked for".to_owned(),
+                    None if planned.volatile => "it is volatile".to_owned(),
+                    None => {
+                        let record = last.get(&planned.id).map(|record| &record.trace);
+                        let trace = match record {
+                            Some(digest) => records::trace(pod.larder(), digest).map_err(larder_failed)?,
+                            None => None,
+                        };
+                        let trace = trace.as_ref().map(|(trace, set)| (trace, &**set));
+                        let weak = spec.weak_key();
+                        reason::of_last(&evaluator, &project, &weak, trace).await.map_err(node_failed)?
+                    }
+                };
+            }
+        }
+        would_run[step] = !state.up_to_date;
+        states.push((step, state));
+    }
+    states.sort_by_key(|(step, _)| *step);
+    let report = prepared.snapshot.report();
+    Ok(StatusReport {
+        project: prepared.plan.name.clone(),
+        sources: prepared.snapshot.files().len() as u64,
+        steps: states.into_iter().map(|(_, state)| state).collect(),
+        edited: report.edited.clone(),
+        missing: report.missing.clone(),
+    })
+}

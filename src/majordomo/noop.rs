@@ -1,0 +1,188 @@
+//! The build with nothing to do: answered from the stamp record alone, before a home is taken or a pod is started.
+//!
+//! After a good build the stamps of everything that it depended on are recorded, with what the caller asked for and what
+//! reused steps had printed. If the same is asked again and no stamp has moved, nothing has to be done. Anything
+//! else – another build that is running, an option that changes what is said, a record that is missing, damaged or of
+//! another version – is answered by the long way.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+
+use protocol::codec::{BadObject, Reader, Writer};
+use protocol::event::{EVENT_SCHEMA, Event, Outcome, Stream};
+use protocol::step::SANDBOX_PROFILE;
+use protocol::{BuildId, Digest, StepId};
+
+use super::build::Asked;
+use super::request::{Reply, Request, Sandbox};
+use super::sink::{REPLY_QUEUE, Sink};
+use super::snapshot::StampRecord;
+use super::workspace::Workspace;
+
+const FORMAT: u8 = 1;
+
+/// What steps print is recorded up to so many bytes; a build that printed more has no record.
+pub const MAX_PRINTED: usize = 256 * 1024;
+
+/// What a record says beside the stamps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// [`question`] of the build.
+    pub question: Digest,
+    /// The names of variables that steps pass on, and the digest of their values ([`passed_on`]).
+    pub variables: (Vec<String>, Digest),
+    /// How many steps the targets need.
+    pub steps: u64,
+    /// What they printed, in the order in which they ended.
+    pub printed: Vec<(StepId, Stream, Vec<u8>)>,
+}
+
+/// What was asked, as far as it decides what is made: the targets, the home, and what this program is.
+pub fn question(home: &Path, targets: &[String]) -> Digest {
+    let mut writer = Writer::with_format(FORMAT);
+    writer.bytes(SANDBOX_PROFILE.as_bytes()).bytes(env!("CARGO_PKG_VERSION").as_bytes());
+    writer.bytes(home.as_os_str().as_bytes()).number(targets.len() as u64);
+    for target in targets {
+        writer.bytes(target.as_bytes());
+    }
+    for name in ["HOME", "RUSTUP_HOME"] {
+        writer.bytes(std::env::var_os(name).unwrap_or_default().as_bytes());
+    }
+    Digest::of(&writer.finish())
+}
+
+/// The digest of the values of variables.
+pub fn passed_on(names: &[String], environment: &HashMap<String, String>) -> Digest {
+    let mut writer = Writer::with_format(FORMAT);
+    for name in names {
+        match environment.get(name) {
+            Some(value) => writer.byte(1).bytes(value.as_bytes()),
+            None => writer.byte(0),
+        };
+    }
+    Digest::of(&writer.finish())
+}
+
+impl Answer {
+    /// As the record's blob.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_format(FORMAT);
+        writer.digest(&self.question).number(self.variables.0.len() as u64);
+        for name in &self.variables.0 {
+            writer.bytes(name.as_bytes());
+        }
+        writer.digest(&self.variables.1).number(self.steps).number(self.printed.len() as u64);
+        for (step, stream, line) in &self.printed {
+            writer.bytes(step.as_str().as_bytes());
+            writer.byte(u8::from(*stream == Stream::Stderr)).bytes(line);
+        }
+        writer.finish()
+    }
+
+    /// From the record's blob.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| BadObject::Field("a text"));
+        let mut reader = Reader::with_format(bytes, FORMAT)?;
+        let question = reader.digest()?;
+        let count = reader.count()?;
+        let names = (0..count).map(|_| text(reader.bytes()?)).collect::<Result<Vec<_>, _>>()?;
+        let variables = (names, reader.digest()?);
+        let steps = reader.number()?;
+        let count = reader.count()?;
+        let mut printed = Vec::with_capacity(count);
+        for _ in 0..count {
+            let step = StepId::new(&text(reader.bytes()?)?);
+            let stream = if reader.byte()? == 0 { Stream::Stdout } else { Stream::Stderr };
+            printed.push((step, stream, reader.bytes()?.to_vec()));
+        }
+        reader.finish()?;
+        Ok(Self { question, variables, steps, printed })
+    }
+}
+
+/// Whether a build may be answered by a record, or leave one.
+pub fn may_answer(asked: &Asked) -> bool {
+    let options = &asked.options;
+    let plain = !(options.dry_run || options.cold || options.explain || options.take_back);
+    plain && options.sandbox != Sandbox::Podman
+}
+
+/// Answers a build that has nothing to do; `false`: it has to be built, or is no build.
+pub fn answers(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> bool {
+    let Request::Build { project, targets, options, environment } = request else { return false };
+    let asked = Asked {
+        project: project.clone(),
+        targets: targets.clone(),
+        options: options.clone(),
+        environment: Vec::new(),
+    };
+    let (sender, replies) = sync_channel(REPLY_QUEUE);
+    let sink = Sink::new(sender);
+    if !may_answer(&asked) {
+        return false;
+    }
+    let Ok(Some(workspace)) = Workspace::open(project) else { return false };
+    let Some(record) = StampRecord::load(&workspace) else { return false };
+    let Ok(answer) = Answer::decode(record.blob()) else { return false };
+    let environment: HashMap<String, String> = environment.iter().cloned().collect();
+    let same = answer.question == question(home, targets)
+        && answer.variables.1 == passed_on(&answer.variables.0, &environment);
+    // While another build runs, what is there now may not be there in a moment.
+    let Ok(Ok(_lock)) = workspace.try_lock() else { return false };
+    if !same || !record.still_holds(project) {
+        return false;
+    }
+    let build = BuildId::from_random(u128::from(std::process::id()) << 64 | u128::from(answer.steps));
+    let mut say = |event| {
+        sink.event(event);
+        replies.try_iter().for_each(&mut *on);
+    };
+    say(Event::BuildStarted { schema: EVENT_SCHEMA, build });
+    for (step, stream, line) in answer.printed {
+        let text = String::from_utf8_lossy(&line).into_owned();
+        say(Event::StepOutput { step, stream, text });
+    }
+    say(Event::BuildFinished {
+        outcome: Outcome::Success,
+        steps: answer.steps,
+        ran: 0,
+        reused: answer.steps,
+        failed: 0,
+        written: 0,
+        seconds: sink.seconds(),
+    });
+    on(Reply::Done { outcome: Some(Outcome::Success) });
+    true
+}
+
+/// The next build goes the long way.
+pub fn forget(workspace: &Workspace) {
+    if let Err(error) = StampRecord::forget(workspace) {
+        tracing::warn!(%error, "the stamp record could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_round_trip() {
+        let answer = Answer {
+            question: question(Path::new("/home"), &["a".into()]),
+            variables: (vec!["A".into()], passed_on(&["A".into()], &HashMap::new())),
+            steps: 7,
+            printed: vec![(StepId::new("s"), Stream::Stderr, b"\xff".to_vec())],
+        };
+        assert_eq!(Answer::decode(&answer.encode()).unwrap(), answer);
+    }
+
+    #[test]
+    fn an_unset_variable_is_not_an_empty_one() {
+        let names = ["A".to_owned()];
+        let empty = HashMap::from([("A".to_owned(), String::new())]);
+        assert_ne!(passed_on(&names, &HashMap::new()), passed_on(&names, &empty));
+    }
+}

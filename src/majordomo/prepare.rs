@@ -1,0 +1,113 @@
+//! What every request about a project starts from: workspace, snapshot, project file, plan, tools.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use node::{Evaluator, Pod, SourceFiles};
+use protocol::{RelPath, StepSpec};
+use view::HostTools;
+
+use super::plan::Plan;
+use super::project_file::ProjectFile;
+use super::request::Failure;
+use super::snapshot::Snapshot;
+use super::workspace::{Manifest, Moment, Workspace};
+use super::{border, sources, tool_roots};
+
+/// A project as it is now.
+pub struct Prepared {
+    /// Its workspace.
+    pub workspace: Workspace,
+    /// What was handed over.
+    pub manifest: Manifest,
+    /// What the scan found.
+    pub snapshot: Snapshot,
+    /// The plan over it.
+    pub plan: Arc<Plan>,
+    /// Each step's spec, with the `PATH` of extra tool roots.
+    pub specs: Vec<Arc<StepSpec>>,
+    /// The sources as steps see them.
+    pub sources: Arc<dyn node::Sources>,
+    /// Their bytes.
+    pub files: Arc<SourceFiles>,
+    /// The host's tools from now on.
+    pub tools: Arc<HostTools>,
+}
+
+type Fallible<T> = Result<T, Box<Failure>>;
+
+/// Turns an error into a boxed failure by one of [`border`]'s words.
+fn boxed<E>(words: fn(&E) -> Failure) -> impl Fn(E) -> Box<Failure> {
+    move |error| Box::new(words(&error))
+}
+
+impl Prepared {
+    /// Scans and plans; `moment` is from before the scan. Changes nothing in the project. The environment answers for
+    /// variables that steps pass on.
+    pub fn new(
+        pod: &Pod,
+        workspace: Workspace,
+        manifest: Manifest,
+        moment: Moment,
+        environment: &HashMap<String, String>,
+    ) -> Fallible<Self> {
+        let file = ProjectFile::load(workspace.project()).map_err(boxed(border::project_file))?;
+        let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
+        let names = sources::Names::of(&snapshot);
+        let lookup = |name: &str| environment.get(name).map(|value| value.clone().into_bytes());
+        let plan = Plan::new(&file, &names, &lookup).map_err(boxed(border::plan))?;
+        let roots = tool_roots::find(&plan.tool_roots, workspace.project())?;
+        let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &roots))).collect();
+        let files = SourceFiles::new(workspace.project(), pod.larder().clone(), pod.runtime().clone())
+            .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))?;
+        let extra = roots.iter().map(|root| root.path.clone()).collect();
+        Ok(Self {
+            tools: pod.tools(extra).map_err(boxed(border::node))?,
+            sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
+            files: Arc::new(files),
+            plan: Arc::new(plan),
+            specs,
+            workspace,
+            manifest,
+            snapshot,
+        })
+    }
+
+    /// An evaluator over the tools of this preparation.
+    pub fn evaluator(&self, pod: &Pod) -> Evaluator {
+        Evaluator::new(pod.larder().clone(), Arc::clone(&self.tools))
+    }
+}
+
+/// The spec with a `PATH` that leads to the programs of extra tool roots, if there are any and the step sets none.
+fn with_path(spec: &StepSpec, roots: &[tool_roots::ToolRoot]) -> StepSpec {
+    let mut spec = spec.clone();
+    let folders: Vec<&PathBuf> = roots.iter().filter_map(|root| root.programs.as_ref()).collect();
+    if folders.is_empty() || spec.env.iter().any(|(name, _)| name == b"PATH") {
+        return spec;
+    }
+    let mut path = b"/usr/local/bin:/usr/bin:/bin".to_vec();
+    for folder in folders {
+        path.push(b':');
+        path.extend_from_slice(std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str()));
+    }
+    spec.env.push((b"PATH".to_vec(), path));
+    spec.env.sort();
+    spec
+}
+
+/// The caller's environment as a map.
+pub fn environment(pairs: &[(String, String)]) -> HashMap<String, String> {
+    pairs.iter().cloned().collect()
+}
+
+/// Opens a workspace of a project that may never have been built, for requests that only read: `None` if it was not.
+pub fn open(project: &Path) -> Fallible<Option<Workspace>> {
+    Workspace::open(project).map_err(boxed(border::workspace))
+}
+
+/// Whether a path of a step's root is in the project.
+pub fn in_project(path: &RelPath) -> Option<RelPath> {
+    path.as_bytes().strip_prefix(b"project/").and_then(|inside| RelPath::new(inside).ok())
+}

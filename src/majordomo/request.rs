@@ -1,0 +1,340 @@
+//! What can be asked of the majordomo, and what it answers: plain data, the same in one process and over `pod.sock`.
+//!
+//! A client sends one [`Request`] and reads [`Reply`]s until [`Reply::Done`] or [`Reply::Failed`]. Dropping the
+//! connection cancels what was asked. The answers of read-only requests are data; the CLI alone finds words for them.
+
+use std::path::PathBuf;
+
+use protocol::event::{Outcome, Stamped};
+use protocol::{Digest, RelPath, StepId};
+use serde::{Deserialize, Serialize};
+
+/// Which engine runs steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Bare Linux namespaces.
+    Native,
+    /// Podman containers.
+    Podman,
+    /// Podman where it is usable, else native.
+    #[default]
+    Auto,
+}
+
+/// How a build is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BuildOptions {
+    /// Steps that run at once; `None`: as many as the machine has processors.
+    pub jobs: Option<usize>,
+    /// Say what would run, and run nothing. Answer: a [`StatusReport`] of the wanted steps, besides the events.
+    pub dry_run: bool,
+    /// Adopt no trace: run every wanted step.
+    pub cold: bool,
+    /// After a failure go on with what does not need the failed step.
+    pub keep_going: bool,
+    /// Say for every step, reused ones too, why.
+    pub explain: bool,
+    /// The engine.
+    pub sandbox: Sandbox,
+    /// Move outputs that were edited by hand aside, and write ours.
+    pub take_back: bool,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// Build targets of a project; empty: what its project file says.
+    Build {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// Output paths, globs, step ids or rule names.
+        targets: Vec<String>,
+        /// How.
+        options: BuildOptions,
+        /// The caller's environment, from which `env = ["A"]` passes on.
+        environment: Vec<(String, String)>,
+    },
+    /// What a build would find: read-only by contract. Answer: [`StatusReport`].
+    Status {
+        /// The project's folder, absolute.
+        project: PathBuf,
+    },
+    /// Why a target was made as it is, or would be made again. Answer: [`WhyReport`].
+    Why {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// An output path or a step id.
+        target: String,
+    },
+    /// All observations of a step's last trace. Answer: [`TraceReport`].
+    Trace {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// A step id.
+        step: String,
+    },
+    /// Steps and what flows between them. Answer: [`GraphReport`].
+    Graph {
+        /// The project's folder, absolute.
+        project: PathBuf,
+    },
+    /// Revoke the traces of a step (or of all steps of a rule). Answer: [`ForgetReport`].
+    Forget {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// A step id or a rule name.
+        step: String,
+    },
+    /// Remove what was handed over and not edited. Answer: [`CleanReport`].
+    Clean {
+        /// The project's folder, absolute.
+        project: PathBuf,
+    },
+    /// Check every object of the larder. Answers: [`Reply::Progress`] and [`FsckReport`].
+    Fsck,
+    /// What this pod is and holds. Answer: [`PodReport`].
+    PodStatus,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "with", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Something happened in the build.
+    Event(Stamped),
+    /// So much of a long request is done.
+    Progress {
+        /// Units done.
+        done: u64,
+        /// Units in all, where known.
+        total: Option<u64>,
+        /// What is counted: `objects`.
+        unit: String,
+    },
+    /// The request waits for another one: one line for people.
+    Waiting(String),
+    /// The answer of a read-only request.
+    Report(Report),
+    /// The end of what was asked; for a build, how it ended.
+    Done {
+        /// `Some` for builds.
+        outcome: Option<Outcome>,
+    },
+    /// The request could not be carried out.
+    Failed(Failure),
+}
+
+/// Answers of the read-only requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub enum Report {
+    /// To [`Request::Status`].
+    Status(StatusReport),
+    /// To [`Request::Why`].
+    Why(WhyReport),
+    /// To [`Request::Trace`].
+    Trace(TraceReport),
+    /// To [`Request::Graph`].
+    Graph(GraphReport),
+    /// To [`Request::Forget`].
+    Forget(ForgetReport),
+    /// To [`Request::Clean`].
+    Clean(CleanReport),
+    /// To [`Request::Fsck`].
+    Fsck(FsckReport),
+    /// To [`Request::PodStatus`].
+    Pod(PodReport),
+}
+
+/// Whose fault a failure is; picks the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// A step failed: exit code 1.
+    Step,
+    /// The user's mistake: exit code 2.
+    User,
+    /// The machine failed: exit code 3.
+    Machine,
+}
+
+/// An error at the border: what happened, to what, why, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault.
+    pub kind: FailureKind,
+    /// What happened, to what: one sentence fragment in lower case.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to do next.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// From a typed error: its message and its source chain.
+    pub fn new(kind: FailureKind, error: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string).collect();
+        Self { kind, message: error.to_string(), causes, hints: Vec::new() }
+    }
+
+    /// With one more thing to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// What `status` says of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// Which step.
+    pub step: StepId,
+    /// Whether a build would adopt a trace for it.
+    pub up_to_date: bool,
+    /// Why it would run, one line; empty when it would not.
+    pub reason: String,
+}
+
+/// What a build would find.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The project's name.
+    pub project: String,
+    /// Number of source files.
+    pub sources: u64,
+    /// Each step of the plan. A step behind one that would run is said to be `maybe` in its reason.
+    pub steps: Vec<StepState>,
+    /// Outputs that were edited by hand since they were handed over.
+    pub edited: Vec<RelPath>,
+    /// Outputs that were handed over and are gone.
+    pub missing: Vec<RelPath>,
+}
+
+/// One observation that differs, for `why`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The path in the step's root (`project/src/a.c`, `usr/include/stdio.h`).
+    pub path: RelPath,
+    /// What was asked about it: `probe`, `content`, `listing`, `link`, `kind`.
+    pub look: String,
+    /// What the last trace saw.
+    pub before: String,
+    /// What is there now.
+    pub now: String,
+}
+
+/// Why a target is as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyReport {
+    /// What was asked for.
+    pub target: String,
+    /// The step that makes it.
+    pub step: StepId,
+    /// The trace that it comes from, if it was ever made.
+    pub trace: Option<Digest>,
+    /// Why it last ran, as said then.
+    pub last_reason: Option<String>,
+    /// What would make it run now; empty: nothing.
+    pub changes: Vec<Change>,
+    /// The steps whose outputs it read.
+    pub reads_from: Vec<StepId>,
+}
+
+/// One row of `trace`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The path in the step's root.
+    pub path: RelPath,
+    /// What was asked.
+    pub look: String,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// A step's last trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceReport {
+    /// Which step.
+    pub step: StepId,
+    /// The trace's digest.
+    pub trace: Digest,
+    /// Wall time of the run in milliseconds.
+    pub millis: u64,
+    /// What it saw, sorted by path.
+    pub observations: Vec<Observation>,
+    /// What it made: path and digest, link target or kind as text.
+    pub outputs: Vec<(RelPath, String)>,
+    /// What it printed.
+    pub printed: String,
+}
+
+/// One arrow of the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The step whose output was read, or that comes first.
+    pub from: StepId,
+    /// The step that read it, or comes after.
+    pub to: StepId,
+    /// A path that was read; `None`: the order comes from the project file alone.
+    pub path: Option<RelPath>,
+}
+
+/// Steps and what flows between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphReport {
+    /// The project's name.
+    pub project: String,
+    /// All steps of the plan.
+    pub steps: Vec<StepId>,
+    /// What flows.
+    pub edges: Vec<Edge>,
+}
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetReport {
+    /// Steps and the number of their traces that are never adopted again.
+    pub revoked: Vec<(StepId, u64)>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanReport {
+    /// Outputs that were removed.
+    pub removed: u64,
+    /// Outputs that were edited by hand, and so were left.
+    pub kept: Vec<RelPath>,
+}
+
+/// What a check of the larder found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FsckReport {
+    /// Objects that were checked.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was wrong and is in quarantine now, one line each.
+    pub quarantined: Vec<String>,
+}
+
+/// What a pod is and holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodReport {
+    /// Its home.
+    pub home: PathBuf,
+    /// Process that holds the home.
+    pub pid: u32,
+    /// Whether it lives in a majordomo rather than in a `pod`.
+    pub embedded: bool,
+    /// Slots for steps.
+    pub slots: u64,
+    /// Objects in the larder.
+    pub objects: u64,
+    /// Bytes in the larder.
+    pub bytes: u64,
+    /// What was repaired when it was opened, one line each.
+    pub repairs: Vec<String>,
+}

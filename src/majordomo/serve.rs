@@ -1,0 +1,169 @@
+//! The pod's side of `pod.sock`: a thread that accepts, and two for each client.
+//!
+//! Only processes of the pod's own user are answered (peer credentials; the socket's mode says so too). A client's
+//! going, or its closing of the writing side, cancels what it asked. At most [`MAX_CLIENTS`] are served at a time.
+
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use node::Pod;
+use parking_lot::{Condvar, Mutex};
+use protocol::socket::Greeting;
+
+use super::client::{read_line, write_line};
+use super::request::{Reply, Request};
+use super::sink::{Cancel, REPLY_QUEUE, Sink};
+use super::{border, service};
+
+/// Clients that are served at a time; another one is told so and let go.
+pub const MAX_CLIENTS: usize = 64;
+/// How long a client may take for its greeting and its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Clients {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Listens until it is stopped.
+pub struct Listener {
+    path: PathBuf,
+    clients: Arc<Clients>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Listener {
+    /// Starts to listen. The home's lock must be held: a socket that is there belongs to a dead pod.
+    pub fn start(path: &Path, pod: Pod) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let clients = Arc::new(Clients::default());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (theirs, stop) = (Arc::clone(&clients), Arc::clone(&stopping));
+        std::thread::Builder::new().name("socket".to_owned()).spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                match stream {
+                    Ok(stream) => welcome(stream, &pod, &theirs),
+                    Err(error) => {
+                        tracing::warn!(%error, "a client could not be accepted");
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                }
+            }
+        })?;
+        Ok(Self { path: path.to_owned(), clients, stopping })
+    }
+
+    /// Waits until no client is left; says so first if one is there.
+    pub fn drain(&self, say: &mut dyn FnMut(String)) {
+        let mut count = self.clients.count.lock();
+        if *count > 0 {
+            say(format!(
+                "this process holds the pod: it stays until {} other request(s) are answered",
+                *count
+            ));
+        }
+        while *count > 0 {
+            self.clients.changed.wait(&mut count);
+        }
+    }
+
+    /// Stops to listen.
+    pub fn stop(self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes the thread, so that it sees that it should stop; if nobody is there to connect to, it has stopped.
+        UnixStream::connect(&self.path).ok();
+        std::fs::remove_file(&self.path).ok();
+    }
+}
+
+fn welcome(stream: UnixStream, pod: &Pod, clients: &Arc<Clients>) {
+    let mine = rustix::process::geteuid();
+    match rustix::net::sockopt::socket_peercred(&stream) {
+        Ok(peer) if peer.uid == mine => {}
+        _ => return,
+    }
+    {
+        let mut count = clients.count.lock();
+        if *count >= MAX_CLIENTS {
+            return;
+        }
+        *count += 1;
+    }
+    let leave = Leave(Arc::clone(clients));
+    let pod = pod.clone();
+    let spawned = std::thread::Builder::new().name("client".to_owned()).spawn(move || {
+        let _leave = leave;
+        if let Err(error) = converse(stream, &pod) {
+            tracing::debug!(%error, "a client went");
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "a client cannot be served");
+    }
+}
+
+/// Counts a client out, however its thread ends.
+struct Leave(Arc<Clients>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        *self.0.count.lock() -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+fn converse(mut stream: UnixStream, pod: &Pod) -> io::Result<()> {
+    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    stream.set_write_timeout(None)?;
+    write_line(&mut stream, &Greeting::ours())?;
+    let mut lines = BufReader::new(stream.try_clone()?);
+    let Some(greeting) = read_line::<Greeting>(&mut lines)? else { return Ok(()) };
+    if let Err(why) = greeting.check() {
+        return write_line(&mut stream, &Reply::Failed(border::mistake(why)));
+    }
+    let request = match read_line::<Request>(&mut lines) {
+        Ok(Some(request)) => request,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            let failure = border::mistake(format!("the request cannot be understood: {error}"));
+            return write_line(&mut stream, &Reply::Failed(failure));
+        }
+    };
+    stream.set_read_timeout(None)?;
+    let cancel = Cancel::default();
+    let going = cancel.clone();
+    std::thread::Builder::new().name("client-gone".to_owned()).spawn(move || {
+        // Nothing more is expected: any end of reading means that the client wants no answer.
+        io::copy(&mut lines.by_ref().take(1), &mut io::sink()).ok();
+        going.set();
+    })?;
+    let (sender, replies) = sync_channel(REPLY_QUEUE);
+    pod.runtime().spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel.clone()));
+    let mut result = Ok(());
+    for reply in replies {
+        // After a failed write the rest is read and dropped, so that the request can end.
+        if result.is_ok() {
+            result = write_line(&mut stream, &reply);
+            if result.is_err() {
+                cancel.set();
+            }
+        }
+    }
+    stream.shutdown(std::net::Shutdown::Both).ok();
+    result
+}

@@ -1,0 +1,81 @@
+//! Carries out requests in the process that holds the home.
+
+use node::Pod;
+use protocol::event::Outcome;
+
+use super::request::{FsckReport, PodReport, Reply, Report, Request};
+use super::sink::{Cancel, Sink};
+use super::{border, build, inspect, request::Failure};
+
+/// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
+/// soon; it must not be dropped before, or its end is not said.
+pub async fn carry_out(pod: Pod, request: Request, sink: Sink, cancel: Cancel) {
+    let reply = match answer(&pod, request, &sink, &cancel).await {
+        Ok(outcome) => Reply::Done { outcome },
+        Err(failure) => Reply::Failed(*failure),
+    };
+    sink.reply(reply);
+}
+
+async fn answer(
+    pod: &Pod,
+    request: Request,
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Result<Option<Outcome>, Box<Failure>> {
+    let report = match request {
+        Request::Build { project, targets, options, environment } => {
+            let asked = build::Asked { project, targets, options, environment };
+            return build::build(pod, asked, sink, cancel).await.map(Some);
+        }
+        Request::Status { project } => Report::Status(inspect::status(pod, &project, sink).await?),
+        Request::Why { project, target } => Report::Why(inspect::why(pod, &project, &target, sink).await?),
+        Request::Trace { project, step } => Report::Trace(inspect::trace(pod, &project, &step, sink).await?),
+        Request::Graph { project } => Report::Graph(inspect::graph(pod, &project, sink).await?),
+        Request::Forget { project, step } => {
+            Report::Forget(inspect::forget(pod, &project, &step, sink).await?)
+        }
+        Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
+        Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
+        Request::PodStatus => Report::Pod(pod_status(pod)?),
+    };
+    sink.reply(Reply::Report(report));
+    Ok(None)
+}
+
+fn failed(error: larder::LarderError) -> Box<Failure> {
+    Box::new(border::node(&error.into()))
+}
+
+async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
+    let (larder, sink) = (pod.larder().clone(), sink.clone());
+    let checking = tokio::task::spawn_blocking(move || {
+        larder.fsck(&mut |progress| {
+            sink.reply(Reply::Progress {
+                done: progress.done,
+                total: Some(progress.total),
+                unit: "objects".to_owned(),
+            });
+        })
+    });
+    let report = checking.await.map_err(|_| Box::new(border::machine("the check ended in the middle")))?;
+    let report = report.map_err(failed)?;
+    Ok(FsckReport {
+        objects: report.objects,
+        bytes: report.bytes,
+        quarantined: report.wrong.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn pod_status(pod: &Pod) -> Result<PodReport, Box<Failure>> {
+    let stats = pod.larder().stats().map_err(failed)?;
+    Ok(PodReport {
+        home: pod.home().path().to_owned(),
+        pid: std::process::id(),
+        embedded: true,
+        slots: build::default_jobs() as u64,
+        objects: stats.objects,
+        bytes: stats.bytes,
+        repairs: pod.larder().repairs().iter().map(ToString::to_string).collect(),
+    })
+}

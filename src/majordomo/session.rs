@@ -1,0 +1,110 @@
+//! A client's side: finds the pod of a home, or becomes it, and asks.
+//!
+//! Actors. Whoever takes a home's lock embeds the pod: it opens the larder, listens on `pod.sock`, and carries out its own
+//! request and those of others until the last has been answered. Everybody else connects and is a thin client: builds
+//! run in the holder's process. Errors of either way are [`Failure`]s. A holder that dies breaks its clients' connections;
+//! each then says so, and the next call starts a new pod.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use kitchen::ZygoteProgram;
+use node::{Home, Pod, PodOptions};
+use tokio::runtime::Runtime;
+
+use super::request::{Failure, Reply, Request};
+use super::serve::Listener;
+use super::sink::{Cancel, REPLY_QUEUE, Sink};
+use super::{border, client, service};
+use crate::cli::zygote::ZYGOTE;
+use crate::cli::{Majordomo, interrupt::Interrupt};
+
+/// How long a home may be held by somebody who does not listen (yet, or any more).
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a home is tried meanwhile.
+const CONNECT_POLL: Duration = Duration::from_millis(20);
+
+/// Finds or makes the engine of a home.
+pub fn open(home: &Path) -> Result<Box<dyn Majordomo>, Failure> {
+    Ok(Box::new(Session { home: std::path::absolute(home).unwrap_or_else(|_| home.to_owned()) }))
+}
+
+struct Session {
+    home: PathBuf,
+}
+
+impl Majordomo for Session {
+    fn ask(&self, request: Request, interrupt: &Interrupt, on: &mut dyn FnMut(Reply)) -> Result<(), Failure> {
+        if super::noop::answers(&self.home, &request, on) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + CONNECT_DEADLINE;
+        loop {
+            if let Some(home) = Home::take(&self.home).map_err(|e| border::home(&e))? {
+                return embedded(home, request, interrupt, on);
+            }
+            match client::connect(&Home::socket(&self.home)) {
+                Ok(connection) => return client::ask(connection, &request, interrupt, on),
+                Err(error) if Instant::now() >= deadline => {
+                    let message = format!(
+                        "another process holds the home `{}` and does not answer",
+                        self.home.display()
+                    );
+                    let mut failure = border::machine(message);
+                    failure.causes.push(error.to_string());
+                    return Err(failure.hint("use another home: `--home DIR`"));
+                }
+                Err(_) if interrupt.cause().is_some() => return Ok(()),
+                // It is starting, or about to go: the home is free, or answers, in a moment.
+                Err(_) => std::thread::sleep(CONNECT_POLL),
+            }
+        }
+    }
+}
+
+/// The runtime of an embedded pod.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_name("pod").enable_all().build()
+}
+
+fn embedded(
+    home: Home,
+    request: Request,
+    interrupt: &Interrupt,
+    on: &mut dyn FnMut(Reply),
+) -> Result<(), Failure> {
+    let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
+    let options = PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default() };
+    let socket = Home::socket(home.path());
+    let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
+    let listener = Listener::start(&socket, pod.clone())
+        .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
+    let (sender, replies) = sync_channel(REPLY_QUEUE);
+    let cancel = Cancel::default();
+    let on_interrupt = cancel.clone();
+    interrupt.on_set(move || on_interrupt.set());
+    let carrying = runtime.spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel));
+    let mut result = Ok(());
+    for reply in replies {
+        match reply {
+            Reply::Failed(failure) => result = Err(failure),
+            reply => on(reply),
+        }
+    }
+    if runtime.block_on(carrying).is_err() && result.is_ok() {
+        result = Err(border::machine("the request ended in the middle: this is a fault of ours"));
+    }
+    if interrupt.cause().is_none() {
+        listener.drain(&mut |words| on(Reply::Waiting(words)));
+    }
+    listener.stop();
+    runtime.block_on(pod.stop());
+    if let Err(error) = pod.larder().flush() {
+        tracing::warn!(%error, "the larder's index could not be written; it is mended at the next start");
+    }
+    drop(pod);
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}

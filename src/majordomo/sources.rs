@@ -1,0 +1,45 @@
+//! A snapshot in the forms in which the plan and the pod want it.
+
+use node::{Entry, Names as Listing};
+use protocol::RelPath;
+
+use super::plan;
+use super::snapshot::{self, Snapshot};
+
+/// The names of all source files and links, sorted.
+pub struct Names(Vec<RelPath>);
+
+impl Names {
+    /// Of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self(snapshot.files())
+    }
+}
+
+impl plan::Sources for Names {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn name(&self, index: usize) -> &RelPath {
+        &self.0[index]
+    }
+}
+
+/// The sources of a snapshot as steps see them.
+pub struct SnapshotSources(pub Snapshot);
+
+impl node::Sources for SnapshotSources {
+    fn get(&self, path: &RelPath) -> Option<Entry> {
+        Some(match self.0.get(path)? {
+            snapshot::Entry::Dir => Entry::Dir,
+            snapshot::Entry::File { exec, stamp, .. } => Entry::Source { exec, stamp },
+            snapshot::Entry::Link { target } => Entry::Link { target: target.into() },
+        })
+    }
+
+    fn list(&self, path: &RelPath) -> Option<Listing> {
+        let names = self.0.list(path)?;
+        Some(names.map(|(name, kind)| (name.into(), kind)).collect())
+    }
+}
