@@ -4,28 +4,26 @@
 //! futures of [`Kitchen::run`], which the thread tells how their steps ended. A dropped future leaves its step to the thread: it is
 //! killed, and its upper folder goes when nothing is left of it.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::KitchenError;
-use crate::order::{Ended, HowEnded, Line, Order, Usage};
+use crate::order::{Ended, HowEnded, Line, Order};
 use crate::output::Output;
+use crate::reader::{Reader, shut_down};
 use crate::remove::remove_tree;
 use crate::scratch::{Folder, Scratch};
+use crate::steps::{End, Steps};
 use crate::upper::UpperDir;
-use crate::wire::{ATTEMPT, Outcome, Run, Start, ToPod, ToZygote};
+use crate::wire::{ATTEMPT, Outcome, Run, ToZygote};
 use crate::{packet, requirements};
 
 /// Settings of this machine that a step with network needs, in `/etc`.
@@ -84,35 +82,6 @@ impl Drop for Inner {
     }
 }
 
-/// The steps that something is left of.
-#[derive(Debug)]
-struct Steps {
-    state: Mutex<State>,
-    /// How many there are; none after the zygote has gone.
-    count: watch::Sender<usize>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last: u64,
-    waiting: HashMap<u64, Waiting>,
-    zygote_gone: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    ended: Option<oneshot::Sender<End>>,
-    /// In use until the step's mounts are gone.
-    _folder: Arc<Folder>,
-}
-
-/// What the thread tells a future.
-#[derive(Debug)]
-enum End {
-    Ended { command: u64, outcome: Outcome, usage: Usage },
-    Killed { usage: Usage },
-}
-
 impl Kitchen {
     /// Starts the zygote, which makes its private namespaces and mounts both FUSE file systems.
     ///
@@ -124,7 +93,7 @@ impl Kitchen {
             .map_err(|source| KitchenError::Scratch { path: options.scratch.clone(), source })?;
         let (ours, theirs) = packet::pair().map_err(KitchenError::Talk)?;
         let socket = Arc::new(ours);
-        let steps = Arc::new(Steps { state: Mutex::default(), count: watch::Sender::new(0) });
+        let steps = Arc::new(Steps::default());
         let (ready, started) = oneshot::channel();
         let thread = Reader {
             socket: socket.clone(),
@@ -225,26 +194,14 @@ impl Kitchen {
 
     /// Waits until nothing is left of any step: no process, no mount. For tests and for the end of a pod.
     pub async fn settled(&self) {
-        let mut count = self.0.steps.count.subscribe();
-        // An error would mean that the sender is gone, which `self` holds.
-        if count.wait_for(|&count| count == 0).await.is_err() {
-            tracing::debug!("steps are counted no more");
-        }
+        self.0.steps.settled().await;
     }
 
     fn register(&self) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
         let scratch = &self.0.scratch;
         let bad_scratch = |source| KitchenError::Scratch { path: scratch.path().to_owned(), source };
         let folder = Arc::new(scratch.take().map_err(bad_scratch)?);
-        let (sender, ended) = oneshot::channel();
-        let mut state = self.0.steps.state.lock();
-        if state.zygote_gone {
-            return Err(KitchenError::ZygoteGone);
-        }
-        state.last += 1;
-        let step = state.last;
-        state.waiting.insert(step, Waiting { ended: Some(sender), _folder: folder.clone() });
-        self.0.steps.count.send_replace(state.waiting.len());
+        let (step, ended) = self.0.steps.add(folder.clone()).ok_or(KitchenError::ZygoteGone)?;
         Ok((Running { kitchen: self.0.clone(), step, folder, over: false }, ended))
     }
 }
@@ -271,120 +228,6 @@ impl Drop for Running {
         if !self.over {
             self.kill();
         }
-    }
-}
-
-impl Steps {
-    fn end(&self, step: u64, end: End) {
-        let sender = self.state.lock().waiting.get_mut(&step).and_then(|waiting| waiting.ended.take());
-        if let Some(sender) = sender
-            && sender.send(end).is_err()
-        {
-            tracing::debug!(step, "nobody waits for this step any more");
-        }
-    }
-
-    fn gone(&self, step: u64) {
-        let (waiting, left) = {
-            let mut state = self.state.lock();
-            (state.waiting.remove(&step), state.waiting.len())
-        };
-        drop(waiting);
-        self.count.send_replace(left);
-    }
-}
-
-/// What comes of a start: the numbers for the view, and what it has to serve.
-type Started = Result<((u32, u32), FuseFds), KitchenError>;
-
-/// The thread that starts the zygote and hears it. It lives as long as the zygote, which is killed if its parent thread ends.
-struct Reader {
-    socket: Arc<OwnedFd>,
-    steps: Arc<Steps>,
-    scratch: PathBuf,
-    ready: Option<oneshot::Sender<Started>>,
-}
-
-impl Reader {
-    fn main(mut self, program: &ZygoteProgram, theirs: OwnedFd) {
-        let spawned = Command::new(&program.program)
-            .args(&program.arguments)
-            .env_clear()
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .spawn();
-        let mut zygote = match spawned {
-            Ok(zygote) => zygote,
-            Err(source) => {
-                return self.answer(Err(KitchenError::Spawn { program: program.program.clone(), source }));
-            }
-        };
-        let start =
-            Start { scratch: self.scratch.as_os_str().as_bytes().to_vec(), outer: requirements::outer_ids() };
-        let heard =
-            packet::send(&*self.socket, &ToZygote::Start(start).encode(), &[]).and_then(|()| self.hear());
-        if let Err(error) = heard {
-            tracing::warn!(%error, "the zygote cannot be understood");
-        }
-        shut_down(&self.socket);
-        reap(&mut zygote);
-        let orphans = {
-            let mut state = self.steps.state.lock();
-            state.zygote_gone = true;
-            std::mem::take(&mut state.waiting)
-        };
-        drop(orphans);
-        self.steps.count.send_replace(0);
-    }
-
-    fn answer(&mut self, answer: Started) {
-        if let Some(ready) = self.ready.take()
-            && ready.send(answer).is_err()
-        {
-            tracing::debug!("nobody waits for this kitchen any more");
-        }
-    }
-
-    fn hear(&mut self) -> io::Result<()> {
-        let mut receiver = packet::Receiver::new();
-        while let Some((body, fds)) = receiver.receive(&*self.socket)? {
-            match ToPod::decode(&body).map_err(io::Error::other)? {
-                ToPod::Ready { uid, gid } => {
-                    let [tools, project] =
-                        <[OwnedFd; 2]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
-                    self.answer(Ok(((uid, gid), FuseFds { tools, project })));
-                }
-                ToPod::Refused(refusal) => {
-                    let error = requirements::explain(refusal, &self.scratch);
-                    self.answer(Err(error));
-                }
-                ToPod::Ended { step, command, outcome, usage } => {
-                    self.steps.end(step, End::Ended { command, outcome, usage });
-                }
-                ToPod::Gone { step, usage } => {
-                    self.steps.end(step, End::Killed { usage });
-                    self.steps.gone(step);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn shut_down(socket: &OwnedFd) {
-    // The zygote reads the end of the socket and goes. ENOTCONN: it has gone.
-    if let Err(error) =
-        nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(socket), nix::sys::socket::Shutdown::Both)
-    {
-        tracing::trace!(%error, "the zygote has gone already");
-    }
-}
-
-fn reap(zygote: &mut Child) {
-    match zygote.wait() {
-        Ok(status) if status.success() => {}
-        Ok(status) => tracing::warn!(%status, "the zygote has ended badly"),
-        Err(error) => tracing::warn!(%error, "the zygote cannot be waited for"),
     }
 }
 

@@ -116,7 +116,7 @@ pub struct Usage {
 pub struct Ended {
     /// How.
     pub how: HowEnded,
-    /// The place in [`Order::commands`] of the command that ran last.
+    /// The place in [`Order::commands`] of the command that ran last; 0 if the step was killed, for then nobody can say.
     pub command: usize,
     /// What it wrote to the project. Nobody writes to it any more.
     pub upper: UpperDir,
