@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 
 use crate::remove::{empty_folder, remove_tree};
 
-/// Folders that are made before one is used again.
-const IN_TURN: u64 = 64;
+/// Folders that are made before one is used again. Each costs reads of a block group that may not be in memory; with fewer, the
+/// search for free inodes gets longer. 64 measured slower than 12 in wall time, the same in CPU time.
+const IN_TURN: u64 = 16;
 /// Folders that may wait to be emptied; beyond that whoever is done with one empties it himself.
 const WAITING: usize = 1024;
 
