@@ -106,6 +106,14 @@ impl StepSpec {
         }
         Digest::in_context(context::WEAK_KEY, &writer.finish())
     }
+
+    /// The weak key of a run that sees its own outputs of an earlier one: the trace of that run is part of it.
+    pub fn weak_key_after(&self, previous: Option<&Digest>) -> Digest {
+        let Some(previous) = previous else { return self.weak_key() };
+        let mut writer = Writer::with_format(TRACE_FORMAT);
+        writer.digest(&self.weak_key()).digest(previous);
+        Digest::in_context(context::WEAK_KEY, &writer.finish())
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use node::{HomeError, NodeError};
 
+use super::handover::HandOverError;
 use super::plan::{PlanError, TargetError};
 use super::project_file::ProjectFileError;
 use super::request::{Failure, FailureKind};
@@ -76,6 +77,14 @@ pub fn mistake(message: impl Into<String>) -> Failure {
 pub fn machine(message: impl Into<String>) -> Failure {
     Failure { kind: FailureKind::Machine, message: message.into(), causes: Vec::new(), hints: Vec::new() }
 }
-pub fn handover(e: &WorkspaceError) -> Failure {
-    workspace(e)
+/// A hand-over that could not be made.
+pub fn handover(error: &HandOverError) -> Failure {
+    let kind = match error {
+        HandOverError::Conflicts(_) | HandOverError::NoFolder { .. } | HandOverError::ReadOnly(_) => {
+            FailureKind::User
+        }
+        HandOverError::Workspace(inner) => return workspace(inner),
+        _ => FailureKind::Machine,
+    };
+    with_hints(Failure::new(kind, error), error.advice())
 }

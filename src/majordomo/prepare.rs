@@ -31,6 +31,8 @@ pub struct Prepared {
     pub sources: Arc<dyn node::Sources>,
     /// Their bytes.
     pub files: Arc<SourceFiles>,
+    /// The names of variables that steps pass on from the caller.
+    pub passed_on: Vec<String>,
     /// The host's tools from now on.
     pub tools: Arc<HostTools>,
 }
@@ -55,7 +57,11 @@ impl Prepared {
         let file = ProjectFile::load(workspace.project()).map_err(boxed(border::project_file))?;
         let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
         let names = sources::Names::of(&snapshot);
-        let lookup = |name: &str| environment.get(name).map(|value| value.clone().into_bytes());
+        let passed_on = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let lookup = |name: &str| {
+            passed_on.borrow_mut().insert(name.to_owned());
+            environment.get(name).map(|value| value.clone().into_bytes())
+        };
         let plan = Plan::new(&file, &names, &lookup).map_err(boxed(border::plan))?;
         let roots = tool_roots::find(&plan.tool_roots, workspace.project())?;
         let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &roots))).collect();
@@ -66,6 +72,7 @@ impl Prepared {
             tools: pod.tools(extra).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),
+            passed_on: passed_on.into_inner().into_iter().collect(),
             plan: Arc::new(plan),
             specs,
             workspace,

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::workspace::Made;
 
 const PREFIX: &str = "step/";
+const STATE: &str = "state/";
 
 /// What is remembered of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,34 @@ pub fn write(
     larder.note(workspace, &format!("{PREFIX}{step}"), &value)
 }
 
+/// What a step that sees its own outputs left when it last settled, and the weak key that it had.
+pub fn state(
+    larder: &Larder,
+    workspace: WorkspaceId,
+    step: &StepId,
+) -> Result<Option<(Digest, Tree)>, LarderError> {
+    let key = format!("{STATE}{step}");
+    let notes = larder.notes(workspace, &key)?;
+    let Some((_, value)) = notes.into_iter().find(|(found, _)| *found == key) else { return Ok(None) };
+    let Some((weak, tree)) = value.split_at_checked(Digest::LEN) else { return Ok(None) };
+    let (Ok(weak), Ok(tree)) = (Digest::try_from(weak), Digest::try_from(tree)) else { return Ok(None) };
+    let bytes = larder.get(ObjectKind::Tree, &tree)?;
+    Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()).map(|tree| (weak, tree)))
+}
+
+/// Writes what a step left.
+pub fn write_state(
+    larder: &Larder,
+    workspace: WorkspaceId,
+    step: &StepId,
+    weak: &Digest,
+    tree: &Tree,
+) -> Result<(), LarderError> {
+    let digest = larder.put(ObjectKind::Tree, &tree.encode())?;
+    let value = [weak.as_bytes().as_slice(), digest.as_bytes()].concat();
+    larder.note(workspace, &format!("{STATE}{step}"), &value)
+}
+
 /// A trace by its digest, with its path set; `None` if either is gone or of a format that is not known here.
 pub fn trace(larder: &Larder, digest: &Digest) -> Result<Option<(Trace, Arc<PathSet>)>, LarderError> {
     let Some(bytes) = larder.get(ObjectKind::Trace, digest)? else { return Ok(None) };
@@ -63,8 +92,13 @@ pub fn outputs(larder: &Larder, workspace: WorkspaceId) -> Result<Vec<(RelPath, 
     let mut outputs = Vec::new();
     for (step, record) in all(larder, workspace)? {
         let Some((trace, _)) = trace(larder, &record.trace)? else { continue };
-        let Some(bytes) = larder.get(ObjectKind::Tree, &trace.outputs)? else { continue };
-        let Ok(tree) = Tree::decode(&bytes) else { continue };
+        let tree = match state(larder, workspace, &step)? {
+            Some((_, tree)) => tree,
+            None => {
+                let bytes = larder.get(ObjectKind::Tree, &trace.outputs)?;
+                bytes.and_then(|bytes| Tree::decode(&bytes).ok()).unwrap_or_default()
+            }
+        };
         for (path, entry) in tree.entries() {
             outputs.extend(Made::from_entry(entry).map(|made| (path.clone(), made, step.clone())));
         }

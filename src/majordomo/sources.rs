@@ -10,9 +10,14 @@ use super::snapshot::{self, Snapshot};
 pub struct Names(Vec<RelPath>);
 
 impl Names {
-    /// Of a snapshot.
+    /// Of a snapshot. An output that was edited is not planned with: whose it is has yet to be decided.
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self(snapshot.files())
+        let edited = &snapshot.report().edited;
+        let mut names = snapshot.files();
+        if !edited.is_empty() {
+            names.retain(|name| edited.binary_search(name).is_err());
+        }
+        Self(names)
     }
 }
 

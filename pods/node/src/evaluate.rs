@@ -8,7 +8,7 @@ use std::sync::Arc;
 use larder::Larder;
 use parking_lot::RwLock;
 use protocol::observation::strong_key;
-use protocol::{Digest, Look, PathSet, RelPath, Seen, StepSpec, Trace, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, Seen, Trace, WorkspaceId};
 use rustc_hash::FxHashMap;
 use view::{HostTools, see};
 
@@ -73,16 +73,15 @@ impl Evaluator {
     /// Looks a step up in two phases: weak key → path sets → strong key → trace. The first that holds is taken.
     pub async fn look_up(
         &self,
-        spec: &StepSpec,
+        weak: &Digest,
         project: &Project,
         workspace: WorkspaceId,
     ) -> Result<Verdict, NodeError> {
-        let weak = spec.weak_key();
-        let candidates = self.larder.path_sets(&weak, workspace)?;
+        let candidates = self.larder.path_sets(weak, workspace)?;
         let tried = candidates.len();
         for (digest, path_set) in candidates {
             let seen = self.evaluate(&path_set, project).await?;
-            let strong = strong_key(&weak, &digest, &seen);
+            let strong = strong_key(weak, &digest, &seen);
             if let Some((digest, trace)) = self.larder.trace(&strong)? {
                 return Ok(Verdict::Hit { digest, trace, path_set });
             }

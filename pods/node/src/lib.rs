@@ -25,5 +25,5 @@ pub use home::{Home, HomeError};
 pub use judge::Refusal;
 pub use pod::{Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
-pub use project::{Entry, Names, Outputs, OutputsBuilder, Project, SourceFiles, Sources};
-pub use run::{StepEnd, StepOrder, StepRun};
+pub use project::{Ages, Entry, Names, Outputs, OutputsBuilder, Project, SourceFiles, Sources};
+pub use run::{StepEnd, StepOrder, StepRun, project_prefix};

@@ -258,12 +258,36 @@ pub struct Project {
     sources: Arc<dyn Sources>,
     files: Arc<SourceFiles>,
     outputs: Outputs,
+    ages: Option<Ages>,
+}
+
+/// What is how old in the view of a step that sees its own earlier outputs (DESIGN §6): those are a second younger than
+/// what their run had seen, and what is new or changed since is a second younger still.
+#[derive(Debug, Default)]
+pub struct Ages {
+    /// The step's own earlier outputs.
+    pub own: FxHashSet<RelPath>,
+    /// What the run that made them had seen, and is as it was.
+    pub seen: FxHashSet<RelPath>,
 }
 
 impl Project {
     /// Sources, and outputs over them.
     pub fn new(sources: Arc<dyn Sources>, files: Arc<SourceFiles>, outputs: Outputs) -> Self {
-        Self { sources, files, outputs }
+        Self { sources, files, outputs, ages: None }
+    }
+
+    /// With ages, for a step that sees its own earlier outputs.
+    pub fn with_ages(self, ages: Ages) -> Self {
+        Self { ages: Some(ages), ..self }
+    }
+
+    fn mtime_offset(&self, path: &RelPath) -> u8 {
+        match &self.ages {
+            Some(ages) if ages.own.contains(path) => 1,
+            Some(ages) if !ages.seen.contains(path) => 2,
+            _ => 0,
+        }
     }
 
     /// The sources alone.
@@ -342,9 +366,11 @@ impl Source for Project {
         let node = self.entry(path).map(|entry| match entry {
             Entry::Dir => Node::Dir,
             Entry::Source { exec, stamp } => {
-                Node::File { exec, size: stamp.size, shared: None, mtime_offset: 0 }
+                Node::File { exec, size: stamp.size, shared: None, mtime_offset: self.mtime_offset(path) }
             }
-            Entry::Output { exec, size, .. } => Node::File { exec, size, shared: None, mtime_offset: 0 },
+            Entry::Output { exec, size, .. } => {
+                Node::File { exec, size, shared: None, mtime_offset: self.mtime_offset(path) }
+            }
             Entry::Link { target } => Node::Link { target: Bytes::copy_from_slice(&target) },
         });
         Box::pin(std::future::ready(Ok(node)))

@@ -27,6 +27,8 @@ pub struct StepOrder {
     pub tools: Arc<HostTools>,
     /// When it is ended.
     pub timeout: Option<Duration>,
+    /// The trace of the run whose outputs it sees as its own; part of its key.
+    pub previous: Option<Digest>,
 }
 
 /// How a step's run ended.
@@ -175,7 +177,11 @@ async fn judged(
         Err(refusal) => return Ok(StepEnd::Refused(refusal)),
     };
     let prefix = project_prefix();
-    let all = looks.into_iter().map(|(path, look)| (prefix.join(&path), look));
+    let all = looks.into_iter().map(|(path, look)| match look {
+        // In a step that sees its own outputs a file's time stands for its content, and a probe shows the time.
+        Look::Probe if keeps && is_file(&order.project, &path) => (prefix.join(&path), Look::Content),
+        look => (prefix.join(&path), look),
+    });
     let tools_looks = tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path));
     let path_set = PathSet::new(all.chain(tools_looks).collect());
     let seen = observe(&path_set, &order.project, &order.tools).await?;
@@ -185,7 +191,7 @@ async fn judged(
     };
     let outputs_digest: Digest = running.larder.put(larder::ObjectKind::Tree, &outputs.encode())?;
     let trace = Trace {
-        weak: order.spec.weak_key(),
+        weak: order.spec.weak_key_after(order.previous.as_ref()),
         path_set: path_set.digest(),
         seen,
         outputs: outputs_digest,
@@ -195,8 +201,12 @@ async fn judged(
     Ok(StepEnd::Made { path_set, trace, outputs })
 }
 
+fn is_file(project: &Project, path: &RelPath) -> bool {
+    matches!(project.entry(path), Some(crate::Entry::Source { .. } | crate::Entry::Output { .. }))
+}
+
 /// The first part of every project path in a step's root.
-pub(crate) fn project_prefix() -> RelPath {
+pub fn project_prefix() -> RelPath {
     RelPath::root().child(PROJECT.as_bytes()).unwrap_or_else(RelPath::root)
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources};
+use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources, project_prefix};
 use parking_lot::Mutex;
-use protocol::{PathSet, RelPath, StepId, StepSpec, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Semaphore;
 use view::HostTools;
@@ -71,8 +71,10 @@ pub struct Context {
     pub last: FxHashMap<StepId, Record>,
     /// One permit for each step that may run.
     pub slots: Arc<Semaphore>,
-    /// Host paths that the steps of this attempt looked at, whether they ran or were answered for.
-    pub host_paths: Mutex<FxHashSet<RelPath>>,
+    /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
+    pub host_looks: Mutex<FxHashSet<(RelPath, Look)>>,
+    /// What the steps printed, in the order in which they ended.
+    pub printed: Mutex<Vec<(usize, Digest)>>,
 }
 
 impl Context {
@@ -82,12 +84,19 @@ impl Context {
         Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs)
     }
 
-    /// Notes which host paths a step depends on.
-    pub fn note_host_paths(&self, set: &PathSet) {
-        let mut paths = self.host_paths.lock();
-        for (path, _) in set.looks() {
-            if !path.as_bytes().starts_with(b"project") && !paths.contains(path) {
-                paths.insert(path.clone());
+    /// Notes what a step printed, if anything.
+    pub fn note_printed(&self, step: usize, printed: Option<Digest>) {
+        if let Some(digest) = printed {
+            self.printed.lock().push((step, digest));
+        }
+    }
+
+    /// Notes what a step looked at outside of the project.
+    pub fn note_host_looks(&self, set: &PathSet) {
+        let mut noted = self.host_looks.lock();
+        for look in set.looks() {
+            if !look.0.is_within(&project_prefix()) && !noted.contains(look) {
+                noted.insert(look.clone());
             }
         }
     }

@@ -1,18 +1,208 @@
-use super::*;
+//! The end of a good build: outputs into the user's folder, and the stamp record for the build with nothing to do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
-pub fn check_edited(prepared: &Prepared, options: &BuildOptions) -> Fallible<()> {
-    Ok(())
+
+use larder::ObjectKind;
+use node::Printed;
+use protocol::{RelPath, TreeEntry};
+use rustc_hash::FxHashSet;
+
+use super::context::Context;
+use super::{Asked, Fallible};
+use crate::majordomo::border;
+use crate::majordomo::handover::{
+    Conflict, Delivery, HandOverError, InTheWay, Wanted as Output, hand_over as deliver, take_back,
+};
+use crate::majordomo::noop::{self, Answer};
+use crate::majordomo::plan::{Meaning, Wanted};
+use crate::majordomo::prepare::Prepared;
+use crate::majordomo::request::Failure;
+use crate::majordomo::sink::Sink;
+use crate::majordomo::snapshot::StampRecord;
+use crate::majordomo::snapshot::record::HostFile;
+use crate::majordomo::workspace::{Lock, Made, stamp_of};
+
+fn failed(error: HandOverError) -> Box<Failure> {
+    Box::new(border::handover(&error))
 }
+
+/// Outputs that the user edited and that this plan's steps still make stop the build before it begins, or are moved
+/// aside; whether something was moved, so that the project has to be looked at again.
+pub fn edited(prepared: &mut Prepared, is_to_move: bool, lock: &Lock, sink: &Sink) -> Fallible<bool> {
+    let is_made = |path: &RelPath| {
+        let by = prepared.manifest.get(path).map(|output| &output.step);
+        prepared.plan.producer(path).is_some() || by.is_some_and(|step| prepared.plan.step(step).is_some())
+    };
+    let edited: Vec<RelPath> =
+        prepared.snapshot.report().edited.iter().filter(|path| is_made(path)).cloned().collect();
+    if edited.is_empty() {
+        return Ok(false);
+    }
+    if !is_to_move {
+        let conflicts = edited.into_iter().map(|path| Conflict { path, what: InTheWay::Edited });
+        return Err(failed(HandOverError::Conflicts(conflicts.collect())));
+    }
+    let moved = take_back(&prepared.workspace, lock, &mut prepared.manifest, &edited).map_err(failed)?;
+    for (from, to) in &moved {
+        sink.note(false, format!("`{from}` was edited by hand: moved to `{to}`"));
+    }
+    Ok(!moved.is_empty())
+}
+
+/// Whether a path of the outputs is asked for.
+fn is_wanted(meaning: &Meaning, path: &RelPath, step: usize) -> bool {
+    match meaning {
+        Meaning::Everything => true,
+        Meaning::Steps(steps) => steps.contains(&step),
+        Meaning::Outputs(outputs) => outputs.iter().any(|(output, _)| path.is_within(output)),
+        Meaning::Undeclared(asked) => path.is_within(asked),
+    }
+}
+
+/// Hands over what is wanted, and records the build. Returns how many outputs were written or removed.
 pub async fn hand_over(
     context: &Arc<Context>,
     prepared: Prepared,
+    wanted: Wanted,
+    steps: Vec<usize>,
+    asked: &Asked,
+    lock: Arc<Lock>,
+) -> Fallible<u64> {
+    let (context, asked) = (Arc::clone(context), asked.clone());
+    let finishing = tokio::task::spawn_blocking(move || {
+        let written = write(&context, prepared, &wanted, &steps, &asked, &lock)?;
+        Ok(written)
+    });
+    finishing.await.map_err(|_| Box::new(border::machine("the hand-over ended in the middle")))?
+}
+
+fn write(
+    context: &Context,
+    mut prepared: Prepared,
     wanted: &Wanted,
     steps: &[usize],
     asked: &Asked,
     lock: &Lock,
 ) -> Fallible<u64> {
-    for (path, entry, step) in context.made.merged(steps) {
-        eprintln!("{path} {entry:?} {step}");
+    let outputs = context.made.merged(steps);
+    for target in &wanted.targets {
+        if let Meaning::Undeclared(path) = &target.meaning
+            && !outputs.iter().any(|(output, _, _)| output.is_within(path))
+        {
+            return Err(nobody_makes(context, path, &target.asked));
+        }
     }
-    Ok(0)
+    let id = |step: usize| context.plan.steps[step].id.clone();
+    let mut delivery = Delivery::default();
+    let mut made: BTreeMap<&RelPath, usize> = BTreeMap::new();
+    for (path, entry, step) in &outputs {
+        made.insert(path, *step);
+        if *entry != TreeEntry::Deleted
+            && wanted.targets.iter().any(|target| is_wanted(&target.meaning, path, *step))
+            && let Some(what) = Made::from_entry(entry)
+        {
+            delivery.wanted.push(Output { path: path.clone(), made: what, step: id(*step) });
+        }
+    }
+    let done: FxHashSet<usize> = steps.iter().copied().collect();
+    for (path, output) in prepared.manifest.entries() {
+        let is_stale = match context.plan.step(&output.step) {
+            None => true,
+            Some(step) => done.contains(&step) && !made.contains_key(path),
+        };
+        if is_stale && output.made != Made::Folder && !made.contains_key(path) {
+            delivery.obsolete.push(path.clone());
+        }
+    }
+    let restamped = prepared.snapshot.report().restamped.clone();
+    prepared.manifest.restamp(restamped);
+    let report = deliver(&prepared.workspace, lock, &mut prepared.manifest, context.pod.larder(), &delivery)
+        .map_err(failed)?;
+    for path in report.left {
+        context
+            .sink
+            .note(true, format!("`{path}` is made by no step any more, and was edited: it is yours now"));
+    }
+    record(context, &prepared, steps, asked);
+    Ok((report.written + report.removed) as u64)
+}
+
+fn nobody_makes(context: &Context, path: &RelPath, asked: &str) -> Box<Failure> {
+    let is_source = context.sources.get(path).is_some();
+    let failure = border::mistake(match is_source {
+        true => format!("`{path}` is a source: no step makes it"),
+        false => format!("no step makes `{path}`"),
+    });
+    Box::new(match context.plan.nearest(asked) {
+        Some(near) if !is_source => failure.hint(format!("did you mean `{near}`?")),
+        _ => failure.hint("`majordomo graph` shows all steps"),
+    })
+}
+
+/// Records the build, so that the next one may have nothing to do. No record is no error: the next build looks closer.
+fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) {
+    if !noop::may_answer(asked) || steps.iter().any(|&step| context.plan.steps[step].volatile) {
+        return noop::forget(&prepared.workspace);
+    }
+    let host = host_files(context);
+    let taken = match (host, answer(context, prepared, steps, asked)) {
+        (Some(host), Some(answer)) => {
+            StampRecord::take(&prepared.snapshot, &prepared.manifest, &host, answer.encode())
+                .map_err(|why| why.to_string())
+        }
+        _ => Err("something changed meanwhile, or too much was printed".to_owned()),
+    };
+    let saved = taken.and_then(|record| record.save(&prepared.workspace).map_err(|error| error.to_string()));
+    if let Err(why) = saved {
+        tracing::debug!(why, "no stamp record this time");
+        noop::forget(&prepared.workspace);
+    }
+}
+
+/// The stamps of all that steps looked at outside of the project; `None` if something is not what it was for them.
+fn host_files(context: &Context) -> Option<Vec<HostFile>> {
+    let looks = context.host_looks.lock();
+    let mut stamps: BTreeMap<&RelPath, Option<_>> = BTreeMap::new();
+    for (path, _) in looks.iter() {
+        if stamps.contains_key(path) {
+            continue;
+        }
+        let stamp = match rustix::fs::lstat(path.under(Path::new("/"))) {
+            Ok(stat) => Some(stamp_of(&stat)),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
+            Err(_) => return None,
+        };
+        stamps.insert(path, stamp);
+    }
+    // The stamps are those of what the steps saw only if it has not changed until now.
+    if !context.tools.verify(looks.iter().map(|(path, look)| (path, *look))).is_empty() {
+        return None;
+    }
+    let absolute = |path: &RelPath| [b"/".as_slice(), path.as_bytes()].concat().into_boxed_slice();
+    Some(stamps.into_iter().map(|(path, stamp)| HostFile { path: absolute(path), stamp }).collect())
+}
+
+fn answer(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) -> Option<Answer> {
+    let mut printed = Vec::new();
+    let mut bytes = 0;
+    for (step, digest) in context.printed.lock().iter() {
+        let blob = context.pod.larder().get(ObjectKind::Blob, digest).ok()??;
+        bytes += blob.len();
+        if bytes > noop::MAX_PRINTED {
+            return None;
+        }
+        let id = &context.plan.steps[*step].id;
+        let lines = Printed::decode(&blob).ok()?;
+        printed.extend(lines.lines().iter().map(|line| (id.clone(), line.stream, line.bytes.clone())));
+    }
+    let environment: HashMap<String, String> = asked.environment.iter().cloned().collect();
+    let names = prepared.passed_on.clone();
+    Some(Answer {
+        question: noop::question(context.pod.home().path(), &asked.targets),
+        variables: (names.clone(), noop::passed_on(&names, &environment)),
+        steps: steps.len() as u64,
+        printed,
+    })
 }

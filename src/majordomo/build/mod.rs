@@ -7,6 +7,7 @@
 
 mod context;
 mod finish;
+mod keep;
 mod made;
 pub mod reason;
 mod schedule;
@@ -77,6 +78,7 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
     let Some(lock) = lock(&workspace, sink, cancel).await? else {
         return Ok(Outcome::Cancelled);
     };
+    let lock = Arc::new(lock);
     let bits = getrandom::u64().unwrap_or_default();
     let build = BuildId::from_random(u128::from(bits) << 64 | u128::from(std::process::id()));
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
@@ -140,7 +142,7 @@ pub fn manifest(pod: &Pod, workspace: &Workspace, sink: &Sink) -> Fallible<Manif
 async fn attempt(
     pod: &Pod,
     workspace: &Workspace,
-    lock: &Lock,
+    lock: &Arc<Lock>,
     asked: &Asked,
     sink: &Sink,
     cancel: &Cancel,
@@ -152,14 +154,19 @@ async fn attempt(
     let moment = moment.map_err(fatal)?;
     let environment = prepare::environment(&asked.environment);
     let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
+    let is_to_move = asked.options.take_back && !asked.options.dry_run;
+    let lock_ = Arc::clone(lock);
     // Scanning and planning may take a while for big projects: not on a thread that others wait for.
     let preparing = tokio::task::spawn_blocking(move || {
         let manifest = manifest(&theirs, &workspace_, &sink_)?;
-        Prepared::new(&theirs, workspace_, manifest, moment, &environment)
+        let mut prepared = Prepared::new(&theirs, workspace_.clone(), manifest, moment, &environment)?;
+        if finish::edited(&mut prepared, is_to_move, &lock_, &sink_)? {
+            return Prepared::new(&theirs, workspace_, prepared.manifest, moment, &environment);
+        }
+        Ok(prepared)
     });
     let prepared =
         preparing.await.map_err(|_| Stop::from(node::NodeError::Task("prepare")))?.map_err(fatal)?;
-    finish::check_edited(&prepared, &asked.options).map_err(fatal)?;
     let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
     let steps = needed(&prepared, &wanted);
     sink.event(Event::Planned { steps: steps.len() as u64 });
@@ -185,9 +192,11 @@ async fn attempt(
         tools: Arc::clone(&prepared.tools),
         last: records::all(pod.larder(), prepared.workspace.id())?,
         slots: Arc::new(Semaphore::new(jobs)),
-        host_paths: Default::default(),
+        host_looks: Default::default(),
+        printed: Default::default(),
     });
     let tally = schedule::all(&context, &steps).await?;
+    let count = steps.len() as u64;
     let outcome = match tally {
         Tally { cancelled: true, .. } => Outcome::Cancelled,
         Tally { failed: 0, .. } => Outcome::Success,
@@ -195,11 +204,11 @@ async fn attempt(
     };
     let written = match outcome {
         Outcome::Success => {
-            finish::hand_over(&context, prepared, &wanted, &steps, asked, lock).await.map_err(fatal)?
+            finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await.map_err(fatal)?
         }
         _ => 0,
     };
-    Ok(Done { outcome, steps: steps.len() as u64, tally, written })
+    Ok(Done { outcome, steps: count, tally, written })
 }
 
 /// The steps that targets need. An undeclared target may be made by any step that declares nothing.

@@ -7,10 +7,10 @@ use kitchen::HowEnded;
 use larder::{Added, ObjectKind};
 use node::{Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun, Verdict};
 use protocol::event::{Event, How};
-use protocol::{Digest, Look, PathSet, RelPath, StepId, Trace, Tree, TreeEntry};
+use protocol::{Digest, Keep, Look, PathSet, RelPath, StepId, Trace, Tree, TreeEntry};
 
 use super::context::{Context, Stop};
-use super::reason;
+use super::{keep, reason};
 use crate::majordomo::plan::PlannedStep;
 use crate::majordomo::records::{self, Record};
 
@@ -27,50 +27,102 @@ pub enum StepResult {
     Cancelled,
 }
 
+/// One run of a step, or the trace that answers for it: what it starts from.
+pub(super) struct Pass {
+    /// What it sees at `/project`.
+    pub project: Arc<Project>,
+    /// The trace of the run whose outputs it sees as its own.
+    pub previous: Option<Digest>,
+    /// Why it runs, if it has to.
+    pub reason: String,
+}
+
+/// What a pass came to.
+pub(super) enum Passed {
+    /// A trace answered, or the commands ran and succeeded.
+    Well(Box<Hit>),
+    /// It came to its end otherwise, and that has been said.
+    Otherwise(StepResult),
+}
+
 /// Brings one step to its end. All steps that it is `after` must have succeeded.
 pub async fn step(context: Arc<Context>, index: usize) -> Result<StepResult, Stop> {
-    let planned = &context.plan.steps[index];
-    let project = Arc::new(context.project_for(index));
     let begun = Instant::now();
-    if !context.options.cold
-        && !planned.volatile
-        && let Verdict::Hit { digest, trace, path_set } =
-            context.evaluator.look_up(&context.specs[index], &project, context.workspace).await?
-        && let Some(tree) = outputs_of(&context, &trace)?
-    {
-        if let Some(path) = changed_source(&context, &tree) {
-            return Ok(refuse(&context, planned, &format!("it changes the source `{path}`"), begun));
-        }
-        return adopt(&context, index, Hit { digest, trace, path_set, tree }, begun);
+    let last = match context.specs[index].keep {
+        Keep::Nothing => once(&context, index).await?,
+        _ => keep::settle(&context, index).await?,
+    };
+    match last {
+        Passed::Well(hit) => accept(&context, index, *hit, begun),
+        Passed::Otherwise(result) => Ok(result),
     }
-    let reason = why(&context, index, &project).await?;
-    let Ok(_slot) = context.slots.acquire().await else { return Ok(StepResult::Cancelled) };
+}
+
+async fn once(context: &Context, index: usize) -> Result<Passed, Stop> {
+    let project = Arc::new(context.project_for(index));
+    if let Some(hit) = look_up(context, index, &project, None).await? {
+        return Ok(Passed::Well(Box::new(hit)));
+    }
+    let reason = why(context, index, &project).await?;
+    run(context, index, Pass { project, previous: None, reason }).await
+}
+
+/// The trace that answers for a pass, with what it made.
+pub(super) async fn look_up(
+    context: &Context,
+    index: usize,
+    project: &Project,
+    previous: Option<&Digest>,
+) -> Result<Option<Hit>, Stop> {
+    if context.options.cold || context.plan.steps[index].volatile {
+        return Ok(None);
+    }
+    let weak = context.specs[index].weak_key_after(previous);
+    let verdict = context.evaluator.look_up(&weak, project, context.workspace).await?;
+    let Verdict::Hit { digest, trace, path_set } = verdict else { return Ok(None) };
+    Ok(outputs_of(context, &trace)?.map(|tree| Hit { digest, trace, path_set, tree, ran: None }))
+}
+
+/// Runs a pass in the next free slot.
+pub(super) async fn run(context: &Context, index: usize, pass: Pass) -> Result<Passed, Stop> {
+    let planned = &context.plan.steps[index];
+    let Ok(_slot) = context.slots.acquire().await else {
+        return Ok(Passed::Otherwise(StepResult::Cancelled));
+    };
     if context.cancel.is_set() {
-        return Ok(StepResult::Cancelled);
+        return Ok(Passed::Otherwise(StepResult::Cancelled));
     }
     let begun = Instant::now();
     context.sink.event(Event::StepStarted {
         step: planned.id.clone(),
         pod: "local".to_owned(),
-        reason: reason.clone(),
+        reason: pass.reason.clone(),
     });
     let order = StepOrder {
         spec: Arc::clone(&context.specs[index]),
-        project,
+        project: pass.project,
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
+        previous: pass.previous,
     };
     let (sink, id) = (context.sink.clone(), planned.id.clone());
     let on_line = move |line: &PrintedLine| print(&sink, &id, line);
     let run = context.pod.run(order, &on_line, context.cancel.wait()).await?;
-    ended(&context, index, run, &reason, begun)
+    ended(context, index, run, pass.reason, begun)
 }
 
-struct Hit {
-    digest: Digest,
-    trace: Arc<Trace>,
-    path_set: Arc<PathSet>,
-    tree: Tree,
+/// A trace, and what it made.
+pub(super) struct Hit {
+    /// The trace's digest.
+    pub digest: Digest,
+    /// The trace.
+    pub trace: Arc<Trace>,
+    /// Its questions.
+    pub path_set: Arc<PathSet>,
+    /// What it made.
+    pub tree: Tree,
+    /// Why its commands ran; `None`: they did not.
+    pub ran: Option<String>,
 }
 
 fn print(sink: &crate::majordomo::sink::Sink, step: &StepId, line: &PrintedLine) {
@@ -101,33 +153,46 @@ fn changed_source<'a>(context: &Context, tree: &'a Tree) -> Option<&'a RelPath> 
     tree.entries().iter().map(|(path, _)| path).find(|path| is_source(path))
 }
 
-fn adopt(context: &Context, index: usize, hit: Hit, begun: Instant) -> Result<StepResult, Stop> {
+/// Takes in what the last pass made, and says how the step came to its end.
+fn accept(context: &Context, index: usize, hit: Hit, begun: Instant) -> Result<StepResult, Stop> {
     let planned = &context.plan.steps[index];
     let larder = context.pod.larder();
-    if let Some(printed) = &hit.trace.printed
-        && let Some(bytes) = larder.get(ObjectKind::Blob, printed)?
-        && let Ok(printed) = Printed::decode(&bytes)
-    {
-        for line in printed.lines() {
+    let reused = hit.ran.is_none();
+    if let Some(path) = changed_source(context, &hit.tree) {
+        return Ok(refuse(context, planned, &format!("it changes the source `{path}`"), begun));
+    }
+    if reused && let Some(printed) = &hit.trace.printed {
+        let bytes = larder.get(ObjectKind::Blob, printed)?;
+        for line in bytes.and_then(|bytes| Printed::decode(&bytes).ok()).unwrap_or_default().lines() {
             print(&context.sink, &planned.id, line);
         }
     }
-    context.note_host_paths(&hit.path_set);
-    larder.hit(&hit.trace, context.workspace)?;
-    let last = context.last.get(&planned.id);
-    if last.is_none_or(|last| last.trace != hit.digest) {
-        let reason = last.map_or("it was made elsewhere", |last| &last.reason).to_owned();
-        records::write(larder, context.workspace, &planned.id, &Record { trace: hit.digest, reason })?;
-    }
+    context.note_host_looks(&hit.path_set);
+    context.note_printed(index, hit.trace.printed);
     if let Err(clash) = context.made.add(index, Arc::new(hit.tree)) {
         return Ok(refuse(context, planned, &clash.to_string(), begun));
     }
-    let explained = context.options.explain.then(|| {
+    if !planned.volatile {
+        if reused {
+            larder.hit(&hit.trace, context.workspace)?;
+        }
+        let last = context.last.get(&planned.id);
+        if !reused || last.is_none_or(|last| last.trace != hit.digest) {
+            let made_elsewhere = || last.map_or("it was made elsewhere", |last| &last.reason).to_owned();
+            let reason = hit.ran.clone().unwrap_or_else(made_elsewhere);
+            records::write(larder, context.workspace, &planned.id, &Record { trace: hit.digest, reason })?;
+        }
+    }
+    let explained = || {
         let looks = hit.path_set.looks().len();
         format!("all {looks} observations of {} hold", hit.digest.short())
-    });
-    finish(context, planned, How::Reused, Ending { failure: explained, ..Ending::default() }, begun);
-    Ok(StepResult::Reused)
+    };
+    let (how, exit, failure) = match hit.ran {
+        Some(reason) => (How::Ran, Some(0), Some(reason)),
+        None => (How::Reused, None, context.options.explain.then(explained)),
+    };
+    finish(context, planned, how, Ending { exit, failure, command: None }, begun);
+    Ok(if reused { StepResult::Reused } else { StepResult::Ran })
 }
 
 async fn why(context: &Context, index: usize, project: &Project) -> Result<String, Stop> {
@@ -139,6 +204,9 @@ async fn why(context: &Context, index: usize, project: &Project) -> Result<Strin
         return Ok("it is volatile".to_owned());
     }
     let last = match context.last.get(&planned.id) {
+        Some(record) if context.pod.larder().is_revoked(&record.trace)? => {
+            return Ok("its traces were revoked".to_owned());
+        }
         Some(record) => records::trace(context.pod.larder(), &record.trace)?,
         None => None,
     };
@@ -147,20 +215,20 @@ async fn why(context: &Context, index: usize, project: &Project) -> Result<Strin
     Ok(reason::of_last(&context.evaluator, project, &weak, last).await?)
 }
 
-/// Events, records and trace of a step that has run.
+/// Publishes what a run came to, or says how it failed.
 fn ended(
     context: &Context,
     index: usize,
     run: StepRun,
-    reason: &str,
+    reason: String,
     begun: Instant,
-) -> Result<StepResult, Stop> {
+) -> Result<Passed, Stop> {
     let planned = &context.plan.steps[index];
     let command = context.specs[index].commands.get(run.command).map(|argv| shown_command(argv));
     let fail = |exit: Option<i32>, failure: String| {
         let ending = Ending { exit, failure: Some(failure), command: command.clone() };
         finish(context, planned, How::Failed, ending, begun);
-        Ok(StepResult::Failed)
+        Ok(Passed::Otherwise(StepResult::Failed))
     };
     match run.end {
         StepEnd::Made { path_set, trace, outputs } => {
@@ -169,14 +237,17 @@ fn ended(
             {
                 return fail(None, broken);
             }
-            publish(context, index, trace, path_set, outputs, reason, begun)
+            publish(context, index, (trace, path_set, outputs), reason)
         }
         StepEnd::Failed(HowEnded::Cancelled) => {
             finish(context, planned, How::Cancelled, Ending::default(), begun);
-            Ok(StepResult::Cancelled)
+            Ok(Passed::Otherwise(StepResult::Cancelled))
         }
         StepEnd::Failed(how) => {
-            let (exit, words) = failure_words(&how, planned);
+            let (exit, mut words) = failure_words(&how, planned);
+            if let Some(link) = link_out(context, &run.looked_at) {
+                words.push_str(&link);
+            }
             fail(exit, words)
         }
         StepEnd::Refused(refusal) => fail(Some(0), refusal.to_string()),
@@ -194,24 +265,30 @@ fn ended(
     }
 }
 
+/// A link of the sources that leads where no step can follow, if the step looked at one: the likely cause of its failure.
+fn link_out(context: &Context, looked_at: &[(RelPath, Look)]) -> Option<String> {
+    let mut links = looked_at.iter().filter(|(_, look)| *look == Look::Link).map(|(path, _)| path);
+    links.find_map(|path| match context.sources.get(path) {
+        Some(node::Entry::Link { target }) if crate::majordomo::snapshot::escapes(path, &target) => {
+            let target = protocol::path::escape(&target);
+            Some(format!(
+                "; `{path}` is a link out of the project, to `{target}`, which steps see only in tool roots"
+            ))
+        }
+        _ => None,
+    })
+}
+
 fn publish(
     context: &Context,
     index: usize,
-    trace: Trace,
-    path_set: PathSet,
-    outputs: Tree,
-    reason: &str,
-    begun: Instant,
-) -> Result<StepResult, Stop> {
+    (trace, path_set, outputs): (Trace, PathSet, Tree),
+    reason: String,
+) -> Result<Passed, Stop> {
     let planned = &context.plan.steps[index];
-    let outputs = Arc::new(outputs);
-    if let Err(clash) = context.made.add(index, Arc::clone(&outputs)) {
-        return Ok(refuse(context, planned, &clash.to_string(), begun));
-    }
-    context.note_host_paths(&path_set);
+    let mut digest = trace.digest();
     if !planned.volatile {
-        let larder = context.pod.larder();
-        let added = larder.add_trace(&trace, &path_set, context.workspace)?;
+        let added = context.pod.larder().add_trace(&trace, &path_set, context.workspace)?;
         if let Added::Differs { first, now } = added {
             let text = format!(
                 "`{}` is not deterministic: the same inputs gave other outputs before ({} then, {} now)",
@@ -221,13 +298,15 @@ fn publish(
             );
             context.sink.note(true, text);
         }
-        let record =
-            Record { trace: added.trace().unwrap_or_else(|| trace.digest()), reason: reason.to_owned() };
-        records::write(larder, context.workspace, &planned.id, &record)?;
+        digest = added.trace().unwrap_or(digest);
     }
-    let ending = Ending { exit: Some(0), failure: Some(reason.to_owned()), command: None };
-    finish(context, planned, How::Ran, ending, begun);
-    Ok(StepResult::Ran)
+    Ok(Passed::Well(Box::new(Hit {
+        digest,
+        trace: Arc::new(trace),
+        path_set: Arc::new(path_set),
+        tree: outputs,
+        ran: Some(reason),
+    })))
 }
 
 #[derive(Default)]

@@ -41,7 +41,7 @@ pub async fn status_of(
         let unsure = planned.after.iter().find(|&&before| would_run[before]);
         let verdict = match cold || planned.volatile {
             true => Verdict::Miss { tried: 0 },
-            false => evaluator.look_up(spec, &project, workspace).await.map_err(node_failed)?,
+            false => evaluator.look_up(&spec.weak_key(), &project, workspace).await.map_err(node_failed)?,
         };
         let mut state = StepState { step: planned.id.clone(), up_to_date: false, reason: String::new() };
         match verdict {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use protocol::{FileKind, RelPath};
 
 pub use error::{SnapshotError, SourceError};
+pub use links::escapes;
 pub use pinned::Pinned;
 pub use record::{HostFile, NoRecord, StampRecord};
 

@@ -8,7 +8,7 @@ use super::nodes::{Index, Nodes, OURS, OUTPUT};
 use super::{ScanReport, SnapshotError};
 use crate::majordomo::workspace::crew::{in_parallel, threads_for};
 use crate::majordomo::workspace::standing::{Standing, stands};
-use crate::majordomo::workspace::{Made, Manifest, Output, Stamp};
+use crate::majordomo::workspace::{Made, Manifest, Output};
 
 /// Marks as outputs what the manifest has and what still agrees with it, and the folders that hold nothing else.
 pub fn mark(
@@ -63,10 +63,11 @@ fn compare(
     }
     for (index, path, known, standing) in compared {
         match standing {
-            Standing::Agrees { stamp, .. } => {
+            Standing::Agrees { stamp, believed, .. } => {
                 nodes.set(index, OUTPUT);
-                let new: Option<Stamp> = stamp.filter(|stamp| Some(*stamp) != known);
-                report.restamped.extend(new.map(|stamp| (path.clone(), stamp)));
+                if believed && Some(stamp) != known {
+                    report.restamped.push((path.clone(), stamp));
+                }
             }
             Standing::Torn(_) | Standing::Absent | Standing::Beyond(_) => {
                 nodes.set(index, OUTPUT);

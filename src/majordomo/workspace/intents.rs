@@ -70,7 +70,9 @@ pub fn settle(workspace: &Workspace, manifest: &mut Manifest) -> Result<(), Work
             continue;
         }
         match look(&intent)? {
-            Standing::Agrees { stamp, .. } => changes.push((path, Some(Output { stamp, ..intent }))),
+            Standing::Agrees { stamp, believed, .. } => {
+                changes.push((path, Some(Output { stamp: believed.then_some(stamp), ..intent })));
+            }
             Standing::Absent | Standing::Beyond(_) => {}
             // What was put there, and edited since; or the user's own. Both must not be overwritten.
             _ if before.is_none() => changes.push((path, Some(intent))),

@@ -116,8 +116,8 @@ impl Manifest {
         for (path, made, step) in known {
             let mut output = Output { made, stamp: None, step };
             match stands(workspace.root.as_fd(), &path, Some(&output)) {
-                Ok(Standing::Agrees { stamp, .. }) => {
-                    output.stamp = stamp;
+                Ok(Standing::Agrees { stamp, believed, .. }) => {
+                    output.stamp = believed.then_some(stamp);
                     found.push((path, Some(output)));
                 }
                 Ok(Standing::Absent) => {}

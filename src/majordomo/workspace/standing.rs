@@ -22,8 +22,10 @@ pub enum Standing {
     Beyond(RelPath),
     /// What was handed over.
     Agrees {
-        /// Its stamp, if that can be believed from now on.
-        stamp: Option<Stamp>,
+        /// Its stamp now.
+        stamp: Stamp,
+        /// Whether that can be believed from now on.
+        believed: bool,
         /// Whether its exec bit is as handed over, too.
         exec_agrees: bool,
     },
@@ -56,7 +58,7 @@ pub fn stands(root: BorrowedFd<'_>, path: &RelPath, output: Option<&Output>) -> 
 }
 
 /// The topmost part above `path` that is there and no folder.
-fn first_non_folder(root: BorrowedFd<'_>, path: &RelPath) -> io::Result<RelPath> {
+pub fn first_non_folder(root: BorrowedFd<'_>, path: &RelPath) -> io::Result<RelPath> {
     let mut above: Vec<RelPath> = path.ancestors().collect();
     while let Some(folder) = above.pop() {
         match beneath::open_folder(root, &folder) {
@@ -91,19 +93,19 @@ pub fn compare(
     output: &Output,
 ) -> io::Result<Standing> {
     let (kind, stamp) = (kind_of(stat), stamp_of(stat));
-    let believed = moment.settles(&stamp).then_some(stamp);
+    let believed = moment.settles(&stamp);
     let exec_agrees = match &output.made {
         Made::File { exec, .. } => *exec == is_exec(stat),
         _ => true,
     };
     let agrees = match (&output.made, kind) {
         (Made::Folder, Kind::Known(FileKind::Dir)) => {
-            return Ok(Standing::Agrees { stamp: None, exec_agrees });
+            return Ok(Standing::Agrees { stamp, believed: false, exec_agrees });
         }
         (Made::Link(_), Kind::Known(FileKind::Link)) | (Made::File { .. }, Kind::Known(FileKind::File))
             if output.stamp == Some(stamp) =>
         {
-            return Ok(Standing::Agrees { stamp: Some(stamp), exec_agrees });
+            return Ok(Standing::Agrees { stamp, believed: true, exec_agrees });
         }
         (Made::Link(target), Kind::Known(FileKind::Link)) => match readlinkat(folder, name, Vec::new()) {
             Ok(found) => found.to_bytes() == &**target,
@@ -129,7 +131,7 @@ pub fn compare(
         _ => false,
     };
     Ok(if agrees {
-        Standing::Agrees { stamp: believed, exec_agrees }
+        Standing::Agrees { stamp, believed, exec_agrees }
     } else {
         Standing::Differs(stamp, kind)
     })

@@ -1,0 +1,208 @@
+//! Writing one output: a temp file, its times, a rename, its stamp.
+//!
+//! The times. A file's stamp is believed at the next build if a later change must change it. Kernels stamp changes with
+//! the time of their last tick; a modification time that was set to the nanosecond, between two ticks, differs from
+//! that of any later write, so the stamp can be believed at once, without waiting for a tick.
+//! The rename. Where nothing stood nothing may stand; else the two are exchanged, and what comes out must be what was
+//! looked at before: if the user was quicker, they are exchanged back.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use protocol::RelPath;
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, fchmod, fstat, futimens, openat, renameat,
+    renameat_with, statat, symlinkat, unlinkat, utimensat,
+};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::check::Write;
+use super::copy::{Ways, copy};
+use super::error::InTheWay;
+use super::folders::Folders;
+use super::{Blobs, HandOverError, Site};
+use crate::majordomo::workspace::{Made, Moment, Output, Stamp, stamp_of};
+
+/// What one thread needs to write outputs.
+pub struct Writer<'a> {
+    site: &'a Site<'a>,
+    folders: Folders<'a>,
+    thread: usize,
+    count: usize,
+    ways: Ways,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(site: &'a Site<'a>, thread: usize) -> Self {
+        Self { site, folders: site.folders(), thread, count: 0, ways: Ways::default() }
+    }
+
+    /// Writes one output; its line for the manifest.
+    pub fn write(&mut self, item: &Write, blobs: &dyn Blobs) -> Result<(RelPath, Output), HandOverError> {
+        let temp = format!("h{}-{}", self.thread, self.count);
+        self.count += 1;
+        let written = self.write_by(&temp, item, blobs);
+        #[cfg(test)]
+        if matches!(written, Err(HandOverError::Crashed)) {
+            return Err(HandOverError::Crashed);
+        }
+        if written.is_err() {
+            discard(self.site.tmp.as_fd(), &temp);
+        }
+        let stamp = written?;
+        Ok((item.path.clone(), Output { stamp, ..item.output.clone() }))
+    }
+
+    fn write_by(
+        &mut self,
+        temp: &str,
+        item: &Write,
+        blobs: &dyn Blobs,
+    ) -> Result<Option<Stamp>, HandOverError> {
+        let path = &item.path;
+        let failed = |errno: Errno| HandOverError::io("written", path, errno);
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Err(failed(Errno::INVAL));
+        };
+        let tmp = self.site.tmp.as_fd();
+        let fault = &self.site.fault;
+        let time = time_between_ticks();
+        let times = Timestamps { last_access: time, last_modification: time };
+        let file = match &item.output.made {
+            Made::File { size, exec, .. } => {
+                let file = self.fill(temp, *size, item, blobs)?;
+                fault.point()?;
+                fchmod(&file, Mode::from_raw_mode(if *exec { 0o755 } else { 0o644 })).map_err(failed)?;
+                futimens(&file, &times).map_err(failed)?;
+                Some(file)
+            }
+            Made::Link(target) => {
+                symlinkat(&**target, tmp, temp).map_err(failed)?;
+                utimensat(tmp, temp, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+                None
+            }
+            Made::Folder => return Err(failed(Errno::ISDIR)),
+        };
+        fault.point()?;
+        let Some(folder) = self.folders.get(&parent)? else { return Err(failed(Errno::NOENT)) };
+        put(self.site, temp, folder, name, item)?;
+        fault.point()?;
+        let stat = match &file {
+            Some(file) => fstat(file),
+            None => statat(folder, name, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let stamp = stamp_of(&stat.map_err(failed)?);
+        // A file system that rounds times gives back another one.
+        let kept = stamp.mtime_ns == nanoseconds(time);
+        Ok(kept.then_some(stamp))
+    }
+
+    fn fill(&self, temp: &str, size: u64, item: &Write, blobs: &dyn Blobs) -> Result<File, HandOverError> {
+        let path = &item.path;
+        let Made::File { digest, .. } = &item.output.made else {
+            return Err(HandOverError::io("written", path, Errno::INVAL));
+        };
+        let content = blobs
+            .open_blob(digest)
+            .map_err(|source| HandOverError::Bytes { path: path.clone(), source })?
+            .ok_or_else(|| HandOverError::Gone { path: path.clone(), digest: *digest })?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.site.tmp, temp, flags, Mode::from_raw_mode(0o600));
+        let mut file = File::from(file.map_err(|errno| HandOverError::io("written", path, errno))?);
+        self.site.fault.point()?;
+        let written = copy(&content, &mut file, &self.ways)
+            .map_err(|error| HandOverError::io("written", path, error))?;
+        if written != size {
+            let source = io::Error::other(format!("{written} bytes instead of {size}"));
+            return Err(HandOverError::Bytes { path: path.clone(), source: source.into() });
+        }
+        Ok(file)
+    }
+}
+
+/// Renames a finished temp file to its place.
+fn put(
+    site: &Site<'_>,
+    temp: &str,
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    item: &Write,
+) -> Result<(), HandOverError> {
+    let tmp = site.tmp.as_fd();
+    let failed = |errno: Errno| HandOverError::io("written", &item.path, errno);
+    let what = if item.replaces.is_some() { InTheWay::Edited } else { InTheWay::Own };
+    let conflict = || HandOverError::conflict(&item.path, what);
+    let Some(before) = item.replaces else { return put_new(tmp, temp, folder, name, item) };
+    match renameat_with(tmp, temp, folder, name, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        // It was removed meanwhile.
+        Err(Errno::NOENT) => return put_new(tmp, temp, folder, name, item),
+        // A file system that cannot exchange: look, then rename.
+        Err(Errno::INVAL) => {
+            return match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if stamp_of(&stat) == before => renameat(tmp, temp, folder, name).map_err(failed),
+                Ok(_) => Err(conflict()),
+                Err(Errno::NOENT) => put_new(tmp, temp, folder, name, item),
+                Err(errno) => Err(failed(errno)),
+            };
+        }
+        Err(errno) => return Err(failed(errno)),
+    }
+    site.fault.point()?;
+    let out = stamp_of(&statat(tmp, temp, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?);
+    if !is_same_but_renamed(&out, &before) {
+        renameat_with(tmp, temp, folder, name, RenameFlags::EXCHANGE).map_err(failed)?;
+        return Err(conflict());
+    }
+    unlinkat(tmp, temp, AtFlags::empty()).map_err(failed)
+}
+
+fn put_new(
+    tmp: BorrowedFd<'_>,
+    temp: &str,
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    item: &Write,
+) -> Result<(), HandOverError> {
+    let failed = |errno: Errno| HandOverError::io("written", &item.path, errno);
+    let conflict = || HandOverError::conflict(&item.path, InTheWay::Own);
+    match renameat_with(tmp, temp, folder, name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(conflict()),
+        Err(Errno::INVAL) => match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => renameat(tmp, temp, folder, name).map_err(failed),
+            Ok(_) => Err(conflict()),
+            Err(errno) => Err(failed(errno)),
+        },
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// Whether a file is the one that was stamped; renaming it has changed its change time.
+pub fn is_same_but_renamed(now: &Stamp, before: &Stamp) -> bool {
+    *now == Stamp { ctime_ns: now.ctime_ns, ..*before }
+}
+
+/// Removes a temp file that is of no use; the next sweep takes it if this does not.
+pub fn discard(tmp: BorrowedFd<'_>, temp: &str) {
+    match unlinkat(tmp, temp, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => tracing::debug!(%error, "a file in tmp stays until the next sweep"),
+    }
+}
+
+/// Now, to the nanosecond, and never the time of a tick.
+fn time_between_ticks() -> Timespec {
+    let tick = Moment::now().nanoseconds();
+    let mut now = clock_gettime(ClockId::Realtime);
+    if nanoseconds(now) == tick || now.tv_nsec == 0 {
+        now.tv_nsec = now.tv_nsec % 999_999_999 + 1;
+    }
+    now
+}
+
+fn nanoseconds(time: Timespec) -> i64 {
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}
