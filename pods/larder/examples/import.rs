@@ -2,7 +2,7 @@
 //!
 //! Each round copies FOLDER with `cp -r`, imports it into a fresh larder with one thread per core (walk, stat, look up
 //! by stamp, put, remember), opens that larder again and imports once more (nothing changed), and gets objects at
-//! random. Prints the ratios to `cp -r`, the peak of memory, and microseconds of single calls.
+//! random. The copy's time drifts with the disk: believe only runs in which it does not. Prints the ratios to `cp -r`, the peak of memory, and microseconds of single calls.
 
 use std::error::Error;
 use std::fs::File;
@@ -36,32 +36,29 @@ fn import(larder: &Larder, folder: &Path) -> Outcome<(Vec<Digest>, Duration)> {
     let walked = started.elapsed();
     let threads = std::thread::available_parallelism()?.get();
     let all = Mutex::new(Vec::with_capacity(files.len()));
+    let parts: Vec<_> = files.chunks(files.len().div_ceil(threads * 16).max(1)).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || -> Outcome<()> {
+        let mut digests = Vec::new();
+        while let Some(part) = parts.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            for path in *part {
+                let stamp = Stamp::from(&std::fs::symlink_metadata(path)?);
+                digests.push(match larder.known_digest(&stamp)? {
+                    Some(digest) => digest,
+                    None => {
+                        let (digest, _) = larder.put_file(&File::open(path)?)?;
+                        larder.remember_digest(&stamp, &digest)?;
+                        digest
+                    }
+                });
+            }
+        }
+        if let Ok(mut all) = all.lock() {
+            all.append(&mut digests);
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let parts: Vec<_> = files.chunks(files.len().div_ceil(threads * 16).max(1)).collect();
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let next = &next;
-        let parts = &parts;
-        let all = &all;
-        let work = move || -> Outcome<()> {
-            let mut digests = Vec::new();
-            while let Some(part) = parts.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                for path in *part {
-                    let stamp = Stamp::from(&std::fs::symlink_metadata(path)?);
-                    digests.push(match larder.known_digest(&stamp)? {
-                        Some(digest) => digest,
-                        None => {
-                            let (digest, _) = larder.put_file(&File::open(path)?)?;
-                            larder.remember_digest(&stamp, &digest)?;
-                            digest
-                        }
-                    });
-                }
-            }
-            if let Ok(mut all) = all.lock() {
-                all.append(&mut digests);
-            }
-            Ok(())
-        };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker panicked")?)
     })?;
@@ -71,6 +68,12 @@ fn import(larder: &Larder, folder: &Path) -> Outcome<(Vec<Digest>, Duration)> {
 fn peak_kib() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: ?").to_owned()
+}
+
+/// Both sides start with nothing to be written back; else the reference pays for what was done before it.
+fn settle() -> Outcome<()> {
+    Command::new("sync").status()?;
+    Ok(())
 }
 
 fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, f64)> {
@@ -88,10 +91,12 @@ fn main() -> Outcome<()> {
     let rounds: usize = rest.first().map_or(Ok(3), |rounds| rounds.parse())?;
     for round in 0..rounds {
         let (copy, home) = (scratch.join(format!("copy{round}")), scratch.join(format!("larder{round}")));
+        settle()?;
         let (status, cp) = timed(|| Ok(Command::new("cp").arg("-r").args([folder, &copy]).status()?))?;
         if !status.success() {
             return Err("cp failed".into());
         }
+        settle()?;
         let (larder, opened) = timed(|| Ok(Larder::open(&home, Options::default())?))?;
         let ((digests, walked), fresh) = timed(|| import(&larder, folder))?;
         let (_, flushed) = timed(|| Ok(larder.flush()?))?;

@@ -17,6 +17,7 @@ mod cache;
 mod error;
 mod fault;
 mod fsck;
+mod hints;
 mod host_digests;
 mod index;
 mod larder;
@@ -40,7 +41,9 @@ pub use fsck::{FsckProgress, FsckReport};
 pub use larder::Larder;
 pub use memory::MemoryLarder;
 pub use object::{Added, Content, ObjectKind, Stats};
-pub use options::{CommitOptions, MemoryOptions, Options, WHOLE_BLOB_SIZE};
+pub use options::{
+    CANDIDATES_PER_WEAK_KEY, CANDIDATES_PER_WORKSPACE, CommitOptions, MemoryOptions, Options, WHOLE_BLOB_SIZE,
+};
 pub use recover::Repair;
 pub use stamp::{RACY_NS, Stamp};
 pub use store::Store;

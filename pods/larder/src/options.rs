@@ -16,6 +16,10 @@ pub const CANDIDATES_PER_WORKSPACE: usize = 32;
 pub const CANDIDATES_PER_WEAK_KEY: usize = 256;
 /// Files kept in the quarantine; beyond that the oldest are deleted.
 pub const QUARANTINE_FILES: usize = 256;
+/// Blobs that are remembered for the next sync; one beyond that is merely hashed again after a new boot.
+pub const UNSYNCED_BLOBS: usize = 1 << 16;
+/// Packs that a lane remembers for the next sync; those beyond that are left to the kernel.
+pub const UNSYNCED_PACKS: usize = 32;
 /// Repairs that are remembered until somebody asks; beyond that they are only logged.
 pub const REPAIRS_KEPT: usize = 1024;
 

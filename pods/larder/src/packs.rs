@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::LarderError;
 use crate::fault::{Effect, Faults};
+use crate::options::UNSYNCED_PACKS;
 use crate::record::{HEADER, Header, RecordKind, Row, Salt};
 
 /// Where a record lies.
@@ -191,6 +192,9 @@ impl Packs {
         tail.unwritten.clear();
         tail.unwritten.shrink_to(2 * self.buffer);
         if !lane.unsynced.iter().any(|file| Arc::ptr_eq(file, &tail.file)) {
+            if lane.unsynced.len() >= UNSYNCED_PACKS {
+                lane.unsynced.remove(0);
+            }
             lane.unsynced.push(tail.file.clone());
         }
         Ok(())

@@ -213,6 +213,10 @@ impl Larder {
 
     /// Notes that a trace answered a step of this workspace: its path set is tried first the next time.
     pub fn hit(&self, trace: &Trace, workspace: WorkspaceId) -> Result<(), LarderError> {
+        if self.shared().healthy().is_err() {
+            // A hint: while the index cannot be written, nothing of the kind is gathered.
+            return Ok(());
+        }
         {
             let mut last = self.shared().book.last_hit.lock();
             if last.get_mut(&(trace.weak, workspace), |_| 1) == Some(&mut trace.path_set.clone()) {
