@@ -29,6 +29,9 @@ const SEAL: Seal = Seal { magic: *b"CPST", context: "computepods stamps v1", for
 /// Files for which a second thread is worth its start.
 pub const FILES_PER_THREAD: usize = 512;
 
+/// Names in a folder, with their stamps.
+pub(super) type Names = Vec<(Box<[u8]>, Option<Stamp>)>;
+
 /// A folder, and names in it, with their stamps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
@@ -36,7 +39,7 @@ pub(super) struct Group {
     pub folder: Box<[u8]>,
     /// `None`: only the names in it count.
     pub stamp: Option<Stamp>,
-    pub names: Vec<(Box<[u8]>, Option<Stamp>)>,
+    pub names: Names,
 }
 
 /// A file of the host, by its absolute path, and its stamp when it was used; `None`: it was not there.
@@ -217,7 +220,7 @@ fn look(at: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stamp>, Errno> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::folder::{Scratch, names};
 use super::nodes::{OUTPUT, SETTLED};
-use super::record::{Group, HostFile, NoRecord};
+use super::record::{Group, HostFile, Names, NoRecord};
 use super::settle::wait_beyond;
 use super::{ScanReport, Snapshot};
 use crate::majordomo::workspace::{Made, Manifest, Stamp, beneath, stamp_of};
@@ -25,7 +25,7 @@ struct Wanted {
     /// The folder's stamp at the scan, if that could be believed.
     before: Option<Stamp>,
     /// Sources and outputs.
-    names: Vec<(Box<[u8]>, Option<Stamp>)>,
+    names: Names,
     /// Folders and things that are left out: looked for by name only.
     others: BTreeSet<Box<[u8]>>,
 }
@@ -166,7 +166,7 @@ fn list_again(
 
 /// The host's files, by folder.
 pub fn host(files: &[HostFile]) -> Vec<Group> {
-    let mut folders: BTreeMap<&[u8], Vec<(Box<[u8]>, Option<Stamp>)>> = BTreeMap::new();
+    let mut folders: BTreeMap<&[u8], Names> = BTreeMap::new();
     for file in files {
         let at = file.path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let (folder, name) = file.path.split_at(at);

@@ -9,13 +9,17 @@ use protocol::{Digest, StepId};
 use tempfile::TempDir;
 
 use super::*;
+
+mod records;
+mod speed;
+
 use crate::majordomo::workspace::{Made, Output};
 
-pub(super) fn path(text: &str) -> RelPath {
+pub fn path(text: &str) -> RelPath {
     text.parse().unwrap()
 }
 
-pub(super) struct Project {
+pub struct Project {
     pub dir: TempDir,
     pub workspace: Workspace,
     pub manifest: Manifest,
@@ -56,11 +60,11 @@ impl Project {
     }
 }
 
-pub(super) fn stamp(path: &Path) -> Stamp {
+pub fn stamp(path: &Path) -> Stamp {
     crate::majordomo::workspace::stamp_of(&rustix::fs::lstat(path).unwrap())
 }
 
-pub(super) fn write(base: &Path, name: &str, text: &str) {
+pub fn write(base: &Path, name: &str, text: &str) {
     let at = base.join(name);
     fs::create_dir_all(at.parent().unwrap()).unwrap();
     fs::write(at, text).unwrap();
@@ -196,7 +200,7 @@ fn a_folder_that_cannot_be_read_is_named() {
         // Nothing is unreadable to root.
         return;
     }
-    fs::set_permissions(project.at("a/b"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(project.at("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
     let error = Snapshot::scan(&project.workspace, &project.manifest, Moment::now()).unwrap_err();
     assert!(error.to_string().contains("`a/b`"), "{error}");
 }
