@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use larder::{Added, Larder, ObjectKind, Options};
-use protocol::{Digest, Look, PathSet, Seen, Trace, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, Seen, Trace, WorkspaceId};
 
 const HOME: &str = "LARDER_KILL_TEST_HOME";
 const WORKSPACE: WorkspaceId = WorkspaceId::from_random(1);
@@ -23,7 +23,9 @@ fn body(round: u64, n: u64) -> Vec<u8> {
 }
 
 fn trace(round: u64, n: u64) -> (Trace, PathSet) {
-    let set = PathSet::new(vec![(format!("project/{}", n % 5).parse().unwrap(), Look::Content)]);
+    // Five different names, the root among them.
+    let path = RelPath::root().child(&b"abcd"[..n as usize % 5]).unwrap_or_else(RelPath::root);
+    let set = PathSet::new(vec![(path, Look::Content)]);
     let trace = Trace {
         weak: Digest::of(b"weak"),
         path_set: set.digest(),
