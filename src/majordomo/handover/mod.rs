@@ -12,7 +12,7 @@
 //! | file | what |
 //! |---|---|
 //! | `check` | what has to be done, and what is in the way |
-//! | `write`, `copy` | one output, from temp file to rename |
+//! | `write`, `copy`, `staging` | one output, from temp file to rename |
 //! | `remove` | outputs that no step makes any more; `clean` |
 //! | `take_back` | moving the user's things aside |
 //! | `folders` | open folders of the project |
@@ -23,10 +23,11 @@ mod error;
 mod fault;
 mod folders;
 mod remove;
+mod staging;
 mod take_back;
 mod write;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use larder::Content;
 use protocol::{Digest, RelPath, StepId};
@@ -42,6 +43,7 @@ use crate::majordomo::workspace::{
 use check::{Checked, check};
 use fault::Fault;
 use folders::Folders;
+use staging::Staging;
 
 /// Where the bytes of outputs come from.
 pub trait Blobs: Sync {
@@ -105,6 +107,9 @@ pub fn hand_over(
 ) -> Result<Report, HandOverError> {
     Site::new(workspace, Fault::default())?.deliver(manifest, blobs, delivery)
 }
+
+/// Hand-overs of at least as many files get a folder for their temp files.
+const STAGING_FROM: usize = 32;
 
 /// Where a hand-over works.
 struct Site<'a> {
@@ -181,7 +186,9 @@ impl<'a> Site<'a> {
         report.written += checked.folders.iter().filter(|(path, _)| checked.wants_folder(path)).count();
         drop(folders);
         let writes = &checked.writes;
-        let state = |thread| write::Writer::new(self, thread);
+        let staging = if writes.len() >= STAGING_FROM { Some(Staging::new(self.workspace)?) } else { None };
+        let tmp = staging.as_ref().map_or(self.tmp.as_fd(), Staging::folder);
+        let state = |thread| write::Writer::new(self, tmp, thread);
         let (written, failure) =
             in_parallel(writes, threads_for(writes.len()), state, |writer, item| writer.write(item, blobs));
         report.written += written.len();

@@ -13,6 +13,7 @@ use crate::majordomo::snapshot::Snapshot;
 use crate::majordomo::workspace::Moment;
 
 mod crashes;
+mod full;
 mod oracle;
 mod speed;
 

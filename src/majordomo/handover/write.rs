@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use protocol::RelPath;
 use rustix::fs::{
@@ -21,6 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::check::Write;
 use super::copy::{Ways, copy};
 use super::error::InTheWay;
+use super::fault::Fault;
 use super::folders::Folders;
 use super::{Blobs, HandOverError, Site};
 use crate::majordomo::workspace::{Made, Moment, Output, Stamp, stamp_of};
@@ -28,6 +29,7 @@ use crate::majordomo::workspace::{Made, Moment, Output, Stamp, stamp_of};
 /// What one thread needs to write outputs.
 pub struct Writer<'a> {
     site: &'a Site<'a>,
+    tmp: BorrowedFd<'a>,
     folders: Folders<'a>,
     thread: usize,
     count: usize,
@@ -35,8 +37,8 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(site: &'a Site<'a>, thread: usize) -> Self {
-        Self { site, folders: site.folders(), thread, count: 0, ways: Ways::default() }
+    pub fn new(site: &'a Site<'a>, tmp: BorrowedFd<'a>, thread: usize) -> Self {
+        Self { site, tmp, folders: site.folders(), thread, count: 0, ways: Ways::default() }
     }
 
     /// Writes one output; its line for the manifest.
@@ -49,7 +51,7 @@ impl<'a> Writer<'a> {
             return Err(HandOverError::Crashed);
         }
         if written.is_err() {
-            discard(self.site.tmp.as_fd(), &temp);
+            discard(self.tmp, &temp);
         }
         let stamp = written?;
         Ok((item.path.clone(), Output { stamp, ..item.output.clone() }))
@@ -66,7 +68,7 @@ impl<'a> Writer<'a> {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
             return Err(failed(Errno::INVAL));
         };
-        let tmp = self.site.tmp.as_fd();
+        let tmp = self.tmp;
         let fault = &self.site.fault;
         let time = time_between_ticks();
         let times = Timestamps { last_access: time, last_modification: time };
@@ -87,7 +89,7 @@ impl<'a> Writer<'a> {
         };
         fault.point()?;
         let Some(folder) = self.folders.get(&parent)? else { return Err(failed(Errno::NOENT)) };
-        put(self.site, temp, folder, name, item)?;
+        put(fault, (tmp, temp), (folder, name), item)?;
         fault.point()?;
         let stat = match &file {
             Some(file) => fstat(file),
@@ -109,7 +111,7 @@ impl<'a> Writer<'a> {
             .map_err(|source| HandOverError::Bytes { path: path.clone(), source })?
             .ok_or_else(|| HandOverError::Gone { path: path.clone(), digest: *digest })?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.site.tmp, temp, flags, Mode::from_raw_mode(0o600));
+        let file = openat(self.tmp, temp, flags, Mode::from_raw_mode(0o600));
         let mut file = File::from(file.map_err(|errno| HandOverError::io("written", path, errno))?);
         self.site.fault.point()?;
         let written = copy(&content, &mut file, &self.ways)
@@ -122,35 +124,33 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Renames a finished temp file to its place.
+/// Renames a finished temp file to its place; both are names in open folders.
 fn put(
-    site: &Site<'_>,
-    temp: &str,
-    folder: BorrowedFd<'_>,
-    name: &[u8],
+    fault: &Fault,
+    (tmp, temp): (BorrowedFd<'_>, &str),
+    (folder, name): (BorrowedFd<'_>, &[u8]),
     item: &Write,
 ) -> Result<(), HandOverError> {
-    let tmp = site.tmp.as_fd();
     let failed = |errno: Errno| HandOverError::io("written", &item.path, errno);
-    let what = if item.replaces.is_some() { InTheWay::Edited } else { InTheWay::Own };
-    let conflict = || HandOverError::conflict(&item.path, what);
-    let Some(before) = item.replaces else { return put_new(tmp, temp, folder, name, item) };
+    let conflict = || HandOverError::conflict(&item.path, InTheWay::Edited);
+    let put_new = || put_new((tmp, temp), (folder, name), &item.path);
+    let Some(before) = item.replaces else { return put_new() };
     match renameat_with(tmp, temp, folder, name, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         // It was removed meanwhile.
-        Err(Errno::NOENT) => return put_new(tmp, temp, folder, name, item),
+        Err(Errno::NOENT) => return put_new(),
         // A file system that cannot exchange: look, then rename.
         Err(Errno::INVAL) => {
             return match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if stamp_of(&stat) == before => renameat(tmp, temp, folder, name).map_err(failed),
                 Ok(_) => Err(conflict()),
-                Err(Errno::NOENT) => put_new(tmp, temp, folder, name, item),
+                Err(Errno::NOENT) => put_new(),
                 Err(errno) => Err(failed(errno)),
             };
         }
         Err(errno) => return Err(failed(errno)),
     }
-    site.fault.point()?;
+    fault.point()?;
     let out = stamp_of(&statat(tmp, temp, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?);
     if !is_same_but_renamed(&out, &before) {
         renameat_with(tmp, temp, folder, name, RenameFlags::EXCHANGE).map_err(failed)?;
@@ -159,15 +159,14 @@ fn put(
     unlinkat(tmp, temp, AtFlags::empty()).map_err(failed)
 }
 
+/// Renames to where nothing may stand.
 fn put_new(
-    tmp: BorrowedFd<'_>,
-    temp: &str,
-    folder: BorrowedFd<'_>,
-    name: &[u8],
-    item: &Write,
+    (tmp, temp): (BorrowedFd<'_>, &str),
+    (folder, name): (BorrowedFd<'_>, &[u8]),
+    path: &RelPath,
 ) -> Result<(), HandOverError> {
-    let failed = |errno: Errno| HandOverError::io("written", &item.path, errno);
-    let conflict = || HandOverError::conflict(&item.path, InTheWay::Own);
+    let failed = |errno: Errno| HandOverError::io("written", path, errno);
+    let conflict = || HandOverError::conflict(path, InTheWay::Own);
     match renameat_with(tmp, temp, folder, name, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(Errno::EXIST) => Err(conflict()),

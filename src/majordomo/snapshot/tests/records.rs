@@ -22,7 +22,8 @@ fn recorded() -> (Project, StampRecord) {
 
 #[test]
 fn it_holds_until_something_changes() {
-    let changes: [(&str, fn(&Project)); 14] = [
+    type Change = fn(&Project);
+    let changes: [(&str, Change); 14] = [
         ("same-size edit", |p| fs::write(p.at("a.c"), "2").unwrap()),
         ("edit with the old time", |p| {
             let time = fs::metadata(p.at("sub/b.c")).unwrap().modified().unwrap();
