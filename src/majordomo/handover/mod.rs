@@ -138,7 +138,7 @@ impl<'a> Site<'a> {
         blobs: &dyn Blobs,
         delivery: &Delivery,
     ) -> Result<Report, HandOverError> {
-        if manifest.is_unfinished() {
+        if manifest.is_unsaved() {
             manifest.save(self.workspace)?;
         }
         let checked = check(self, manifest, delivery)?;

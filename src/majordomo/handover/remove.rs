@@ -30,7 +30,7 @@ pub struct Cleaned {
 /// Removes all outputs that were handed over and not edited, and the folders that were made for them.
 pub fn clean(workspace: &Workspace, _lock: &Lock) -> Result<Cleaned, HandOverError> {
     let mut manifest = Manifest::load(workspace)?;
-    if manifest.is_unfinished() {
+    if manifest.is_unsaved() {
         manifest.save(workspace)?;
     }
     let site = Site::new(workspace, Fault::default())?;

@@ -257,7 +257,7 @@ fn a_failure_keeps_what_was_done() {
     assert!(matches!(&error, HandOverError::Gone { path: p, .. } if *p == path("b")), "{error}");
     let scan = bench.scan();
     assert!(scan.report().edited.is_empty() && scan.files().is_empty());
-    assert!(!bench.manifest().is_unfinished());
+    assert!(!bench.manifest().is_unsaved());
     drop(lock);
     bench.hand(&[("a", "1"), ("b", "1"), ("c", "1")], &[]).unwrap();
 }

@@ -80,6 +80,6 @@ pub fn settle(workspace: &Workspace, manifest: &mut Manifest) -> Result<(), Work
         }
     }
     manifest.apply(changes);
-    manifest.unfinished = true;
+    manifest.unsaved = true;
     Ok(())
 }

@@ -65,8 +65,8 @@ pub struct Manifest {
     entries: Vec<(RelPath, Output)>,
     /// The digest of the file that this was read from or written to; [`Digest::of`] nothing if there was none.
     base: Option<Digest>,
-    /// Whether an interrupted hand-over was found and is not yet written back.
-    pub(super) unfinished: bool,
+    /// Whether it knows more than its file.
+    pub(super) unsaved: bool,
 }
 
 /// A manifest that was made up again.
@@ -90,7 +90,7 @@ impl Manifest {
             Some(sealed) => {
                 let entries = form::decode(sealed.body())
                     .map_err(|bad| WorkspaceError::Damaged { path, why: bad.to_string() })?;
-                Self { entries, base: Some(sealed.digest()), unfinished: false }
+                Self { entries, base: Some(sealed.digest()), unsaved: false }
             }
         };
         intents::settle(workspace, &mut manifest)?;
@@ -151,9 +151,10 @@ impl Manifest {
         self.entries.is_empty()
     }
 
-    /// Whether it holds more than its file does, because a hand-over was interrupted.
-    pub fn is_unfinished(&self) -> bool {
-        self.unfinished
+    /// Whether it knows more than its file: an interrupted hand-over was settled, or stamps are new. The next hand-over
+    /// writes it.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
     }
 
     /// Notes new stamps of files whose bytes were compared.
@@ -161,6 +162,7 @@ impl Manifest {
         for (path, stamp) in stamps {
             if let Ok(at) = self.entries.binary_search_by(|entry| entry.0.cmp(&path)) {
                 self.entries[at].1.stamp = Some(stamp);
+                self.unsaved = true;
             }
         }
     }
@@ -189,7 +191,7 @@ impl Manifest {
     pub fn save(&mut self, workspace: &Workspace) -> Result<(), WorkspaceError> {
         let body = form::encode(&self.entries);
         self.base = Some(MANIFEST.write(&workspace.manifest_path(), &workspace.tmp(), &body)?);
-        self.unfinished = false;
+        self.unsaved = false;
         intents::clear(workspace)
     }
 

@@ -116,7 +116,7 @@ fn intents_are_settled_by_what_stands_there() {
     }
 
     let mut settled = Manifest::load(&workspace).unwrap();
-    assert!(settled.is_unfinished());
+    assert!(settled.is_unsaved());
     let made = |name: &str| settled.get(&path(name)).map(|output| output.made.clone());
     assert_eq!(made("old"), Some(file("1").made), "not reached");
     assert_eq!(made("new"), Some(file("2").made), "replaced");
@@ -129,7 +129,7 @@ fn intents_are_settled_by_what_stands_there() {
     assert!(!workspace.intents_path().exists());
     intents::write(&workspace, &manifest, &intended).unwrap();
     let again = Manifest::load(&workspace).unwrap();
-    assert!(!again.is_unfinished(), "intents of an older manifest");
+    assert!(!again.is_unsaved(), "intents of an older manifest");
     assert_eq!(again.entries(), settled.entries());
 }
 
