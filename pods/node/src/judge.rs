@@ -224,11 +224,11 @@ impl Walk<'_> {
         if path.ancestors().any(|above| self.upper.get(&above) == Some(&false)) {
             return false;
         }
-        match (promise, self.project.entry(path)) {
-            (Promise::Tree(_), Some(Entry::Dir)) => true,
-            (Promise::File(_), Some(Entry::Output { .. } | Entry::Link { .. })) => true,
-            _ => false,
-        }
+        matches!(
+            (promise, self.project.entry(path)),
+            (Promise::Tree(_), Some(Entry::Dir))
+                | (Promise::File(_), Some(Entry::Output { .. } | Entry::Link { .. }))
+        )
     }
 }
 

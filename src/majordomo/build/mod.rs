@@ -203,9 +203,9 @@ async fn attempt(
         _ => Outcome::Failure,
     };
     let written = match outcome {
-        Outcome::Success => {
-            finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await.map_err(fatal)?
-        }
+        Outcome::Success => finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock))
+            .await
+            .map_err(fatal)?,
         _ => 0,
     };
     Ok(Done { outcome, steps: count, tally, written })
