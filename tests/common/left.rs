@@ -1,0 +1,77 @@
+//! What builds left behind: processes of ours that still run, and mounts that show a place's folders.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// How long the kernel may take to tear down the namespaces of a process that was killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The mounts that tests make themselves.
+const SMALL_DISK: &[u8] = b" - tmpfs none ";
+
+/// A process that is still there, and why it is ours.
+#[derive(Debug)]
+struct Left {
+    pid: i32,
+    why: String,
+}
+
+/// Waits until no process that belongs to a folder is left, and asserts that nothing of it is mounted here.
+#[track_caller]
+pub fn assert_nothing(folder: &Path) {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let left = processes(folder);
+        let Some(first) = left.first() else { break };
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        assert!(!remaining.is_zero(), "left running: {left:#?}");
+        if let Some(pidfd) =
+            Pid::from_raw(first.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+        {
+            let limit = Timespec { tv_sec: 0, tv_nsec: remaining.subsec_nanos().max(1_000_000).into() };
+            poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)).unwrap();
+        }
+    }
+    let mounts = fs::read("/proc/thread-self/mountinfo").unwrap();
+    let mounted: Vec<_> = mounts
+        .split(|&byte| byte == b'\n')
+        .filter(|line| contains(line, folder.as_os_str().as_bytes()) && !contains(line, SMALL_DISK))
+        .map(String::from_utf8_lossy)
+        .collect();
+    assert!(mounted.is_empty(), "left mounted: {mounted:#?}");
+}
+
+/// The processes that run a program of the folder, or see it in their mounts without being ours. What other users' processes
+/// do cannot be seen, and is none of ours.
+fn processes(folder: &Path) -> Vec<Left> {
+    let folder = folder.as_os_str().as_bytes();
+    let ours = fs::read_link("/proc/thread-self/ns/mnt").ok();
+    let pids =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: i32| {
+        let of = |name: &str| format!("/proc/{pid}/{name}");
+        let command = || {
+            let line = fs::read(of("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ")
+        };
+        let program = fs::read_link(of("exe")).ok()?;
+        if program.as_os_str().as_bytes().starts_with(folder) {
+            return Some(Left { pid, why: format!("program {}", command()) });
+        }
+        if fs::read_link(of("ns/mnt")).ok()? == ours.clone()? {
+            return None;
+        }
+        let mounts = fs::read(of("mountinfo")).ok()?;
+        contains(&mounts, folder).then(|| Left { pid, why: format!("mounts of {}", command()) })
+    })
+    .collect()
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,209 @@
+//! One test's place: a temporary folder on a real disk with a home, projects and programs of its own.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::left;
+use super::private_mounts;
+use super::project::Project;
+use super::running::{Ended, Running};
+
+/// Where temporary folders of tests are made, if somebody says so.
+const TEST_DIR: &str = "COMPUTEPODS_TEST_DIR";
+/// The user that tests become to be an ordinary one.
+const ORDINARY: u32 = 47_113;
+/// What folders cannot hold a kitchen's scratch folder or are not like a user's disk: overlayfs, FUSE, NFS, 9p.
+const UNFIT: [u64; 4] = [0x794c_7630, 0x6573_5546, 0x6969, 0x0102_1997];
+
+/// One test's place.
+pub struct Place {
+    path: PathBuf,
+    home: PathBuf,
+    user: Option<u32>,
+    check: bool,
+    _folder: TempDir,
+    _snapshots: insta::internals::SettingsBindDropGuard,
+}
+
+/// The first folder on a real disk that users may enter.
+fn base() -> PathBuf {
+    let asked = std::env::var_os(TEST_DIR).map(PathBuf::from);
+    let fixed = ["/var/tmp", "/tmp", env!("CARGO_TARGET_TMPDIR"), "/dev/shm"].map(PathBuf::from);
+    let fits = |path: &PathBuf| {
+        let magic = rustix::fs::statfs(path).map_or(0, |stat| stat.f_type as u64);
+        magic != 0 && !UNFIT.contains(&magic)
+    };
+    let found = asked.into_iter().chain(fixed).find(fits);
+    found.unwrap_or_else(|| panic!("no folder on a real disk: name one in `{TEST_DIR}`"))
+}
+
+impl Place {
+    /// A place of the user who runs the tests.
+    pub fn new() -> Self {
+        Self::of(None)
+    }
+
+    /// A place of an ordinary user: root becomes one.
+    pub fn ordinary() -> Self {
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            private_mounts::open_fuse_to_all();
+        }
+        Self::of(is_root.then_some(ORDINARY))
+    }
+
+    fn of(user: Option<u32>) -> Self {
+        let folder = tempfile::Builder::new().prefix("computepods-test-").tempdir_in(base()).unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        for name in ["programs", "user", "projects"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        for (name, program) in
+            [("majordomo", env!("CARGO_BIN_EXE_majordomo")), ("pod", env!("CARGO_BIN_EXE_pod"))]
+        {
+            // Programs of the place's own tell its processes from those of other tests.
+            let own = path.join("programs").join(name);
+            fs::hard_link(program, &own).or_else(|_| fs::copy(program, &own).map(drop)).unwrap();
+        }
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(&path.to_string_lossy(), "[PLACE]");
+        settings.add_filter(r"\b\d+\.\d+ s\b", "[TIME]");
+        settings.add_filter(r"b3:[0-9a-f]{8,}", "b3:[DIGEST]");
+        settings.add_filter(r"process \d+", "process [PID]");
+        let home = path.join("home");
+        let _snapshots = settings.bind_to_scope();
+        let place = Self { home, path, user, check: true, _folder: folder, _snapshots };
+        place.give(&place.path);
+        place
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The pod's home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Uses another folder as the pod's home.
+    pub fn with_home(mut self, home: PathBuf) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// Gives a folder and all below it to the place's user.
+    pub fn give(&self, path: &Path) {
+        let Some(user) = self.user else { return };
+        chown_all(path, user);
+    }
+
+    /// A program of ours with nothing of the caller's environment.
+    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path.join("programs").join(program));
+        command
+            .env_clear()
+            .env("HOME", self.path.join("user"))
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("COMPUTEPODS_HOME", &self.home)
+            .current_dir(self.path.join("projects"))
+            .args(arguments);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Runs `majordomo` to its end.
+    #[track_caller]
+    pub fn majordomo(&self, arguments: &[&str]) -> Ended {
+        Running::start(self.command("majordomo", arguments)).end()
+    }
+
+    /// Runs `pod` to its end.
+    #[track_caller]
+    pub fn pod(&self, arguments: &[&str]) -> Ended {
+        Running::start(self.command("pod", arguments)).end()
+    }
+
+    /// A project with nothing but its project file.
+    pub fn project(&self, name: &str, file: &str) -> Project<'_> {
+        let path = self.path.join("projects").join(name);
+        fs::create_dir_all(&path).unwrap();
+        self.give(&path);
+        let project = Project::new(self, path);
+        project.write("majordomo.toml", file);
+        project
+    }
+
+    /// A copy of one of our examples.
+    pub fn example(&self, name: &str) -> Project<'_> {
+        let path = self.path.join("projects").join(name);
+        copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name), &path);
+        self.give(&path);
+        Project::new(self, path)
+    }
+
+    /// Asserts that nothing of this place is mounted or running any more.
+    #[track_caller]
+    pub fn assert_nothing_left(&self) {
+        left::assert_nothing(&self.path);
+        assert!(!self.home.join("pod.sock").exists(), "the socket is left");
+    }
+
+    /// Leaves out the last check: for a test that leaves something on purpose.
+    pub fn unchecked(mut self) -> Self {
+        self.check = false;
+        self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.check && !std::thread::panicking() {
+            left::assert_nothing(&self.path);
+        }
+    }
+}
+
+/// Copies a folder: files with their exec bit, links as they are.
+pub fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        // What builds of the checkout's own examples left is no part of them.
+        if ["bin", "obj", "html", ".majordomo"].iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if kind.is_dir() {
+            copy_all(&entry.path(), &to);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), to).unwrap();
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn chown_all(path: &Path, user: u32) {
+    let meta = fs::symlink_metadata(path).unwrap();
+    if meta.is_symlink() {
+        return;
+    }
+    // A program is linked into the place, and stays whose it is.
+    if meta.nlink() == 1 || meta.is_dir() {
+        chown(path, Some(user), Some(user)).unwrap();
+    }
+    if meta.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| chown_all(&entry.unwrap().path(), user));
+    }
+}

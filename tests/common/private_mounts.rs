@@ -1,0 +1,54 @@
+//! Mounts of a test's own, which root may make: small disks to be filled, a `/dev/fuse` for everybody.
+//!
+//! The mounts are in a mount namespace of the test's own thread and of what it starts, so they go when the thread goes,
+//! whatever happens.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, mount_remount, unmount,
+};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+/// Leaves the mounts of this thread to itself; `false`, with a printed reason, where that is not allowed.
+#[must_use]
+pub fn unshare_mounts() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root may mount a small disk");
+        return false;
+    }
+    // SAFETY: no file descriptor table is unshared, so no descriptor that others rely on goes away.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
+    true
+}
+
+/// Lets ordinary users open `/dev/fuse` where they may not, as on machines without udev's rules for it.
+pub fn open_fuse_to_all() {
+    let mode = std::fs::metadata("/dev/fuse").map_or(0o666, |fuse| fuse.permissions().mode());
+    if mode & 0o006 == 0o006 || !unshare_mounts() {
+        return;
+    }
+    // A device of our own on a disk of our own, whose place is free again at once.
+    let (shm, fuse) = (Path::new("/dev/shm"), Path::new("/dev/shm/fuse"));
+    mount("none", shm, "tmpfs", MountFlags::empty(), None).unwrap();
+    mknodat(CWD, fuse, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(10, 229)).unwrap();
+    std::fs::set_permissions(fuse, std::fs::Permissions::from_mode(0o666)).unwrap();
+    mount_bind(fuse, "/dev/fuse").unwrap();
+    unmount(shm, UnmountFlags::DETACH).unwrap();
+}
+
+/// Mounts an empty disk of so many KiB at a folder.
+pub fn small_disk(at: &Path, kib: u32) {
+    std::fs::create_dir_all(at).unwrap();
+    let options = std::ffi::CString::new(format!("size={kib}k,mode=0755")).unwrap();
+    mount("none", at, "tmpfs", MountFlags::empty(), Some(options.as_c_str())).unwrap();
+}
+
+/// Gives the disk at a folder another size.
+pub fn resize_disk(at: &Path, kib: u32) {
+    let options = std::ffi::CString::new(format!("size={kib}k")).unwrap();
+    mount_remount(at, MountFlags::empty(), options.as_c_str()).unwrap();
+}
