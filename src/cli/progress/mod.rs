@@ -6,7 +6,7 @@
 //! restored, however we end.
 
 use protocol::StepId;
-use protocol::event::{Event, How, Stamped};
+use protocol::event::{Event, How, Outcome, Stamped};
 use std::time::Instant;
 
 use crate::cli::context::Talk;
@@ -136,7 +136,9 @@ impl BuildView {
                 self.over = true;
                 self.repeat_failures();
                 let counts = Counts { steps, ran, reused, failed, written, skipped: self.board.skipped };
-                if self.summary && self.detail != Detail::Quiet {
+                // A build that failed without a failed step says why in an error of its own, which comes next.
+                let is_error = outcome == Outcome::Failure && counts.failed == 0;
+                if self.summary && self.detail != Detail::Quiet && !is_error {
                     self.say(counts.sentence(outcome, seconds));
                 }
             }

@@ -26,6 +26,7 @@ pub use self::made::MadeSoFar;
 use self::schedule::Tally;
 use super::plan::{Meaning, Wanted};
 use super::prepare::{self, Prepared};
+use super::recall::Recall;
 use super::request::{BuildOptions, Failure, Reply, Report, Sandbox};
 use super::sink::{Cancel, Sink};
 use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
@@ -82,25 +83,41 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
     let bits = getrandom::u64().unwrap_or_default();
     let build = BuildId::from_random(u128::from(bits) << 64 | u128::from(std::process::id()));
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
+    let ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel).await;
+    let (outcome, steps, tally, written) = match &ended {
+        Ok(done) => (done.outcome, done.steps, done.tally, done.written),
+        Err(_) => (Outcome::Failure, 0, Tally::default(), 0),
+    };
+    sink.event(Event::BuildFinished {
+        outcome,
+        steps,
+        ran: tally.ran,
+        reused: tally.reused,
+        failed: tally.failed,
+        written,
+        seconds: sink.seconds(),
+    });
+    ended.map(|done| done.outcome)
+}
+
+/// Attempts until one comes to its end.
+async fn attempts(
+    pod: &Pod,
+    workspace: &Workspace,
+    lock: &Arc<Lock>,
+    asked: &Asked,
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Fallible<Done> {
     let mut why = String::new();
     for attempt in 1..=MAX_ATTEMPTS {
         if attempt > 1 {
             sink.note(false, format!("{why}: starting again on what is there now"));
         }
-        match self::attempt(pod, &workspace, &lock, &asked, sink, cancel).await {
-            Ok(done) => {
-                let Done { outcome, steps, tally, written } = done;
-                sink.event(Event::BuildFinished {
-                    outcome,
-                    steps,
-                    ran: tally.ran,
-                    reused: tally.reused,
-                    failed: tally.failed,
-                    written,
-                    seconds: sink.seconds(),
-                });
-                return Ok(outcome);
-            }
+        // What was recalled may be what failed the attempt before.
+        let recalls = attempt == 1 && !asked.options.cold;
+        match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
+            Ok(done) => return Ok(done),
             Err(Stop::Restart(reason)) => why = reason,
             Err(Stop::Fatal(failure)) => return Err(failure),
         }
@@ -143,7 +160,7 @@ async fn attempt(
     pod: &Pod,
     workspace: &Workspace,
     lock: &Arc<Lock>,
-    asked: &Asked,
+    (asked, recalls): (&Asked, bool),
     sink: &Sink,
     cancel: &Cancel,
 ) -> Result<Done, Stop> {
@@ -177,13 +194,13 @@ async fn attempt(
         return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, tally, written: 0 });
     }
     let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
+    let made = MadeSoFar::new(Arc::clone(&prepared.plan));
     let context = Arc::new(Context {
         pod: pod.clone(),
         sink: sink.clone(),
         cancel: cancel.clone(),
         options: asked.options.clone(),
         evaluator: prepared.evaluator(pod),
-        made: MadeSoFar::new(Arc::clone(&prepared.plan)),
         plan: Arc::clone(&prepared.plan),
         specs: prepared.specs.clone(),
         workspace: prepared.workspace.id(),
@@ -194,6 +211,19 @@ async fn attempt(
         slots: Arc::new(Semaphore::new(jobs)),
         host_looks: Default::default(),
         printed: Default::default(),
+        weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
+        sources_alone: node::Project::new(
+            Arc::clone(&prepared.sources),
+            Arc::clone(&prepared.files),
+            made.folders(),
+        ),
+        recall: match recalls {
+            true => Recall::load(pod.home().path(), prepared.workspace.id()),
+            false => Recall::default(),
+        },
+        recalled_looks: Default::default(),
+        done: Default::default(),
+        made,
     });
     let tally = schedule::all(&context, &steps).await?;
     let count = steps.len() as u64;
@@ -203,9 +233,9 @@ async fn attempt(
         _ => Outcome::Failure,
     };
     let written = match outcome {
-        Outcome::Success => finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock))
-            .await
-            .map_err(fatal)?,
+        Outcome::Success => {
+            finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await?
+        }
         _ => 0,
     };
     Ok(Done { outcome, steps: count, tally, written })
