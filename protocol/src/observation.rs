@@ -31,7 +31,8 @@ impl Look {
     /// All of them, cheapest first.
     pub const ALL: [Look; 5] = [Look::Kind, Look::Probe, Look::Link, Look::Listing, Look::Content];
 
-    fn from_byte(byte: u8) -> Result<Self, BadObject> {
+    /// Reads the byte that stands for it.
+    pub fn from_byte(byte: u8) -> Result<Self, BadObject> {
         Self::ALL.get(usize::from(byte)).copied().ok_or(BadObject::Field("a look"))
     }
 
@@ -108,7 +109,8 @@ pub enum Seen {
 }
 
 impl Seen {
-    pub(crate) fn write(&self, writer: &mut Writer) {
+    /// Writes the canonical form.
+    pub fn write(&self, writer: &mut Writer) {
         match self {
             Seen::Absent => writer.byte(0),
             Seen::Kind(kind) => writer.byte(1).byte(*kind as u8),
@@ -119,7 +121,8 @@ impl Seen {
         };
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, BadObject> {
+    /// Reads the canonical form.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, BadObject> {
         Ok(match reader.byte()? {
             0 => Seen::Absent,
             1 => Seen::Kind(FileKind::from_byte(reader.byte()?)?),

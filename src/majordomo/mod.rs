@@ -6,6 +6,7 @@
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
 //! | `service` | carries out requests; `border` finds the words for failures |
 //! | `noop` | the build with nothing to do |
+//! | `recall`, `records` | what is remembered of the last build, of each step |
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
 //! | `build` | attempts, order, one step, hand-over |
 //! | `inspect` | status, why, trace, graph; forget and clean |
@@ -19,6 +20,7 @@ pub mod noop;
 pub mod plan;
 pub mod prepare;
 pub mod project_file;
+pub mod recall;
 pub mod records;
 pub mod request;
 pub mod serve;

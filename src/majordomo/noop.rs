@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use protocol::codec::{BadObject, Reader, Writer};
-use protocol::event::{EVENT_SCHEMA, Event, Outcome, Stream};
+use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stream};
 use protocol::step::SANDBOX_PROFILE;
 use protocol::{BuildId, Digest, StepId};
 
@@ -140,9 +140,22 @@ pub fn answers(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> boo
         replies.try_iter().for_each(&mut *on);
     };
     say(Event::BuildStarted { schema: EVENT_SCHEMA, build });
-    for (step, stream, line) in answer.printed {
-        let text = String::from_utf8_lossy(&line).into_owned();
-        say(Event::StepOutput { step, stream, text });
+    for lines in answer.printed.chunk_by(|(step, ..), (next, ..)| step == next) {
+        for (step, stream, line) in lines {
+            let text = String::from_utf8_lossy(line).into_owned();
+            say(Event::StepOutput { step: step.clone(), stream: *stream, text });
+        }
+        // What a reused step printed is shown when it ends.
+        if let Some((step, ..)) = lines.first() {
+            say(Event::StepFinished {
+                step: step.clone(),
+                how: How::Reused,
+                exit: None,
+                failure: None,
+                command: None,
+                seconds: 0.0,
+            });
+        }
     }
     say(Event::BuildFinished {
         outcome: Outcome::Success,

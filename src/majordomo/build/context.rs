@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources, project_prefix};
 use parking_lot::Mutex;
-use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, Trace, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Semaphore;
 use view::HostTools;
 
 use super::made::MadeSoFar;
 use crate::majordomo::plan::Plan;
+use crate::majordomo::recall::Recall;
 use crate::majordomo::records::Record;
 use crate::majordomo::request::{BuildOptions, Failure};
 use crate::majordomo::sink::{Cancel, Sink};
@@ -41,6 +42,21 @@ impl From<larder::LarderError> for Stop {
     }
 }
 
+/// How a step that is done will be recalled.
+pub enum Done {
+    /// As it was.
+    AsRecalled,
+    /// By a trace.
+    By {
+        /// Its digest.
+        digest: Digest,
+        /// The trace.
+        trace: Arc<Trace>,
+        /// Its questions.
+        path_set: Arc<PathSet>,
+    },
+}
+
 /// What all steps of one attempt share.
 pub struct Context {
     /// Where steps run.
@@ -69,6 +85,16 @@ pub struct Context {
     pub made: MadeSoFar,
     /// What is remembered of each step.
     pub last: FxHashMap<StepId, Record>,
+    /// Their weak keys.
+    pub weak_keys: Vec<Digest>,
+    /// What a step sees that nothing comes before.
+    pub sources_alone: Project,
+    /// What the last good build came to.
+    pub recall: Recall,
+    /// Which of its observations outside of the project count for this one.
+    pub recalled_looks: Mutex<FxHashSet<u32>>,
+    /// The steps that are done: those that are as recalled, and the traces of the others.
+    pub done: Mutex<Vec<(usize, Done)>>,
     /// One permit for each step that may run.
     pub slots: Arc<Semaphore>,
     /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
@@ -89,6 +115,13 @@ impl Context {
         if let Some(digest) = printed {
             self.printed.lock().push((step, digest));
         }
+    }
+
+    /// All that the steps looked at outside of the project.
+    pub fn all_host_looks(&self) -> FxHashSet<(RelPath, Look)> {
+        let mut looks = self.host_looks.lock().clone();
+        looks.extend(self.recalled_looks.lock().iter().map(|number| self.recall.look(*number)));
+        looks
     }
 
     /// Notes what a step looked at outside of the project.

@@ -9,7 +9,7 @@ use node::Printed;
 use protocol::{RelPath, TreeEntry};
 use rustc_hash::FxHashSet;
 
-use super::context::Context;
+use super::context::{Context, Done, Stop};
 use super::{Asked, Fallible};
 use crate::majordomo::border;
 use crate::majordomo::handover::{
@@ -18,10 +18,11 @@ use crate::majordomo::handover::{
 use crate::majordomo::noop::{self, Answer};
 use crate::majordomo::plan::{Meaning, Wanted};
 use crate::majordomo::prepare::Prepared;
+use crate::majordomo::recall::RecallBuilder;
 use crate::majordomo::request::Failure;
 use crate::majordomo::sink::Sink;
-use crate::majordomo::snapshot::StampRecord;
 use crate::majordomo::snapshot::record::HostFile;
+use crate::majordomo::snapshot::{Entry, StampRecord};
 use crate::majordomo::workspace::{Lock, Made, stamp_of};
 
 fn failed(error: HandOverError) -> Box<Failure> {
@@ -69,13 +70,11 @@ pub async fn hand_over(
     steps: Vec<usize>,
     asked: &Asked,
     lock: Arc<Lock>,
-) -> Fallible<u64> {
+) -> Result<u64, Stop> {
     let (context, asked) = (Arc::clone(context), asked.clone());
-    let finishing = tokio::task::spawn_blocking(move || {
-        let written = write(&context, prepared, &wanted, &steps, &asked, &lock)?;
-        Ok(written)
-    });
-    finishing.await.map_err(|_| Box::new(border::machine("the hand-over ended in the middle")))?
+    let finishing =
+        tokio::task::spawn_blocking(move || write(&context, prepared, &wanted, &steps, &asked, &lock));
+    finishing.await.map_err(|_| Stop::from(node::NodeError::Task("hand-over")))?
 }
 
 fn write(
@@ -85,13 +84,13 @@ fn write(
     steps: &[usize],
     asked: &Asked,
     lock: &Lock,
-) -> Fallible<u64> {
+) -> Result<u64, Stop> {
     let outputs = context.made.merged(steps);
     for target in &wanted.targets {
         if let Meaning::Undeclared(path) = &target.meaning
             && !outputs.iter().any(|(output, _, _)| output.is_within(path))
         {
-            return Err(nobody_makes(context, path, &target.asked));
+            return Err(Stop::Fatal(nobody_makes(context, path, &target.asked)));
         }
     }
     let id = |step: usize| context.plan.steps[step].id.clone();
@@ -119,14 +118,44 @@ fn write(
     let restamped = prepared.snapshot.report().restamped.clone();
     prepared.manifest.restamp(restamped);
     let report = deliver(&prepared.workspace, lock, &mut prepared.manifest, context.pod.larder(), &delivery)
-        .map_err(failed)?;
+        .map_err(|error| match error {
+            HandOverError::Gone { path, .. } => {
+                Stop::Restart(format!("the bytes of `{path}` are gone from the larder"))
+            }
+            error => Stop::Fatal(failed(error)),
+        })?;
     for path in report.left {
         context
             .sink
             .note(true, format!("`{path}` is made by no step any more, and was edited: it is yours now"));
     }
+    remember(context, &prepared);
     record(context, &prepared, steps, asked);
     Ok((report.written + report.removed) as u64)
+}
+
+/// Writes the recall of this build.
+fn remember(context: &Context, prepared: &Prepared) {
+    let mut builder = RecallBuilder::new(&context.recall);
+    for (index, done) in context.done.lock().iter() {
+        let id = &context.plan.steps[*index].id;
+        match (done, context.made.tree(*index)) {
+            (Done::AsRecalled, _) => builder.again(id),
+            (Done::By { digest, trace, path_set }, Some(tree)) => {
+                builder.add(id, *digest, trace, path_set, Arc::clone(tree));
+            }
+            (Done::By { .. }, None) => {}
+        }
+    }
+    let snapshot = &prepared.snapshot;
+    let stamp = |path: &RelPath| match snapshot.get(path) {
+        Some(Entry::File { stamp, .. }) if snapshot.is_settled(path) => Some(stamp),
+        _ => None,
+    };
+    let home = context.pod.home().path();
+    if let Err(error) = builder.save(home, prepared.workspace.id(), stamp) {
+        tracing::debug!(%error, "the build could not be remembered");
+    }
 }
 
 fn nobody_makes(context: &Context, path: &RelPath, asked: &str) -> Box<Failure> {
@@ -163,7 +192,7 @@ fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked
 
 /// The stamps of all that steps looked at outside of the project; `None` if something is not what it was for them.
 fn host_files(context: &Context) -> Option<Vec<HostFile>> {
-    let looks = context.host_looks.lock();
+    let looks = context.all_host_looks();
     let mut stamps: BTreeMap<&RelPath, Option<_>> = BTreeMap::new();
     for (path, _) in looks.iter() {
         if stamps.contains_key(path) {

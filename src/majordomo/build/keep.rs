@@ -67,7 +67,7 @@ pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, St
             return Ok(Passed::Well(Box::new(hit)));
         }
     }
-    let mut states: Vec<Digest> = vec![state.own.digest()];
+    let mut states: Vec<Tree> = vec![state.own.clone()];
     let mut ran = None;
     for pass in 1..=MAX_PASSES {
         let previous = state.left_by.as_ref().map(|hit| hit.digest);
@@ -86,8 +86,8 @@ pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, St
         ran = hit.ran.take().or(ran);
         let own = own_of(&carried(&state.own, &hit.tree));
         hit.tree = carried(&state.own, &hit.tree);
-        let seen_before = states.iter().rposition(|digest| *digest == own.digest());
-        states.push(own.digest());
+        let seen_before = states.iter().rposition(|state| *state == own);
+        states.push(own.clone());
         state = State { left_by: Some(hit), own };
         if let Some(mut hit) = settled(context, index, &mut state).await? {
             hit.ran = ran;
@@ -97,8 +97,9 @@ pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, St
             && states.len() - 1 - at > 1
         {
             let words = format!(
-                "it oscillates: its state after pass {pass} came up {} passes before",
-                states.len() - 1 - at
+                "it oscillates: what it leaves after pass {pass} came up {} passes before; {}",
+                states.len() - 1 - at,
+                alternating(&states[at..])
             );
             return Ok(fail(context, index, words));
         }
@@ -106,6 +107,32 @@ pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, St
     let project = project_over(context, index, &state).await?;
     let still = why(context, &state, &project).await?;
     Ok(fail(context, index, format!("it did not settle in {MAX_PASSES} passes: {still}")))
+}
+
+/// How many paths that alternate are named.
+const NAMED: usize = 5;
+
+/// What differs between states that come up again and again, as a sentence for people.
+fn alternating(states: &[Tree]) -> String {
+    let shown = |state: &Tree, path: &RelPath| match state.get(path) {
+        Some(TreeEntry::File { digest, .. }) => digest.short(),
+        Some(TreeEntry::Link { target }) => format!("a link to `{}`", protocol::path::escape(target)),
+        Some(TreeEntry::EmptyDir) => "an empty folder".to_owned(),
+        Some(TreeEntry::Deleted) | None => "absent".to_owned(),
+    };
+    let paths: std::collections::BTreeSet<&RelPath> =
+        states.iter().flat_map(|state| state.entries().iter().map(|(path, _)| path)).collect();
+    let differ = |path: &&RelPath| states.windows(2).any(|two| two[0].get(path) != two[1].get(path));
+    let mut differing = paths.into_iter().filter(differ).map(|path| {
+        let turns: Vec<String> = states.iter().map(|state| shown(state, path)).collect();
+        format!("`{path}` is {}", turns.join(", then "))
+    });
+    let mut words: Vec<String> = differing.by_ref().take(NAMED).collect();
+    let more = differing.count();
+    if more > 0 {
+        words.push(format!("and {more} more paths alternate"));
+    }
+    words.join("; ")
 }
 
 fn fail(context: &Context, index: usize, words: String) -> Passed {

@@ -86,6 +86,11 @@ impl MadeSoFar {
         builder.finish()
     }
 
+    /// The folders of all promises: what is there before anything is made.
+    pub fn folders(&self) -> Outputs {
+        self.folders.clone()
+    }
+
     /// The tree of a step that is done.
     pub fn tree(&self, step: usize) -> Option<&Arc<Tree>> {
         self.trees[step].get()

@@ -7,7 +7,7 @@ use protocol::event::{Event, How};
 use tokio::task::JoinSet;
 
 use super::context::{Context, Stop};
-use super::step::{StepResult, step};
+use super::step::{StepResult, recalled, step};
 
 /// Steps that are looked up ahead while all slots are taken.
 const LOOK_AHEAD: usize = 4;
@@ -52,10 +52,28 @@ pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop
         let go_on = (tally.failed == 0 || context.options.keep_going) && !context.cancel.is_set();
         while go_on && tasks.len() < at_once {
             let Some(next) = ready.pop_first() else { break };
-            let context = Arc::clone(context);
-            tasks.spawn(async move { (next, step(context, next).await) });
+            match recalled(context, next).await? {
+                Some(StepResult::Reused) => {
+                    tally.reused += 1;
+                    wake(&wakes[next], &mut waits_for, &blocked, &mut ready);
+                }
+                Some(_) => {
+                    tally.failed += 1;
+                    skip(context, &wakes, next, &mut blocked, &mut tally);
+                    break;
+                }
+                None => {
+                    let context = Arc::clone(context);
+                    tasks.spawn(async move { (next, step(context, next).await) });
+                }
+            }
         }
-        let Some(joined) = tasks.join_next().await else { break };
+        let Some(joined) = tasks.join_next().await else {
+            if go_on && !ready.is_empty() && (tally.failed == 0 || context.options.keep_going) {
+                continue;
+            }
+            break;
+        };
         let (index, result) = joined.map_err(|_| Stop::from(node::NodeError::Task("step")))?;
         match result? {
             result @ (StepResult::Ran | StepResult::Reused) => {
@@ -63,12 +81,7 @@ pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop
                     StepResult::Ran => tally.ran += 1,
                     _ => tally.reused += 1,
                 }
-                for &next in &wakes[index] {
-                    waits_for[next] -= 1;
-                    if waits_for[next] == 0 && !blocked[next] {
-                        ready.insert(next);
-                    }
-                }
+                wake(&wakes[index], &mut waits_for, &blocked, &mut ready);
             }
             StepResult::Failed => {
                 tally.failed += 1;
@@ -79,6 +92,16 @@ pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop
     }
     tally.cancelled |= context.cancel.is_set();
     Ok(tally)
+}
+
+/// Whoever waited for nothing else is ready now.
+fn wake(wakes: &[usize], waits_for: &mut [usize], blocked: &[bool], ready: &mut BTreeSet<usize>) {
+    for &next in wakes {
+        waits_for[next] -= 1;
+        if waits_for[next] == 0 && !blocked[next] {
+            ready.insert(next);
+        }
+    }
 }
 
 /// Whatever needs a step that failed is skipped, and says so.

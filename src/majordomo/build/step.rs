@@ -9,7 +9,7 @@ use node::{Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun, Verdict};
 use protocol::event::{Event, How};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, StepId, Trace, Tree, TreeEntry};
 
-use super::context::{Context, Stop};
+use super::context::{Context, Done, Stop};
 use super::{keep, reason};
 use crate::majordomo::plan::PlannedStep;
 use crate::majordomo::records::{self, Record};
@@ -43,6 +43,53 @@ pub(super) enum Passed {
     Well(Box<Hit>),
     /// It came to its end otherwise, and that has been said.
     Otherwise(StepResult),
+}
+
+/// Brings a step to its end by the recall of the last build, if it saw then what it would see now. Runs nothing, and
+/// asks the larder only for what was printed.
+pub async fn recalled(context: &Context, index: usize) -> Result<Option<StepResult>, Stop> {
+    let planned = &context.plan.steps[index];
+    if context.options.cold || planned.volatile || context.specs[index].keep != Keep::Nothing {
+        return Ok(None);
+    }
+    let begun = Instant::now();
+    let is_first = planned.after.is_empty();
+    let weak = &context.weak_keys[index];
+    let found = match is_first {
+        true => {
+            context.recall.find(&planned.id, weak, &context.evaluator, &context.sources_alone, true).await?
+        }
+        false => {
+            let project = context.project_for(index);
+            context.recall.find(&planned.id, weak, &context.evaluator, &project, false).await?
+        }
+    };
+    let Some(found) = found else { return Ok(None) };
+    if changed_source(context, &found.tree).is_some() {
+        return Ok(None);
+    }
+    show_again(context, index, found.printed.as_ref())?;
+    if let Err(clash) = context.made.add(index, Arc::clone(&found.tree)) {
+        return Ok(Some(refuse(context, planned, &clash.to_string(), begun)));
+    }
+    context.recalled_looks.lock().extend(context.recall.host_looks(found));
+    context.done.lock().push((index, Done::AsRecalled));
+    let looks = context.recall.count(found);
+    let explained =
+        context.options.explain.then(|| format!("all {looks} observations of {} hold", found.trace.short()));
+    finish(context, planned, How::Reused, Ending { failure: explained, ..Ending::default() }, begun);
+    Ok(Some(StepResult::Reused))
+}
+
+/// What a step that does not run had printed.
+fn show_again(context: &Context, index: usize, printed: Option<&Digest>) -> Result<(), Stop> {
+    let Some(digest) = printed else { return Ok(()) };
+    let bytes = context.pod.larder().get(ObjectKind::Blob, digest)?;
+    for line in bytes.and_then(|bytes| Printed::decode(&bytes).ok()).unwrap_or_default().lines() {
+        print(&context.sink, &context.plan.steps[index].id, line);
+    }
+    context.note_printed(index, Some(*digest));
+    Ok(())
 }
 
 /// Brings one step to its end. All steps that it is `after` must have succeeded.
@@ -161,14 +208,20 @@ fn accept(context: &Context, index: usize, hit: Hit, begun: Instant) -> Result<S
     if let Some(path) = changed_source(context, &hit.tree) {
         return Ok(refuse(context, planned, &format!("it changes the source `{path}`"), begun));
     }
-    if reused && let Some(printed) = &hit.trace.printed {
-        let bytes = larder.get(ObjectKind::Blob, printed)?;
-        for line in bytes.and_then(|bytes| Printed::decode(&bytes).ok()).unwrap_or_default().lines() {
-            print(&context.sink, &planned.id, line);
-        }
+    if reused {
+        show_again(context, index, hit.trace.printed.as_ref())?;
+    } else {
+        context.note_printed(index, hit.trace.printed);
     }
     context.note_host_looks(&hit.path_set);
-    context.note_printed(index, hit.trace.printed);
+    if context.specs[index].keep == Keep::Nothing {
+        let done = Done::By {
+            digest: hit.digest,
+            trace: Arc::clone(&hit.trace),
+            path_set: Arc::clone(&hit.path_set),
+        };
+        context.done.lock().push((index, done));
+    }
     if let Err(clash) = context.made.add(index, Arc::new(hit.tree)) {
         return Ok(refuse(context, planned, &clash.to_string(), begun));
     }

@@ -8,12 +8,13 @@ use super::{Fallible, built, larder_failed};
 use crate::majordomo::records;
 use crate::majordomo::request::{CleanReport, ForgetReport};
 use crate::majordomo::sink::{Cancel, Sink};
-use crate::majordomo::{border, build, handover, noop};
+use crate::majordomo::{border, build, handover, noop, recall};
 
 /// Revokes all traces that the last runs of a step, or of all steps of a rule, could adopt.
 pub async fn forget(pod: &Pod, project: &Path, step: &str, _sink: &Sink) -> Fallible<ForgetReport> {
     let workspace = built(project)?;
     noop::forget(&workspace);
+    recall::forget(pod.home().path(), workspace.id()).map_err(|e| Box::new(border::workspace(&e)))?;
     let all = records::all(pod.larder(), workspace.id()).map_err(larder_failed)?;
     let mut chosen: Vec<_> =
         all.into_iter().filter(|(id, _)| id.as_str() == step || id.rule() == step).collect();

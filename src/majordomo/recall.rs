@@ -1,0 +1,307 @@
+//! What the last good build of a workspace came to: all of its observations, each once, and which step made which.
+//!
+//! Most steps of a build see what they saw the last time. A look-up through the index costs some 70 µs a step; with the
+//! recall each distinct observation is evaluated once for all steps, and a source whose stamp is that of the last
+//! build is not even asked for its digest. It answers only for steps that nothing comes before, or whose whole
+//! view is asked; and only "as the last time": whatever differs goes the long way. Losing it costs time, never truth.
+//!
+//! Form (sealed): format; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
+//! outputs as a tree, numbers of observations).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use larder::Stamp;
+use node::{Entry, Evaluator, Home, NodeError, Project};
+use protocol::codec::{BadObject, Reader, Writer};
+use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, WorkspaceId};
+use rustc_hash::FxHashMap;
+
+use super::prepare::in_project;
+use super::workspace::{Seal, WorkspaceError};
+
+const FORMAT: u8 = 1;
+const SEAL: Seal = Seal { magic: *b"CPRC", context: "computepods recall v1", format: FORMAT };
+
+/// An observation of the last build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Observed {
+    path: RelPath,
+    look: Look,
+    seen: Seen,
+    /// Of a source, when it was seen: while it has this stamp, the observation holds.
+    stamp: Option<Stamp>,
+}
+
+/// A step of the last build.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// Its weak key.
+    pub weak: Digest,
+    /// The trace that answered for it.
+    pub trace: Digest,
+    /// What it printed.
+    pub printed: Option<Digest>,
+    /// What it made.
+    pub tree: Arc<Tree>,
+    observed: Arc<[u32]>,
+}
+
+/// The last build.
+#[derive(Debug, Default)]
+pub struct Recall {
+    observed: Vec<Observed>,
+    /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not.
+    holds: Vec<AtomicU8>,
+    steps: FxHashMap<StepId, Recalled>,
+}
+
+/// Where a workspace's recall is.
+fn place(home: &Path, workspace: WorkspaceId) -> PathBuf {
+    Home::workspace(home, workspace).join("recall")
+}
+
+/// Takes the recall of a workspace away.
+pub fn forget(home: &Path, workspace: WorkspaceId) -> Result<(), WorkspaceError> {
+    let path = place(home, workspace);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(WorkspaceError::io("written", &path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Recall {
+    /// Reads the recall of a workspace; an empty one if there is none that can be used.
+    pub fn load(home: &Path, workspace: WorkspaceId) -> Self {
+        let read = SEAL.read(&place(home, workspace)).map_err(|error| error.to_string());
+        let decoded = read.and_then(|sealed| match sealed {
+            Some(sealed) => Self::decode(sealed.body()).map_err(|bad| bad.to_string()),
+            None => Ok(Self::default()),
+        });
+        decoded.unwrap_or_else(|why| {
+            tracing::debug!(why, "the recall is not used");
+            Self::default()
+        })
+    }
+
+    /// What the step came to, if all that it saw then is so now. `is_first`: nothing comes before it, so that it sees
+    /// the sources and the folders of promises alone.
+    pub async fn find(
+        &self,
+        step: &StepId,
+        weak: &Digest,
+        evaluator: &Evaluator,
+        project: &Project,
+        is_first: bool,
+    ) -> Result<Option<&Recalled>, NodeError> {
+        let Some(recalled) = self.steps.get(step).filter(|recalled| recalled.weak == *weak) else {
+            return Ok(None);
+        };
+        for &number in recalled.observed.iter() {
+            if !self.still_holds(number as usize, evaluator, project, is_first).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(recalled))
+    }
+
+    async fn still_holds(
+        &self,
+        number: usize,
+        evaluator: &Evaluator,
+        project: &Project,
+        is_first: bool,
+    ) -> Result<bool, NodeError> {
+        let observed = &self.observed[number];
+        let inside = in_project(&observed.path);
+        // What the sources show is the same for all steps that nothing comes before; tools are the same for all steps.
+        let is_shared = is_first || inside.is_none() && !observed.path.as_bytes().starts_with(b"project");
+        if is_shared {
+            match self.holds[number].load(Ordering::Relaxed) {
+                0 => {}
+                known => return Ok(known == 1),
+            }
+        }
+        let same_source = match (&inside, &observed.stamp) {
+            (Some(inside), Some(stamp)) => {
+                matches!(project.entry(inside), Some(Entry::Source { stamp: now, .. }) if now == *stamp)
+            }
+            _ => false,
+        };
+        let holds =
+            same_source || evaluator.see(project, &observed.path, observed.look).await? == observed.seen;
+        if is_shared {
+            self.holds[number].store(if holds { 1 } else { 2 }, Ordering::Relaxed);
+        }
+        Ok(holds)
+    }
+
+    /// The numbers of what a step looked at outside of the project.
+    pub fn host_looks<'a>(&'a self, step: &'a Recalled) -> impl Iterator<Item = u32> + 'a {
+        let is_outside =
+            |number: &u32| !self.observed[*number as usize].path.as_bytes().starts_with(b"project");
+        step.observed.iter().copied().filter(is_outside)
+    }
+
+    /// The look of this number.
+    pub fn look(&self, number: u32) -> (RelPath, Look) {
+        let observed = &self.observed[number as usize];
+        (observed.path.clone(), observed.look)
+    }
+
+    /// How many observations a step made.
+    pub fn count(&self, step: &Recalled) -> usize {
+        step.observed.len()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+        let mut reader = Reader::with_format(bytes, FORMAT)?;
+        let count = reader.count()?;
+        let mut observed = Vec::with_capacity(count);
+        for _ in 0..count {
+            let path = reader.path()?;
+            let look = Look::from_byte(reader.byte()?)?;
+            let seen = Seen::read(&mut reader)?;
+            let stamp = match reader.byte()? {
+                0 => None,
+                _ => Some(Stamp {
+                    dev: reader.number()?,
+                    ino: reader.number()?,
+                    size: reader.number()?,
+                    mtime_ns: reader.number()? as i64,
+                    ctime_ns: reader.number()? as i64,
+                }),
+            };
+            observed.push(Observed { path, look, seen, stamp });
+        }
+        let count = reader.count()?;
+        let mut steps = FxHashMap::default();
+        for _ in 0..count {
+            let id = std::str::from_utf8(reader.bytes()?).map_err(|_| BadObject::Field("a step id"))?;
+            let id = StepId::new(id);
+            let (weak, trace) = (reader.digest()?, reader.digest()?);
+            let printed = if reader.byte()? == 0 { None } else { Some(reader.digest()?) };
+            let tree = Arc::new(Tree::decode(reader.bytes()?)?);
+            let looks = reader.count()?;
+            let mut numbers = Vec::with_capacity(looks);
+            for _ in 0..looks {
+                let number = reader.number()?;
+                if number >= observed.len() as u64 {
+                    return Err(BadObject::Field("the number of an observation"));
+                }
+                numbers.push(number as u32);
+            }
+            steps.insert(id, Recalled { weak, trace, printed, tree, observed: numbers.into() });
+        }
+        reader.finish()?;
+        let holds = observed.iter().map(|_| AtomicU8::new(0)).collect();
+        Ok(Self { observed, holds, steps })
+    }
+}
+
+/// Puts a new recall together.
+pub struct RecallBuilder<'a> {
+    old: &'a Recall,
+    renumbered: Vec<u32>,
+    observed: Vec<Observed>,
+    known: FxHashMap<(RelPath, Look, Seen), u32>,
+    steps: Vec<(StepId, Recalled)>,
+}
+
+impl<'a> RecallBuilder<'a> {
+    /// Some steps will be as in the old one.
+    pub fn new(old: &'a Recall) -> Self {
+        Self {
+            old,
+            renumbered: vec![u32::MAX; old.observed.len()],
+            observed: Vec::new(),
+            known: FxHashMap::default(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn number(&mut self, path: &RelPath, look: Look, seen: &Seen) -> u32 {
+        let key = (path.clone(), look, seen.clone());
+        if let Some(number) = self.known.get(&key) {
+            return *number;
+        }
+        let number = self.observed.len() as u32;
+        self.observed.push(Observed { path: key.0.clone(), look, seen: key.2.clone(), stamp: None });
+        self.known.insert(key, number);
+        number
+    }
+
+    /// A step that was recalled.
+    pub fn again(&mut self, id: &StepId) {
+        let old = self.old;
+        let Some(recalled) = old.steps.get(id) else { return };
+        let mut numbers = Vec::with_capacity(recalled.observed.len());
+        for &number in recalled.observed.iter() {
+            let at = number as usize;
+            if self.renumbered[at] == u32::MAX {
+                let observed = &old.observed[at];
+                self.renumbered[at] = self.number(&observed.path, observed.look, &observed.seen);
+            }
+            numbers.push(self.renumbered[at]);
+        }
+        self.steps.push((id.clone(), Recalled { observed: numbers.into(), ..recalled.clone() }));
+    }
+
+    /// A step that a trace answered for, or that ran.
+    pub fn add(&mut self, id: &StepId, digest: Digest, trace: &Trace, set: &PathSet, tree: Arc<Tree>) {
+        let observations = trace.observations(set).into_iter().flatten();
+        let observed: Vec<u32> =
+            observations.map(|(path, look, seen)| self.number(path, look, seen)).collect();
+        let recalled = Recalled {
+            weak: trace.weak,
+            trace: digest,
+            printed: trace.printed,
+            tree,
+            observed: observed.into(),
+        };
+        self.steps.push((id.clone(), recalled));
+    }
+
+    /// Writes it. `stamp` answers for sources whose stamp can be believed.
+    pub fn save(
+        self,
+        home: &Path,
+        workspace: WorkspaceId,
+        stamp: impl Fn(&RelPath) -> Option<Stamp>,
+    ) -> Result<(), WorkspaceError> {
+        let mut writer = Writer::with_format(FORMAT);
+        writer.number(self.observed.len() as u64);
+        for observed in &self.observed {
+            writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
+            observed.seen.write(&mut writer);
+            let is_of_file = matches!(observed.seen, Seen::Content { .. } | Seen::File { .. });
+            match in_project(&observed.path).filter(|_| is_of_file).and_then(|path| stamp(&path)) {
+                Some(Stamp { dev, ino, size, mtime_ns, ctime_ns }) => {
+                    writer.byte(1).number(dev).number(ino).number(size);
+                    writer.number(mtime_ns as u64).number(ctime_ns as u64)
+                }
+                None => writer.byte(0),
+            };
+        }
+        writer.number(self.steps.len() as u64);
+        for (id, step) in &self.steps {
+            writer.bytes(id.as_str().as_bytes()).digest(&step.weak).digest(&step.trace);
+            match &step.printed {
+                Some(printed) => writer.byte(1).digest(printed),
+                None => writer.byte(0),
+            };
+            writer.bytes(&step.tree.encode()).number(step.observed.len() as u64);
+            for number in step.observed.iter() {
+                writer.number(u64::from(*number));
+            }
+        }
+        let path = place(home, workspace);
+        let folder = Home::workspace(home, workspace);
+        let tmp = folder.join("tmp");
+        std::fs::create_dir_all(&tmp).map_err(|error| WorkspaceError::io("written", &tmp, error))?;
+        SEAL.write(&path, &tmp, &writer.finish()).map(drop)
+    }
+}
