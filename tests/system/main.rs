@@ -8,4 +8,10 @@ mod common;
 #[cfg(test)]
 mod hello;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod options;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod site;

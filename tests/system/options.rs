@@ -1,0 +1,229 @@
+//! Options of `majordomo build`, and which exit code it ends with.
+
+use crate::common::{Gate, Place};
+
+const TWO_CHAINS: &str = r#"
+[step.bad]
+run = "echo about to fail >&2; exit 7"
+out = "bad"
+[step.behind]
+run = "cat bad"
+after = "bad"
+[step.good]
+run = "echo fine > {out}"
+out = "good"
+[step.last]
+run = "cp good last"
+out = "last"
+after = "good"
+"#;
+
+#[test]
+fn a_failure_ends_the_build_and_is_shown_with_its_command_and_output() {
+    let place = Place::new();
+    let project = place.project("p", TWO_CHAINS);
+    let built = project.build(&["-j1"]).failed();
+    assert_eq!(built.ended_as("failed"), ["bad"]);
+    assert_eq!(built.failure("bad"), "exit code 7");
+    assert_eq!(built.failure("behind"), "it needs `bad`, which failed");
+    insta::assert_snapshot!(built.said(), @r"
+    [bad]
+    about to fail
+    error: bad failed: exit code 7 ([TIME])
+      command: echo about to fail >&2; exit 7
+    good ran: it was never built here ([TIME])
+
+    1 failure in this build:
+    [bad]
+    about to fail
+    error: bad failed: exit code 7 ([TIME])
+      command: echo about to fail >&2; exit 7
+    failed after [TIME]: 4 steps, 1 ran, 0 reused, 1 failed, 1 skipped
+    ");
+}
+
+#[test]
+fn keep_going_makes_what_does_not_need_the_failure() {
+    let place = Place::new();
+    let project = place.project("p", TWO_CHAINS);
+    let built = project.build(&["--keep-going"]).failed();
+    assert_eq!(built.ended_as("ran"), ["good", "last"]);
+    assert_eq!((built.ended_as("failed"), built.ended_as("skipped")), (vec!["bad"], vec!["behind"]));
+    // What was made then is not made again.
+    project.replace("majordomo.toml", "exit 7", "echo > bad");
+    project.builds(&["bad", "behind"]);
+}
+
+#[test]
+fn a_failure_is_no_result_and_runs_again() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'test -e wanted; echo yes > made'\nout = 'made'\n");
+    for _ in 0..2 {
+        assert_eq!(project.build(&[]).failed().ran(), ["s"]);
+        assert!(!project.has("made"));
+    }
+    project.write("wanted", "");
+    project.builds(&["s"]);
+}
+
+#[test]
+fn a_dry_run_lists_and_changes_nothing() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let dry = project.ask("build", &["--dry-run"]).ok();
+    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @r"
+    compile:src/greet.c would run: it was never built here
+    compile:src/main.c would run: it was never built here
+    link would run: maybe: `compile:src/greet.c` comes before it
+    ---
+    dry run: 3 steps: 3 would run, 0 up to date
+    ");
+    assert!(!project.has("bin"));
+    project.build(&[]).ok();
+    project.replace("src/greet.c", "Hello", "Greetings");
+    let before = project.files("");
+    let dry = project.ask("build", &["--dry-run"]).ok();
+    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @"");
+    assert_eq!(project.files(""), before);
+    project.build(&[]).ok();
+    let dry = project.ask("build", &["--dry-run"]).ok();
+    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @"");
+}
+
+#[test]
+fn cold_takes_nothing_from_the_larder() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let all = ["compile:src/greet.c", "compile:src/main.c", "link"];
+    project.builds(&all);
+    let cold = project.build(&["--cold"]).ok();
+    assert_eq!(cold.ran(), all);
+    assert_eq!(cold.reason("link"), "a cold build was asked for");
+    assert_eq!(cold.count("written"), 0);
+    project.builds(&[]);
+}
+
+#[test]
+fn explain_says_of_every_step_why() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    project.append("src/greet.c", "\n// more\n");
+    let built = project.build(&["--explain"]).ok();
+    assert_eq!(built.ran(), ["compile:src/greet.c"]);
+    let said = built.said();
+    assert!(said.contains("compile:src/greet.c ran: src/greet.c changed"), "{said}");
+    assert!(said.contains("compile:src/main.c reused: all "), "{said}");
+    assert!(said.contains("link reused: all "), "{said}");
+}
+
+#[test]
+fn jobs_are_how_many_steps_run_at_once() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let file = format!(
+        "[step.wait]\neach = 'in/*'\nnetwork = true\nrun = '''\n{}\ncp {{in}} {{out}}\n'''\nout = 'out/{{stem}}'\n",
+        gate.command()
+    );
+    let project = place.project("p", &file);
+    ["a", "b", "c"].iter().for_each(|name| project.write(format!("in/{name}"), name));
+    let running = project.start(&["-j3"]);
+    let all = [gate.arrival(), gate.arrival(), gate.arrival()];
+    drop(all);
+    running.built().ok();
+
+    ["a", "b", "c"].iter().for_each(|name| project.write(format!("in/{name}"), format!("{name}2")));
+    let mut running = project.start(&["-j1"]);
+    for _ in 0..3 {
+        gate.arrival().go();
+        running.wait_for(|event| event["event"] == "step-finished");
+    }
+    let built = running.built().ok();
+    let mut at_once = 0;
+    for event in &built.events {
+        match event["event"].as_str() {
+            Some("step-started") => at_once += 1,
+            Some("step-finished") => at_once -= 1,
+            _ => {}
+        }
+        assert!(at_once <= 1, "{}", built.ended.stdout);
+    }
+}
+
+#[test]
+fn what_a_reused_step_printed_is_shown_again() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.warn]\nrun = 'echo out; echo a warning >&2; cp source made'\nout = 'made'\n\
+         [step.other]\nrun = 'cp second made2'\nout = 'made2'\n",
+    );
+    project.write("source", "1");
+    project.write("second", "1");
+    assert_eq!(project.builds(&["other", "warn"]).output("warn"), ["out", "a warning"]);
+    let nothing = project.builds(&[]);
+    assert_eq!(nothing.output("warn"), ["out", "a warning"]);
+    assert!(nothing.said().contains("a warning"), "{}", nothing.said());
+    project.write("second", "2");
+    assert_eq!(project.builds(&["other"]).output("warn"), ["out", "a warning"]);
+}
+
+#[test]
+fn targets_choose_what_is_made() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        r#"
+        [project]
+        targets = ["a"]
+        [step.a]
+        run = "cat source > a"
+        out = "a"
+        [step.b]
+        run = "cat source > b"
+        out = "b"
+        [step.tree]
+        run = "mkdir -p t && cat source > t/x"
+        out = "t/"
+        [step.silent]
+        run = "cat source > undeclared"
+        "#,
+    );
+    project.write("source", "1");
+    project.builds(&["a"]);
+    assert!(!project.has("b"));
+    assert_eq!(project.build(&["b"]).ok().ran(), ["b"]);
+    assert_eq!(project.build(&["t/x"]).ok().ran(), ["tree"]);
+    assert_eq!(project.build(&["undeclared"]).ok().ran(), ["silent"]);
+    assert_eq!(project.read("undeclared"), "1");
+    let unknown = project.build(&["nowhere"]).code(2);
+    insta::assert_snapshot!(unknown.said(), @r"
+    error: no step makes `nowhere`
+
+    hint: `majordomo graph` shows all steps
+    ");
+}
+
+#[test]
+fn quiet_says_nothing_but_failures() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'echo noise; cat source > made'\nout = 'made'\n");
+    project.write("source", "1");
+    assert_eq!(project.build(&["--quiet"]).ok().said(), "");
+    project.remove("source");
+    let failed = project.build(&["--quiet"]).failed();
+    assert!(
+        failed.said().contains("s failed: exit code 1") && failed.said().contains("noise"),
+        "{}",
+        failed.said()
+    );
+}
+
+#[test]
+fn podman_is_not_there_yet_and_says_so() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&["--sandbox", "native"]).ok();
+    let podman = project.build(&["--sandbox", "podman"]).code(2);
+    assert!(podman.said().contains("hint: use `--sandbox native`"), "{}", podman.said());
+}

@@ -1,0 +1,208 @@
+//! What can be asked about a project and a pod without a build: status, why, trace, graph, forget, clean, fsck.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::common::Place;
+
+/// Everything below a folder, with what changes when it is written.
+fn state(folder: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let meta = fs::symlink_metadata(&folder).unwrap();
+        all.push(format!("{} {}.{}", folder.display(), meta.mtime(), meta.mtime_nsec()));
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let meta = entry.metadata().unwrap();
+            if meta.is_dir() {
+                folders.push(entry.path());
+            }
+            let (path, size) = (entry.path(), meta.len());
+            all.push(format!("{} {size} {}.{}", path.display(), meta.mtime(), meta.mtime_nsec()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn status_says_what_a_build_would_do_and_changes_nothing() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let bare = state(project.path());
+    let fresh = project.ask("status", &[]).code(2);
+    insta::assert_snapshot!(fresh.stderr, @r"
+    error: `[PLACE]/projects/hello` was never built
+
+    hint: `majordomo build` makes everything that has to be made
+    ");
+    assert_eq!(state(project.path()), bare, "status left something in a project that was never built");
+
+    project.build(&[]).ok();
+    let built = state(project.path());
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `hello`: 6 sources, 3 steps, nothing to do");
+    project.write("obj/greet.o", "edited");
+    project.remove("bin/hello");
+    project.append("src/main.c", "\n");
+    let edited = state(project.path());
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `hello`: 7 sources, 3 steps: 2 would run, 1 up to date
+      compile:src/main.c  src/main.c changed
+      link                maybe: `compile:src/main.c` comes before it
+    edited by hand:
+      obj/greet.o
+    gone, to be written again:
+      bin/hello
+    ");
+    assert_eq!(state(project.path()), edited);
+    assert_ne!(built, edited);
+    let json = project.ask("status", &["--json"]).ok().json();
+    assert_eq!(json["missing"], serde_json::json!(["bin/hello"]));
+    assert_eq!(json["edited"], serde_json::json!(["obj/greet.o"]));
+}
+
+#[test]
+fn why_names_the_step_its_inputs_and_what_changed() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    insta::assert_snapshot!(project.ask("why", &["bin/hello"]).ok().stdout, @r"
+    bin/hello is made by link
+    it comes from trace b3:[DIGEST], which ran: it was never built here
+    it read outputs of:
+      compile:src/greet.c
+      compile:src/main.c
+    nothing that it saw has changed: it would not run
+    ");
+    project.replace("include/greet.h", "ComputePods", "elsewhere");
+    insta::assert_snapshot!(project.ask("why", &["compile:src/main.c"]).ok().stdout, @r"
+    it comes from trace b3:[DIGEST], which ran: it was never built here
+    it would run again, for it would not see the same:
+      path                     look     then               now
+      project/include/greet.h  probe    file of 117 bytes  file of 115 bytes
+      project/include/greet.h  content  b3:[DIGEST]        b3:[DIGEST]
+    ");
+    insta::assert_snapshot!(project.ask("why", &["bin/helo"]).code(2).stderr, @r"
+    error: no step makes `bin/helo`, and none has this id
+
+    hint: did you mean `bin/hello`?
+    ");
+}
+
+#[test]
+fn trace_shows_all_that_a_step_saw_and_made() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    let json = project.ask("trace", &["compile:src/main.c", "--json"]).ok().json();
+    let seen: Vec<String> = json["observations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["path"].as_str().unwrap().starts_with("project/") && row["look"] == "content")
+        .map(|row| row["path"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(seen, ["project/include/greet.h", "project/src/main.c"]);
+    let absent = |row: &serde_json::Value| row["path"] == "project/src/greet.h" && row["seen"] == "absent";
+    assert!(json["observations"].as_array().unwrap().iter().any(absent));
+    assert_eq!(json["outputs"][0][0], "obj/main.o");
+    let text = project.ask("trace", &["compile:src/main.c"]).ok().stdout;
+    assert!(text.contains("project/src/greet.h") && text.contains("absent"), "{text}");
+    assert!(text.contains("usr/include/stdio.h"), "tools are traced: {text}");
+}
+
+#[test]
+fn graph_shows_what_flows_between_steps() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    insta::assert_snapshot!(project.ask("graph", &[]).ok().stdout, @r"
+    project `hello`: 3 steps
+      compile:src/greet.c
+      compile:src/main.c
+      link
+        reads obj/greet.o of compile:src/greet.c
+        reads obj/main.o of compile:src/main.c
+    ");
+    insta::assert_snapshot!(project.ask("graph", &["--dot"]).ok().stdout, @r#"
+    digraph "hello" {
+      rankdir=LR;
+      node [shape=box];
+      "compile:src/greet.c";
+      "compile:src/main.c";
+      "link";
+      "compile:src/greet.c" -> "link" [label="obj/greet.o"];
+      "compile:src/main.c" -> "link" [label="obj/main.o"];
+    }
+    "#);
+    let json = project.ask("graph", &["--json"]).ok().json();
+    assert_eq!(json["steps"].as_array().unwrap().len(), 3);
+    let edge = serde_json::json!({"from": "compile:src/main.c", "to": "link", "path": "obj/main.o"});
+    assert!(json["edges"].as_array().unwrap().contains(&edge), "{json}");
+}
+
+#[test]
+fn forget_makes_a_step_run_again() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    project.ask("forget", &["link"]).ok();
+    assert_eq!(project.builds(&["link"]).reason("link"), "its traces were revoked");
+    project.builds(&[]);
+    project.ask("forget", &["compile"]).ok();
+    project.builds(&["compile:src/greet.c", "compile:src/main.c"]);
+    insta::assert_snapshot!(project.ask("forget", &["compil"]).code(2).stderr, @r"
+    error: no step `compil` was ever built here
+
+    hint: `majordomo graph` shows all steps
+    ");
+}
+
+#[test]
+fn clean_removes_outputs_and_spares_what_was_edited() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let sources = project.files("");
+    project.build(&[]).ok();
+    project.write("obj/greet.o", "edited");
+    let cleaned = project.ask("clean", &[]).ok();
+    insta::assert_snapshot!(format!("{}{}", cleaned.stdout, cleaned.stderr), @r"
+    2 outputs removed
+    kept `obj/greet.o`: it was edited by hand
+    ");
+    let left: Vec<_> = project.files("").into_iter().filter(|file| !sources.contains(file)).collect();
+    assert_eq!(left, ["obj/greet.o"]);
+    project.remove("obj");
+    assert_eq!(project.builds(&[]).count("written"), 3);
+}
+
+#[test]
+fn fsck_and_pod_status_of_a_sound_home() {
+    let place = Place::new();
+    place.example("hello").build(&[]).ok();
+    let checked = place.pod(&["fsck", "--json"]).ok().json();
+    assert_eq!(checked["quarantined"], serde_json::json!([]));
+    let status = place.pod(&["status", "--json"]).ok().json();
+    assert_eq!(status["objects"], checked["objects"]);
+    assert_eq!(status["repairs"], serde_json::json!([]));
+    assert_eq!(status["home"].as_str().unwrap(), place.home().to_str().unwrap());
+}
+
+#[test]
+fn completions_know_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        for (program, word) in [("majordomo", "take-back"), ("pod", "fsck")] {
+            let script =
+                crate::common::Running::start(place.command(program, &["completions", shell])).end().ok();
+            assert!(script.stdout.contains(word), "{shell}: {}", script.stdout);
+        }
+    }
+    let bash = place.majordomo(&["completions", "bash"]).stdout;
+    let check = format!(
+        "{bash}\nCOMP_WORDS=(majordomo b); COMP_CWORD=1; _majordomo majordomo b majordomo; echo ${{COMPREPLY[@]}}"
+    );
+    let words = std::process::Command::new("bash").args(["-c", &check]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&words.stdout).trim(), "build");
+}
