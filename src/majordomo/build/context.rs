@@ -1,6 +1,7 @@
 //! What all steps of one attempt of a build share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources, project_prefix};
 use parking_lot::Mutex;
@@ -65,6 +66,8 @@ pub struct Context {
     pub sink: Sink,
     /// Set when the build is to end.
     pub cancel: Cancel,
+    /// Set by the first failure, unless the build keeps going: nothing more starts.
+    pub stopping: AtomicBool,
     /// How the build is to be made.
     pub options: BuildOptions,
     /// The plan.

@@ -199,6 +199,7 @@ async fn attempt(
         pod: pod.clone(),
         sink: sink.clone(),
         cancel: cancel.clone(),
+        stopping: Default::default(),
         options: asked.options.clone(),
         evaluator: prepared.evaluator(pod),
         plan: Arc::clone(&prepared.plan),

@@ -88,6 +88,7 @@ pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop
                 skip(context, &wakes, index, &mut blocked, &mut tally);
             }
             StepResult::Cancelled => tally.cancelled = true,
+            StepResult::NotStarted => {}
         }
     }
     tally.cancelled |= context.cancel.is_set();

@@ -1,6 +1,7 @@
 //! One step of a build: looked up, else run, judged and published.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use kitchen::HowEnded;
@@ -25,6 +26,8 @@ pub enum StepResult {
     Failed,
     /// The build was cancelled while it ran.
     Cancelled,
+    /// It would have had to run, and another one had failed before.
+    NotStarted,
 }
 
 /// One run of a step, or the trace that answers for it: what it starts from.
@@ -138,6 +141,9 @@ pub(super) async fn run(context: &Context, index: usize, pass: Pass) -> Result<P
     };
     if context.cancel.is_set() {
         return Ok(Passed::Otherwise(StepResult::Cancelled));
+    }
+    if context.stopping.load(Ordering::Relaxed) {
+        return Ok(Passed::Otherwise(StepResult::NotStarted));
     }
     let begun = Instant::now();
     context.sink.event(Event::StepStarted {
@@ -370,6 +376,9 @@ struct Ending {
 }
 
 fn finish(context: &Context, planned: &PlannedStep, how: How, ending: Ending, begun: Instant) {
+    if how == How::Failed && !context.options.keep_going {
+        context.stopping.store(true, Ordering::Relaxed);
+    }
     context.sink.event(Event::StepFinished {
         step: planned.id.clone(),
         how,
