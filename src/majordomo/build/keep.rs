@@ -77,7 +77,8 @@ pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, St
             Some(hit) => hit,
             None => {
                 let reason = if pass == 1 { why.clone() } else { format!("pass {pass}: {why}") };
-                match run(context, index, Pass { project, previous, reason }).await? {
+                match run(context, index, Pass { project, previous, reason, is_again: ran.is_some() }).await?
+                {
                     Passed::Well(hit) => *hit,
                     otherwise => return Ok(otherwise),
                 }

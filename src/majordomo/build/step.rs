@@ -38,6 +38,8 @@ pub(super) struct Pass {
     pub previous: Option<Digest>,
     /// Why it runs, if it has to.
     pub reason: String,
+    /// Whether the step ran before in this build.
+    pub is_again: bool,
 }
 
 /// What a pass came to.
@@ -114,7 +116,7 @@ async fn once(context: &Context, index: usize) -> Result<Passed, Stop> {
         return Ok(Passed::Well(Box::new(hit)));
     }
     let reason = why(context, index, &project).await?;
-    run(context, index, Pass { project, previous: None, reason }).await
+    run(context, index, Pass { project, previous: None, reason, is_again: false }).await
 }
 
 /// The trace that answers for a pass, with what it made.
@@ -146,10 +148,10 @@ pub(super) async fn run(context: &Context, index: usize, pass: Pass) -> Result<P
         return Ok(Passed::Otherwise(StepResult::NotStarted));
     }
     let begun = Instant::now();
-    context.sink.event(Event::StepStarted {
-        step: planned.id.clone(),
-        pod: "local".to_owned(),
-        reason: pass.reason.clone(),
+    let (step, reason) = (planned.id.clone(), pass.reason.clone());
+    context.sink.event(match pass.is_again {
+        true => Event::StepRestarted { step, why: reason },
+        false => Event::StepStarted { step, pod: "local".to_owned(), reason },
     });
     let order = StepOrder {
         spec: Arc::clone(&context.specs[index]),
