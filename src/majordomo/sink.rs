@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use protocol::event::{Event, Stamped};
+use parking_lot::Mutex;
+use protocol::StepId;
+use protocol::event::{Event, How, Stamped};
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 
 use super::request::Reply;
@@ -18,12 +21,60 @@ pub const REPLY_QUEUE: usize = 4096;
 pub struct Sink {
     begun: Instant,
     replies: SyncSender<Reply>,
+    steps: Arc<Mutex<Steps>>,
+}
+
+/// Where the steps of a build are, as its events have said so far.
+#[derive(Default)]
+struct Steps {
+    running: FxHashSet<StepId>,
+    ended: FxHashMap<StepId, How>,
+}
+
+impl Steps {
+    /// Makes an event fit what was said before: a step that starts once more has been restarted, and one that ran in an
+    /// earlier attempt is not reused in the next one. `None`: it has been said already.
+    fn fit(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::StepStarted { step, pod, reason } => {
+                let is_again = self.ended.remove(&step).is_some();
+                match self.running.insert(step.clone()) && !is_again {
+                    true => Some(Event::StepStarted { step, pod, reason }),
+                    false => Some(Event::StepRestarted { step, why: reason }),
+                }
+            }
+            Event::StepFinished { ref step, how, .. } => {
+                self.running.remove(step);
+                if how == How::Reused && self.ended.get(step) == Some(&How::Ran) {
+                    return None;
+                }
+                self.ended.insert(step.clone(), how);
+                Some(event)
+            }
+            event => Some(event),
+        }
+    }
+
+    /// The ends of steps that the build left in the middle.
+    fn abandoned(&mut self) -> Vec<Event> {
+        let mut steps: Vec<StepId> = self.running.drain().collect();
+        steps.sort();
+        let cancelled = |step| Event::StepFinished {
+            step,
+            how: How::Cancelled,
+            exit: None,
+            failure: None,
+            command: None,
+            seconds: 0.0,
+        };
+        steps.into_iter().map(cancelled).collect()
+    }
 }
 
 impl Sink {
     /// Events are stamped with the time since now.
     pub fn new(replies: SyncSender<Reply>) -> Self {
-        Self { begun: Instant::now(), replies }
+        Self { begun: Instant::now(), replies, steps: Arc::default() }
     }
 
     /// Seconds since the request began.
@@ -37,9 +88,24 @@ impl Sink {
         self.replies.send(reply).ok();
     }
 
-    /// Sends an event.
+    /// Sends an event. Events of one step are made to fit each other, whatever order attempts and passes say them in:
+    /// see `docs/reference/events.md`.
     pub fn event(&self, event: Event) {
-        self.reply(Reply::Event(Stamped { at: self.seconds(), event }));
+        // Held until all is sent, so that times never run backwards.
+        let mut steps = self.steps.lock();
+        let mut events = match event {
+            Event::BuildFinished { .. } => steps.abandoned(),
+            _ => Vec::new(),
+        };
+        events.extend(steps.fit(event));
+        for event in events {
+            self.reply(Reply::Event(Stamped { at: self.seconds(), event }));
+        }
+    }
+
+    /// How many steps ended so, by the events that were sent.
+    pub fn count(&self, how: How) -> u64 {
+        self.steps.lock().ended.values().filter(|ended| **ended == how).count() as u64
     }
 
     /// Words to the user that belong to no step.
@@ -74,5 +140,64 @@ impl Cancel {
         let mut watched = self.0.subscribe();
         // The sender lives as long as `self`, so an error cannot come before the value.
         watched.wait_for(|set| *set).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use protocol::BuildId;
+    use protocol::event::{EVENT_SCHEMA, Outcome};
+
+    use super::*;
+
+    fn finished(step: &str, how: How) -> Event {
+        let step = StepId::new(step);
+        Event::StepFinished { step, how, exit: None, failure: None, command: None, seconds: 0.0 }
+    }
+
+    #[test]
+    fn each_step_starts_once_and_ends_once() {
+        let (sender, replies) = sync_channel(REPLY_QUEUE);
+        let sink = Sink::new(sender);
+        let start = |step: &str| {
+            let (pod, reason) = ("local".to_owned(), "why".to_owned());
+            sink.event(Event::StepStarted { step: StepId::new(step), pod, reason });
+        };
+        sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build: BuildId::from_random(1) });
+        start("a");
+        sink.event(finished("a", How::Ran));
+        start("b");
+        // The next attempt.
+        sink.event(finished("a", How::Reused));
+        start("b");
+        start("c");
+        sink.event(finished("b", How::Ran));
+        assert_eq!((sink.count(How::Ran), sink.count(How::Reused)), (2, 0));
+        let (outcome, seconds) = (Outcome::Failure, 0.0);
+        sink.event(Event::BuildFinished {
+            outcome,
+            steps: 3,
+            ran: 2,
+            reused: 0,
+            failed: 0,
+            written: 0,
+            seconds,
+        });
+        drop(sink);
+        let said = replies.iter().map(|reply| match reply {
+            Reply::Event(Stamped { event: Event::StepStarted { step, .. }, .. }) => format!("{step} starts"),
+            Reply::Event(Stamped { event: Event::StepRestarted { step, .. }, .. }) => {
+                format!("{step} starts again")
+            }
+            Reply::Event(Stamped { event: Event::StepFinished { step, how, .. }, .. }) => {
+                format!("{step} {how:?}")
+            }
+            _ => "-".to_owned(),
+        });
+        let expected =
+            ["-", "a starts", "a Ran", "b starts", "b starts again", "c starts", "b Ran", "c Cancelled", "-"];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use node::Pod;
 use protocol::BuildId;
-use protocol::event::{EVENT_SCHEMA, Event, Outcome};
+use protocol::event::{EVENT_SCHEMA, Event, How, Outcome};
 use tokio::sync::Semaphore;
 
 use self::context::{Context, Stop};
@@ -84,16 +84,16 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
     let build = BuildId::from_random(u128::from(bits) << 64 | u128::from(std::process::id()));
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
     let ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel).await;
-    let (outcome, steps, tally, written) = match &ended {
-        Ok(done) => (done.outcome, done.steps, done.tally, done.written),
-        Err(_) => (Outcome::Failure, 0, Tally::default(), 0),
+    let (outcome, steps, written) = match &ended {
+        Ok(done) => (done.outcome, done.steps, done.written),
+        Err(_) => (Outcome::Failure, 0, 0),
     };
     sink.event(Event::BuildFinished {
         outcome,
         steps,
-        ran: tally.ran,
-        reused: tally.reused,
-        failed: tally.failed,
+        ran: sink.count(How::Ran),
+        reused: sink.count(How::Reused),
+        failed: sink.count(How::Failed),
         written,
         seconds: sink.seconds(),
     });
@@ -130,7 +130,6 @@ async fn attempts(
 struct Done {
     outcome: Outcome,
     steps: u64,
-    tally: Tally,
     written: u64,
 }
 
@@ -189,9 +188,8 @@ async fn attempt(
     sink.event(Event::Planned { steps: steps.len() as u64 });
     if asked.options.dry_run {
         let report = inspect::status_of(pod, &prepared, &steps, asked.options.cold).await.map_err(fatal)?;
-        let tally = Tally::default();
         sink.reply(Reply::Report(Report::Status(report)));
-        return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, tally, written: 0 });
+        return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
     }
     let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
     let made = MadeSoFar::new(Arc::clone(&prepared.plan));
@@ -239,7 +237,7 @@ async fn attempt(
         }
         _ => 0,
     };
-    Ok(Done { outcome, steps: count, tally, written })
+    Ok(Done { outcome, steps: count, written })
 }
 
 /// The steps that targets need. An undeclared target may be made by any step that declares nothing.
