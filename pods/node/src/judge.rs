@@ -80,8 +80,12 @@ pub(crate) fn judge(
         return Ok(Err(refusal));
     }
     for (path, _) in &walk.entries {
-        if matches!(project.sources().get(path), Some(Entry::Source { .. } | Entry::Link { .. })) {
+        if is_source(project, path) {
             return Ok(Err(Refusal::ChangesSource { path: path.clone() }));
+        }
+        // A source that a folder took the place of.
+        if let Some(source) = path.ancestors().find(|above| is_source(project, above)) {
+            return Ok(Err(Refusal::ChangesSource { path: source }));
         }
         // A folder of sources that went as a whole.
         if matches!(project.sources().get(path), Some(Entry::Dir))
@@ -102,6 +106,10 @@ pub(crate) fn judge(
     };
     let looks = without_own(looks, &outputs, project, keeps);
     Ok(Ok(Judged { outputs, looks }))
+}
+
+fn is_source(project: &Project, path: &RelPath) -> bool {
+    matches!(project.sources().get(path), Some(Entry::Source { .. } | Entry::Link { .. }))
 }
 
 /// A source in a folder or below it.
