@@ -6,7 +6,7 @@
 //! Nothing of the user's is overwritten, whatever it is: all paths are looked at before the first is written
 //! ([`HandOverError::Conflicts`] names them all), and what is replaced is swapped out and looked at once more before it is
 //! removed. No link of the project is followed.
-//! Crash: see [`intents`](super::workspace::intents). At any instant a path holds the old output or the new one, whole,
+//! Crash: see [`intents`]. At any instant a path holds the old output or the new one, whole,
 //! and the next [`Manifest::load`] knows which. A failure (a full disk) keeps what was handed over until then.
 //!
 //! | file | what |
