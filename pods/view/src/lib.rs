@@ -3,7 +3,7 @@
 //! Actors: a [`Mount`] is one FUSE session for the pod's life, with two session threads and one thread that takes
 //! removed roots out of the kernel's caches. A [`Root`] is a fresh folder `<mount>/<name>` for one step; what the step
 //! asks there is answered by a [`Source`] and noted as [`protocol::Look`]s, which [`Root::observed`] gives back.
-//! [`see`] answers the same looks without a mount, so that a look-up and a run agree on what was seen.
+//! [`see()`] answers the same looks without a mount, so that a look-up and a run agree on what was seen.
 //! [`HostTools`] is the source of the machine's own tools, [`MemorySource`] the twin that tests hold in memory.
 //!
 //! The kernel's caches are the reason for the shape: an answer that it caches for one step must never hide a question

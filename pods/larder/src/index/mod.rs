@@ -1,6 +1,6 @@
 //! The index: one SQLite database that can always be built again from packs and blobs.
 //!
-//! Actors: the writer thread owns the one connection that writes ([`write`]); readers borrow connections from a
+//! Actors: the writer thread owns the one connection that writes ([`mod@write`]); readers borrow connections from a
 //! pool ([`Index::read`]). In WAL mode neither waits for the other. `synchronous = NORMAL`: a killed process loses no
 //! commit; a power cut may take the last ones back, and the tails of the packs are then scanned again.
 //!
