@@ -13,8 +13,7 @@ pub mod private_mounts;
 pub mod project;
 pub mod running;
 
-pub use built::Built;
 pub use gate::Gate;
 pub use place::Place;
 pub use project::Project;
-pub use running::{Ended, Running};
+pub use running::Running;

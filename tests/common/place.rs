@@ -171,6 +171,7 @@ impl Drop for Place {
         if self.check && !std::thread::panicking() {
             left::assert_nothing(&self.path);
         }
+        private_mounts::unmount_below(&self.path);
     }
 }
 

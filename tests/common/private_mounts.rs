@@ -52,3 +52,13 @@ pub fn resize_disk(at: &Path, kib: u32) {
     let options = std::ffi::CString::new(format!("size={kib}k")).unwrap();
     mount_remount(at, MountFlags::empty(), options.as_c_str()).unwrap();
 }
+
+/// Takes the small disks below a folder away, so that it can be removed.
+pub fn unmount_below(folder: &Path) {
+    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+    // proc_pid_mountinfo(5): the fifth field is where it is mounted.
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+    for place in places.filter(|place| place.starts_with(folder)) {
+        unmount(place, UnmountFlags::DETACH).ok();
+    }
+}

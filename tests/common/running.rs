@@ -15,6 +15,9 @@ use super::built::Built;
 /// No wait in these tests is longer: what hangs fails.
 pub const LIMIT: Duration = Duration::from_secs(180);
 
+/// How much of each stream a message shows, in bytes.
+const SHOWN: usize = 4000;
+
 /// How a command ended, and all that it wrote.
 #[derive(Debug)]
 pub struct Ended {
@@ -31,17 +34,26 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// What it wrote, for a message: the ends of both streams.
+    pub fn shown(&self) -> String {
+        let end = |text: &str| {
+            let from = text.len().saturating_sub(SHOWN);
+            let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(from);
+            text[from..].to_owned()
+        };
+        end(&self.stdout) + &end(&self.stderr)
+    }
+
     /// Asserts that it did what was asked.
     #[track_caller]
     pub fn ok(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        self
+        self.code(0)
     }
 
     /// Asserts an exit code.
     #[track_caller]
     pub fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        assert_eq!(self.code, Some(code), "{}", self.shown());
         self
     }
 

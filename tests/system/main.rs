@@ -6,12 +6,24 @@
 mod common;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod disks;
+#[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
+mod interrupts;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod site;
+#[cfg(test)]
+mod together;

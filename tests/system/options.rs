@@ -22,7 +22,7 @@ after = "good"
 fn a_failure_ends_the_build_and_is_shown_with_its_command_and_output() {
     let place = Place::new();
     let project = place.project("p", TWO_CHAINS);
-    let built = project.build(&["-j1"]).failed();
+    let built = project.build(&["behind"]).failed();
     assert_eq!(built.ended_as("failed"), ["bad"]);
     assert_eq!(built.failure("bad"), "exit code 7");
     assert_eq!(built.failure("behind"), "it needs `bad`, which failed");
@@ -31,14 +31,7 @@ fn a_failure_ends_the_build_and_is_shown_with_its_command_and_output() {
     about to fail
     error: bad failed: exit code 7 ([TIME])
       command: echo about to fail >&2; exit 7
-    good ran: it was never built here ([TIME])
-
-    1 failure in this build:
-    [bad]
-    about to fail
-    error: bad failed: exit code 7 ([TIME])
-      command: echo about to fail >&2; exit 7
-    failed after [TIME]: 4 steps, 1 ran, 0 reused, 1 failed, 1 skipped
+    failed after [TIME]: 2 steps, 0 ran, 0 reused, 1 failed, 1 skipped
     ");
 }
 
@@ -83,11 +76,19 @@ fn a_dry_run_lists_and_changes_nothing() {
     project.replace("src/greet.c", "Hello", "Greetings");
     let before = project.files("");
     let dry = project.ask("build", &["--dry-run"]).ok();
-    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @"");
+    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @r"
+    compile:src/greet.c would run: src/greet.c changed
+    link would run: maybe: `compile:src/greet.c` comes before it
+    ---
+    dry run: 3 steps: 2 would run, 1 up to date
+    ");
     assert_eq!(project.files(""), before);
     project.build(&[]).ok();
     let dry = project.ask("build", &["--dry-run"]).ok();
-    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @"");
+    insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @r"
+    ---
+    dry run: 3 steps, nothing to do
+    ");
 }
 
 #[test]
@@ -155,17 +156,17 @@ fn what_a_reused_step_printed_is_shown_again() {
     let place = Place::new();
     let project = place.project(
         "p",
-        "[step.warn]\nrun = 'echo out; echo a warning >&2; cp source made'\nout = 'made'\n\
+        "[step.warn]\nrun = 'echo a warning >&2; echo another >&2; cp source made'\nout = 'made'\n\
          [step.other]\nrun = 'cp second made2'\nout = 'made2'\n",
     );
     project.write("source", "1");
     project.write("second", "1");
-    assert_eq!(project.builds(&["other", "warn"]).output("warn"), ["out", "a warning"]);
+    assert_eq!(project.builds(&["other", "warn"]).output("warn"), ["a warning", "another"]);
     let nothing = project.builds(&[]);
-    assert_eq!(nothing.output("warn"), ["out", "a warning"]);
+    assert_eq!(nothing.output("warn"), ["a warning", "another"]);
     assert!(nothing.said().contains("a warning"), "{}", nothing.said());
     project.write("second", "2");
-    assert_eq!(project.builds(&["other"]).output("warn"), ["out", "a warning"]);
+    assert_eq!(project.builds(&["other"]).output("warn"), ["a warning", "another"]);
 }
 
 #[test]

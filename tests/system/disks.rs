@@ -1,0 +1,121 @@
+//! Full disks: the pod's, while a step writes and while its results are stored, and the project's. Root only: each test fills a
+//! small disk of its own.
+
+use crate::common::place::Place;
+use crate::common::private_mounts::{resize_disk, small_disk, unshare_mounts};
+
+#[test]
+fn the_disk_fills_while_a_step_writes() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    small_disk(place.home(), 8 * 1024);
+    let project = place.project(
+        "p",
+        "[step.small]\nrun = 'cp source small'\nout = 'small'\n\
+         [step.big]\nrun = 'head -c 20000000 /dev/zero > big'\nout = 'big'\nafter = 'small'\n",
+    );
+    project.write("source", "precious");
+    let built = project.build(&[]).failed();
+    assert!(
+        built.output("big").iter().any(|line| line.contains("No space left on device")),
+        "{}",
+        built.said()
+    );
+    assert!(!project.has("big"));
+    place.assert_nothing_left();
+    resize_disk(place.home(), 100 * 1024);
+    project.builds(&["big"]);
+    assert_eq!(std::fs::metadata(project.at("big")).unwrap().len(), 20_000_000);
+    assert_eq!(project.read("small"), "precious");
+}
+
+#[test]
+fn the_disk_fills_while_results_are_stored() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    small_disk(place.home(), 6 * 1024);
+    // What a step prints is a result that never was in its upper folder.
+    let project = place.project(
+        "p",
+        "[step.small]\nrun = 'cp source small'\nout = 'small'\n\
+         [step.loud]\neach = 'in/*'\nrun = 'yes \"$(cat {in})-$(head -c 1000 /dev/zero | tr \\\\0 x)\" | head -n 600; cp {in} {out}'\n\
+         out = 'out/{stem}'\nafter = 'small'\n",
+    );
+    project.write("source", "precious");
+    (0..20).for_each(|i| project.write(format!("in/{i}"), format!("loud{i}")));
+    let built = project.build(&["--quiet"]).code(3);
+    insta::assert_snapshot!(built.said(), @r"
+    error: the larder failed
+      caused by: no space left at `[PLACE]/home/larder/packs/00000000.pack`
+
+    hint: make room on the disk of `[PLACE]/home/larder/packs/00000000.pack`; nothing was lost
+    ");
+    assert!(!project.has("out"));
+    place.assert_nothing_left();
+    place.pod(&["fsck"]).ok();
+    resize_disk(place.home(), 100 * 1024);
+    let rest = project.build(&["--quiet"]).ok();
+    assert!(
+        !rest.ran().contains(&"small") && rest.ran().len() < 20,
+        "finished results were lost: {:?}",
+        rest.ran()
+    );
+    assert_eq!(project.files("out").len(), 20);
+    assert_eq!(project.read("small"), "precious");
+    project.builds(&[]);
+}
+
+#[test]
+fn the_disk_fills_while_a_source_is_stored() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    small_disk(place.home(), 4 * 1024);
+    let project =
+        place.project("p", "[step.s]\nrun = 'wc -l source; cat source | wc -c > size'\nout = 'size'\n");
+    project.write("source", vec![b'x'; 6 << 20]);
+    let built = project.build(&[]).code(3);
+    insta::assert_snapshot!(built.said(), @r"
+    [s]
+    wc: source: Input/output error
+    error: the disk is full: `source` could not be stored
+      caused by: cannot read `source`: no space left at `[PLACE]/home/larder/tmp/0`
+
+    hint: make room and build again; nothing was lost
+    ");
+    resize_disk(place.home(), 100 * 1024);
+    project.builds(&["s"]);
+    assert_eq!(project.read("size").trim(), (6 << 20).to_string());
+}
+
+#[test]
+fn the_projects_disk_fills() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    let disk = place.path().join("projects/p");
+    small_disk(&disk, 1024);
+    let project = place.project(
+        "p",
+        "[step.s]\nrun = 'head -c 3000000 /dev/zero > big; cp source small'\nout = ['big', 'small']\n",
+    );
+    project.write("source", "precious");
+    let built = project.build(&[]).code(3);
+    insta::assert_snapshot!(built.said(), @r"
+    s ran: it was never built here ([TIME])
+    error: the disk is full: `big` could not be written
+
+    hint: make room and build again; nothing was lost
+    ");
+    assert_eq!(project.read("source"), "precious");
+    assert!(!project.has("big"), "a half file was handed over");
+    resize_disk(&disk, 10 * 1024);
+    project.builds(&[]);
+    assert_eq!(std::fs::metadata(project.at("big")).unwrap().len(), 3_000_000);
+}

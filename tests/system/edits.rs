@@ -1,0 +1,222 @@
+//! Bad input, what happens to files meanwhile: sources that cannot be read or change under a step, outputs edited by hand,
+//! names that are no text.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::common::{Gate, Place};
+
+/// A step that reads `first`, stands before a gate, and then reads `second`.
+fn gated(gate: &Gate) -> String {
+    let gate = gate.command();
+    format!(
+        "[step.s]\nnetwork = true\nrun = '''\ncat first > one\n{gate}\ncat second > two\n'''\nout = ['one', 'two']\n"
+    )
+}
+
+#[test]
+fn a_source_that_may_not_be_read() {
+    let place = Place::ordinary();
+    let project = place.project("p", "[step.s]\nrun = 'cat source > made'\nout = 'made'\n");
+    project.write("source", "1");
+    project.write("unused", "1");
+    project.chmod("source", 0o000);
+    project.chmod("unused", 0o000);
+    let built = project.build(&[]).failed();
+    insta::assert_snapshot!(built.said(), @r"
+    [s]
+    cat: source: Input/output error
+    error: s failed: a file that it needs cannot be read: `source`: cannot read `source`: Permission denied (os error 13) ([TIME])
+      command: cat source > made
+    failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
+    ");
+    project.chmod("source", 0o644);
+    project.builds(&["s"]);
+    project.chmod("unused", 0o644);
+}
+
+#[test]
+fn a_folder_that_may_not_be_read() {
+    let place = Place::ordinary();
+    let project = place.project("p", "[step.s]\nrun = 'ls > made'\nout = 'made'\n");
+    project.write("closed/source", "1");
+    project.chmod("closed", 0o000);
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r"
+    error: the folder `closed` cannot be read
+      caused by: Permission denied (os error 13)
+    ");
+    project.chmod("closed", 0o755);
+    project.builds(&["s"]);
+}
+
+#[test]
+fn a_source_edited_before_its_step_reads_it_starts_the_build_again() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let project = place.project("p", &gated(&gate));
+    project.write("first", "old");
+    project.write("second", "old");
+    let running = project.start(&[]);
+    let before_the_gate = gate.arrival();
+    project.write("second", "newer");
+    before_the_gate.go();
+    // The second attempt.
+    gate.arrival().go();
+    let built = running.built().ok();
+    insta::assert_snapshot!(built.notes().join("\n"), @"`second` changed while `s` ran: starting again on what is there now");
+    assert_eq!((project.read("one"), project.read("two")), ("old".into(), "newer".into()));
+    project.builds(&[]);
+}
+
+#[test]
+fn a_source_edited_after_its_step_has_read_it_belongs_to_the_next_build() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let project = place.project("p", &gated(&gate));
+    project.write("first", "old");
+    project.write("second", "old");
+    let running = project.start(&[]);
+    let before_the_gate = gate.arrival();
+    project.write("first", "newer");
+    before_the_gate.go();
+    let passer = std::thread::spawn(move || {
+        gate.arrival().go();
+        gate
+    });
+    running.built().ok();
+    assert_eq!((project.read("one"), project.read("two")), ("old".into(), "old".into()));
+    let built = project.build(&[]).ok();
+    assert_eq!((built.ran(), built.reason("s")), (vec!["s"], "first changed"));
+    assert_eq!((project.read("one"), project.read("two")), ("newer".into(), "old".into()));
+    passer.join().unwrap();
+}
+
+#[test]
+fn a_source_that_changes_in_every_attempt_is_named() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let project = place.project("p", &gated(&gate));
+    project.write("first", "old");
+    project.write("second", "old");
+    let running = project.start(&[]);
+    for attempt in 1..=3 {
+        let before_the_gate = gate.arrival();
+        project.write("second", "x".repeat(10 + attempt));
+        before_the_gate.go();
+    }
+    let built = running.built().code(2);
+    insta::assert_snapshot!(built.said(), @r"
+    [s]
+    cat: second: Input/output error
+    note: `second` changed while `s` ran: starting again on what is there now
+    s starts again: it was never built here
+    [s]
+    cat: second: Input/output error
+    note: `second` changed while `s` ran: starting again on what is there now
+    s starts again: it was never built here
+    [s]
+    cat: second: Input/output error
+    error: `second` changed while `s` ran, in each of 3 attempts
+
+    hint: build again when nothing writes to it any more
+    ");
+    let running = project.start(&[]);
+    gate.arrival().go();
+    running.built().ok();
+    assert_eq!(project.read("two"), "x".repeat(13));
+}
+
+#[test]
+fn a_source_that_goes_while_its_step_runs_starts_the_build_again() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let project = place.project("p", &gated(&gate));
+    project.write("first", "old");
+    project.write("second", "old");
+    let running = project.start(&[]);
+    let before_the_gate = gate.arrival();
+    project.remove("second");
+    before_the_gate.go();
+    gate.arrival().go();
+    let built = running.built().failed();
+    assert_eq!(built.output("s").last(), Some(&"cat: second: No such file or directory"));
+    assert!(built.has_restarted(), "{}", built.said());
+}
+
+#[test]
+fn an_output_edited_by_hand_is_not_overwritten() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'cat source > made'\nout = 'made'\n");
+    project.write("source", "1");
+    project.builds(&["s"]);
+    project.write("made", "mine");
+    project.write("source", "2");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r"
+    error: the outputs would overwrite what is yours: `made` was edited
+
+    hint: `--take-back` moves them aside (`NAME.mine`) and hands over; or move them yourself
+    ");
+    assert_eq!(project.read("made"), "mine");
+    let taken = project.build(&["--take-back"]).ok();
+    insta::assert_snapshot!(taken.notes().join("\n"), @"`made` was edited by hand: moved to `made.mine`");
+    assert_eq!((project.read("made"), project.read("made.mine")), ("2".into(), "mine".into()));
+    // What was moved aside is a source now, and stays.
+    project.builds(&[]);
+    assert_eq!(project.read("made.mine"), "mine");
+}
+
+#[test]
+fn a_file_of_the_users_where_an_undeclared_output_belongs() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'cat source > made'\n");
+    project.write("source", "1");
+    project.builds(&["s"]);
+    project.replace("majordomo.toml", "made", "other");
+    project.write("other", "mine");
+    let built = project.build(&[]).failed();
+    assert_eq!(
+        built.failure("s"),
+        "it changed the source `other`: a step may not change what it is made from"
+    );
+    assert_eq!(project.read("other"), "mine");
+}
+
+#[test]
+fn an_edited_output_that_no_step_makes_any_more_stays() {
+    let place = Place::new();
+    let project = place
+        .project("p", "[step.a]\nrun = 'echo a > a'\nout = 'a'\n[step.b]\nrun = 'echo b > b'\nout = 'b'\n");
+    project.builds(&["a", "b"]);
+    project.write("b", "mine");
+    project.write("majordomo.toml", "[step.a]\nrun = 'echo a > a'\nout = 'a'\n");
+    let built = project.build(&[]).ok();
+    assert_eq!(project.read("b"), "mine");
+    insta::assert_snapshot!(built.notes().join("\n"), @"`b` is made by no step any more, and was edited: it is yours now");
+}
+
+#[test]
+fn names_that_are_no_text() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.copy]\neach = 'in/*'\nrun = 'cp {in} {out}'\nout = 'out/{stem}.x'\n\
+         [step.list]\nrun = 'ls out > names; touch \"$(printf \"un\\\\377declared\")\"'\nout = 'names'\nafter = 'copy'\n",
+    );
+    let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
+    project.write(name(b"in/caf\xe9 \n'\"$x\\.txt"), "strange");
+    project.write(name("in/ü.txt".as_bytes()), "plain");
+    let built = project.build(&[]).ok();
+    insta::assert_snapshot!(built.ran().join("\n"), @r#"
+    copy:in/caf\xe9 \x0a'"$x\\.txt
+    copy:in/ü.txt
+    list
+    "#);
+    let copied = std::fs::read(project.at(name(b"out/caf\xe9 \n'\"$x\\.x"))).unwrap();
+    assert_eq!(copied, b"strange");
+    assert!(project.has(name(b"un\xffdeclared")));
+    project.builds(&[]);
+    project.remove("out");
+    assert_eq!(project.builds(&[]).count("written"), 2);
+    let target = project.build(&[r"out/caf\xe9*"]).ok();
+    assert_eq!(target.ran(), Vec::<&str>::new());
+}

@@ -1,0 +1,223 @@
+//! Bad input, the author's part: project files, plans and steps that cannot be right. Each test reads the message.
+
+use crate::common::Place;
+
+#[test]
+fn no_project_file() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    project.remove("majordomo.toml");
+    project.write("source", "precious");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r#"
+    error: `[PLACE]/projects/p` has no project file `majordomo.toml`
+
+    hint: write `[PLACE]/projects/p/majordomo.toml`; the smallest useful one is:
+    [step.hello]
+    run = "gcc -o hello hello.c"
+    out = "hello"
+    "#);
+    assert_eq!(project.files(""), ["source"]);
+}
+
+#[test]
+fn malformed_project_files() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    project.write("source", "precious");
+    let said = |file: &str| {
+        project.write("majordomo.toml", file);
+        project.build(&[]).code(2).said().to_owned()
+    };
+    insta::assert_snapshot!(said("[step.a\nrun = 'x'\n"), @r"
+    error: [PLACE]/projects/p/majordomo.toml:1:8: no valid TOML: unclosed table, expected `]`
+      |
+    1 | [step.a
+      |        ^
+    ");
+    insta::assert_snapshot!(said("[step.a]\nrun = 'x'\noutt = 'y'\n"), @r"
+    error: [PLACE]/projects/p/majordomo.toml:3:1: unknown key `outt` in `[step.a]`; the nearest known key is `out`
+      |
+    3 | outt = 'y'
+      | ^^^^
+
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `volatile`, `strict`
+    ");
+    insta::assert_snapshot!(said("[step.a]\nout = 'y'\n"), @r#"
+    error: [PLACE]/projects/p/majordomo.toml:1:7: step `a` has no `run`, so it does nothing
+      |
+    1 | [step.a]
+      |       ^
+
+    hint: say what it runs: `run = "…"`
+    "#);
+    insta::assert_snapshot!(said("[step.a]\nrun = 'x'\ntimeout = 'soon'\n"), @r#"
+    error: [PLACE]/projects/p/majordomo.toml:3:11: `soon` is no time-out between 1 ms and 30 days
+      |
+    3 | timeout = 'soon'
+      |           ^^^^^^
+
+    hint: write `"90s"`, `"5m"`, `"1h30m"`, or whole seconds; take `timeout` out for none
+    "#);
+    insta::assert_snapshot!(said("[step.a]\nrun = 'cp {inn} b'\n[step.b]\nrun = 'x'\nafter = 'c'\n"), @r"
+    error: [PLACE]/projects/p/majordomo.toml:5:9: `after` of `b` names `c`, and there is no such step
+      |
+    5 | after = 'c'
+      |         ^^^
+
+    hint: `after` takes names of rules (`compile`) and ids of steps (`compile:src/a.c`)
+    ");
+    insta::assert_snapshot!(said("[project]\ntargets = ['nothing']\n[step.a]\nrun = 'x'\nout = 'y'\n"), @r"
+    error: no step makes `nothing`
+
+    hint: `majordomo graph` shows all steps
+    ");
+    insta::assert_snapshot!(said("[step.a]\nrun = 'x'\nafter = 'b'\n[step.b]\nrun = 'x'\nafter = 'a'\n"), @r"
+    error: [PLACE]/projects/p/majordomo.toml:1:7: steps wait for each other: `a` is after `b`, `b` is after `a`
+      |
+    1 | [step.a]
+      |       ^
+
+    hint: take one of these arrows out; a step that needs several passes over its own outputs takes `keep`
+    ");
+    assert_eq!(project.read("source"), "precious");
+}
+
+#[test]
+fn a_glob_that_matches_nothing() {
+    let place = Place::new();
+    let project = place.project("p", "[step.a]\neach = 'scr/*.c'\nrun = 'cc {in}'\n");
+    project.write("src/a.c", "");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r"
+    error: [PLACE]/projects/p/majordomo.toml:2:8: `scr/*.c` in `each` of `a` matches no source and no declared output
+      |
+    2 | each = 'scr/*.c'
+      |        ^^^^^^^^^
+
+    hint: there is no folder `scr/`; did you mean `src/`?
+    ");
+}
+
+#[test]
+fn two_unordered_steps_that_promise_one_output() {
+    let place = Place::new();
+    let project = place
+        .project("p", "[step.a]\nrun = 'echo a > o'\nout = 'o'\n[step.b]\nrun = 'echo b > o'\nout = 'o'\n");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r#"
+    error: [PLACE]/projects/p/majordomo.toml:6:7: `a` and `b` both make `o`, and neither is after the other
+      |
+    6 | out = 'o'
+      |       ^^^
+
+    hint: let only one of them make it, or give the later one `after`, as in `after = "a"` of `b`
+    "#);
+    project.append("majordomo.toml", "after = 'a'\n");
+    project.builds(&["a", "b"]);
+    assert_eq!(project.read("o"), "b\n");
+}
+
+#[test]
+fn two_unordered_steps_that_make_one_output_without_a_word() {
+    let place = Place::new();
+    let project = place.project("p", "[step.a]\nrun = 'echo a > o'\n[step.b]\nrun = 'echo b > o'\n");
+    let built = project.build(&["-j1"]).failed();
+    let said = built.said();
+    let [step] = built.ended_as("failed")[..] else { panic!("{said}") };
+    let (first, second) = if step == "a" { ("b", "a") } else { ("a", "b") };
+    let words = format!(
+        "`{first}` and `{second}` both make `o`, with different bytes, and neither is `after` the other"
+    );
+    assert_eq!(built.failure(step), words);
+    assert!(!project.has("o"));
+    // The same bytes from both are no quarrel.
+    project.replace("majordomo.toml", "echo b > o", "sleep 0; echo a > o");
+    project.build(&[]).ok();
+    assert_eq!(project.read("o"), "a\n");
+}
+
+#[test]
+fn a_step_that_changes_a_source() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    project.write("source", "precious");
+    project.write("folder/inner", "precious");
+    let failure = |run: &str| {
+        project.write("majordomo.toml", format!("[step.s]\nrun = '''{run}'''\n"));
+        project.build(&[]).failed().failure("s").to_owned()
+    };
+    insta::assert_snapshot!(failure("echo more >> source"), @"it changed the source `source`: a step may not change what it is made from");
+    insta::assert_snapshot!(failure("rm source"), @"it changed the source `source`: a step may not change what it is made from");
+    insta::assert_snapshot!(failure("rm -r folder"), @"it changed the source `folder/inner`: a step may not change what it is made from");
+    insta::assert_snapshot!(failure("chmod +x source"), @"it changed the source `source`: a step may not change what it is made from");
+    insta::assert_snapshot!(failure("mv folder/inner other"), @"it changed the source `folder/inner`: a step may not change what it is made from");
+    insta::assert_snapshot!(failure("rm source; mkdir source; touch source/x"), @"it changed the source `source`: a step may not change what it is made from");
+    assert_eq!(
+        (project.read("source"), project.read("folder/inner")),
+        ("precious".into(), "precious".into())
+    );
+    project.write("majordomo.toml", "[step.s]\nrun = 'echo precious | tr -d \"\\n\" > source'\n");
+    project.builds(&["s"]);
+}
+
+#[test]
+fn a_tool_that_is_missing() {
+    let place = Place::new();
+    let project = place.project("p", "[step.words]\nrun = ['no-such-compiler', 'a.c']\n");
+    insta::assert_snapshot!(project.build(&[]).failed().said(), @r"
+    error: words failed: there is no program `no-such-compiler` in its `PATH`: install it, or name its folder in `[tools] roots` ([TIME])
+      command: no-such-compiler a.c
+    failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
+    ");
+    project.write("majordomo.toml", "[step.text]\nrun = 'no-such-compiler a.c'\n");
+    insta::assert_snapshot!(project.build(&[]).failed().said(), @r"
+    [text]
+    /bin/sh: 1: no-such-compiler: not found
+    error: text failed: exit code 127 ([TIME])
+      command: no-such-compiler a.c
+    failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
+    ");
+}
+
+#[test]
+fn a_promise_that_is_not_kept() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'echo x > made'\nout = ['made', 'other', 'tree/']\n");
+    insta::assert_snapshot!(project.build(&[]).failed().said(), @r"
+    error: s failed: it did not make `other`, which it promises in `out` ([TIME])
+      command: echo x > made
+    failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
+    ");
+    assert!(!project.has("made"), "a failed step hands nothing over");
+}
+
+#[test]
+fn what_cannot_be_an_output() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    let failure = |run: &str| {
+        project.write("majordomo.toml", format!("[step.s]\nrun = '''{run}'''\n"));
+        project.build(&[]).failed().failure("s").to_owned()
+    };
+    insta::assert_snapshot!(failure("mkfifo pipe"), @"it made `pipe`, which is a FIFO: only files, folders and links can be outputs");
+    insta::assert_snapshot!(failure("touch tool; chmod u+s tool"), @"it made `tool`, which is a set-id file: only files, folders and links can be outputs");
+}
+
+#[test]
+fn a_link_out_of_the_project() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'cat secret > made'\nout = 'made'\n");
+    std::fs::write(place.path().join("outside"), "not yours").unwrap();
+    std::os::unix::fs::symlink("../../outside", project.at("secret")).unwrap();
+    let built = project.build(&[]).failed();
+    insta::assert_snapshot!(built.said(), @r"
+    [s]
+    cat: secret: No such file or directory
+    error: s failed: exit code 1; `secret` is a link out of the project, to `../../outside`, which steps see only in tool roots ([TIME])
+      command: cat secret > made
+    failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
+    ");
+    project.remove("secret");
+    std::os::unix::fs::symlink("/etc/shadow", project.at("secret")).unwrap();
+    let built = project.build(&[]).failed();
+    insta::assert_snapshot!(built.failure("s"), @"exit code 1; `secret` is a link out of the project, to `/etc/shadow`, which steps see only in tool roots");
+    assert!(!project.has("made"));
+}
