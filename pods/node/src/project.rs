@@ -143,6 +143,10 @@ fn failed(path: &RelPath, error: LarderError) -> SourceError {
         LarderError::Changed { .. } | LarderError::NoFile { .. } => {
             SourceError::Changed { path: path.clone() }
         }
+        // Whoever is asked why a step failed has to know that it is the machine's turn.
+        error @ LarderError::NoSpace { .. } => {
+            SourceError::io(path, io::Error::new(io::ErrorKind::StorageFull, error))
+        }
         error => SourceError::io(path, io::Error::other(error)),
     }
 }

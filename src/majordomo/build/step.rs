@@ -312,6 +312,11 @@ fn ended(
             fail(exit, words)
         }
         StepEnd::Refused(refusal) => fail(Some(0), refusal.to_string()),
+        StepEnd::Unreadable(failure) if is_disk_full(&failure) => {
+            let mut full = crate::majordomo::border::machine(format!("the disk is full: `{}` could not be stored", failure.path));
+            full.causes.push(chain(&failure.error));
+            Err(Stop::Fatal(Box::new(full.hint("make room and build again; nothing was lost"))))
+        }
         StepEnd::Unreadable(failure) => {
             fail(None, format!("a file that it needs cannot be read: {}", chain(&failure)))
         }
@@ -323,6 +328,13 @@ fn ended(
             Err(Stop::Restart(format!("`/{path}` changed while `{}` ran", planned.id)))
         }
         StepEnd::Lost(path) => Err(Stop::Restart(format!("the bytes of `{path}` are gone from the larder"))),
+    }
+}
+
+fn is_disk_full(failure: &view::SourceFailure) -> bool {
+    match &failure.error {
+        view::SourceError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+        _ => false,
     }
 }
 
