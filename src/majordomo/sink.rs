@@ -37,7 +37,7 @@ impl Steps {
     fn fit(&mut self, event: Event) -> Option<Event> {
         match event {
             Event::StepStarted { step, pod, reason } => {
-                let is_again = self.ended.remove(&step).is_some();
+                let is_again = self.ended.remove(&step).is_some_and(|how| how != How::Reused);
                 match self.running.insert(step.clone()) && !is_again {
                     true => Some(Event::StepStarted { step, pod, reason }),
                     false => Some(Event::StepRestarted { step, why: reason }),
@@ -45,7 +45,7 @@ impl Steps {
             }
             Event::StepFinished { ref step, how, .. } => {
                 self.running.remove(step);
-                if how == How::Reused && self.ended.get(step) == Some(&How::Ran) {
+                if how == How::Reused && self.ended.contains_key(step) {
                     return None;
                 }
                 self.ended.insert(step.clone(), how);
