@@ -1,11 +1,13 @@
 //! Talks to the pod that holds a home: JSON lines over its socket.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::socket::{Greeting, MAX_LINE};
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,9 +44,18 @@ pub fn write_line(stream: &mut impl Write, value: &impl Serialize) -> io::Result
     stream.write_all(&line)
 }
 
+/// The address of a socket is at most 107 bytes long (unix(7)); by way of an open folder every path is short enough. Calls
+/// `act` with the short form while the folder is open.
+pub fn by_short_path<T>(socket: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else { return act(socket) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    act(&PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
 /// Connects and greets.
 pub fn connect(socket: &Path) -> io::Result<Connection> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = by_short_path(socket, |path| UnixStream::connect(path))?;
     write_line(&mut stream, &Greeting::ours())?;
     stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
     let mut lines = BufReader::new(stream.try_clone()?);
@@ -84,5 +95,22 @@ pub fn ask(
             }
             None => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_home_may_be_deep() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("x".repeat(100)).join("y".repeat(100));
+        std::fs::create_dir_all(&deep).unwrap();
+        let socket = deep.join("pod.sock");
+        let listener = by_short_path(&socket, |path| UnixListener::bind(path)).unwrap();
+        by_short_path(&socket, |path| UnixStream::connect(path)).unwrap();
+        listener.accept().unwrap();
     }
 }

@@ -16,7 +16,7 @@ use node::Pod;
 use parking_lot::{Condvar, Mutex};
 use protocol::socket::Greeting;
 
-use super::client::{read_line, write_line};
+use super::client::{by_short_path, read_line, write_line};
 use super::request::{Reply, Request};
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, service};
@@ -46,7 +46,7 @@ impl Listener {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = by_short_path(path, |path| UnixListener::bind(path))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let clients = Arc::new(Clients::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ impl Listener {
     pub fn stop(self) {
         self.stopping.store(true, Ordering::SeqCst);
         // Wakes the thread, so that it sees that it should stop; if nobody is there to connect to, it has stopped.
-        UnixStream::connect(&self.path).ok();
+        by_short_path(&self.path, |path| UnixStream::connect(path)).ok();
         std::fs::remove_file(&self.path).ok();
     }
 }
