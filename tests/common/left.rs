@@ -15,10 +15,14 @@ const GRACE: Duration = Duration::from_secs(5);
 const SMALL_DISK: &[u8] = b" - tmpfs none ";
 
 /// A process that is still there, and why it is ours.
-#[derive(Debug)]
 struct Left {
     pid: i32,
     why: String,
+}
+
+/// The processes that belong to a folder.
+pub fn pids(folder: &Path) -> Vec<i32> {
+    processes(folder).into_iter().map(|left| left.pid).collect()
 }
 
 /// Waits until no process that belongs to a folder is left, and asserts that nothing of it is mounted here.
@@ -29,7 +33,8 @@ pub fn assert_nothing(folder: &Path) {
         let left = processes(folder);
         let Some(first) = left.first() else { break };
         let remaining = deadline.saturating_duration_since(Instant::now());
-        assert!(!remaining.is_zero(), "left running: {left:#?}");
+        let shown = || left.iter().map(|left| format!("{} {}\n", left.pid, left.why)).collect::<String>();
+        assert!(!remaining.is_zero(), "left running:\n{}", shown());
         if let Some(pidfd) =
             Pid::from_raw(first.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
         {

@@ -6,6 +6,7 @@
 //! place goes, nothing of it may be mounted or running any more.
 
 pub mod built;
+pub mod debian;
 pub mod gate;
 pub mod left;
 pub mod place;
@@ -13,6 +14,7 @@ pub mod private_mounts;
 pub mod project;
 pub mod running;
 
+pub use built::Built;
 pub use gate::Gate;
 pub use place::Place;
 pub use project::Project;

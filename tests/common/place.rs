@@ -25,7 +25,6 @@ pub struct Place {
     path: PathBuf,
     home: PathBuf,
     user: Option<u32>,
-    check: bool,
     _folder: TempDir,
     _snapshots: insta::internals::SettingsBindDropGuard,
 }
@@ -78,7 +77,7 @@ impl Place {
         settings.add_filter(r"process \d+", "process [PID]");
         let home = path.join("home");
         let _snapshots = settings.bind_to_scope();
-        let place = Self { home, path, user, check: true, _folder: folder, _snapshots };
+        let place = Self { home, path, user, _folder: folder, _snapshots };
         place.give(&place.path);
         place
     }
@@ -91,12 +90,6 @@ impl Place {
     /// The pod's home.
     pub fn home(&self) -> &Path {
         &self.home
-    }
-
-    /// Uses another folder as the pod's home.
-    pub fn with_home(mut self, home: PathBuf) -> Self {
-        self.home = home;
-        self
     }
 
     /// Gives a folder and all below it to the place's user.
@@ -158,17 +151,11 @@ impl Place {
         left::assert_nothing(&self.path);
         assert!(!self.home.join("pod.sock").exists(), "the socket is left");
     }
-
-    /// Leaves out the last check: for a test that leaves something on purpose.
-    pub fn unchecked(mut self) -> Self {
-        self.check = false;
-        self
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.check && !std::thread::panicking() {
+        if !std::thread::panicking() {
             left::assert_nothing(&self.path);
         }
         private_mounts::unmount_below(&self.path);

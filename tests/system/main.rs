@@ -18,9 +18,13 @@ mod interrupts;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod options;
+#[cfg(test)]
+mod real;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
