@@ -313,7 +313,10 @@ fn ended(
         }
         StepEnd::Refused(refusal) => fail(Some(0), refusal.to_string()),
         StepEnd::Unreadable(failure) if is_disk_full(&failure) => {
-            let mut full = crate::majordomo::border::machine(format!("the disk is full: `{}` could not be stored", failure.path));
+            let mut full = crate::majordomo::border::machine(format!(
+                "the disk is full: `{}` could not be stored",
+                failure.path
+            ));
             full.causes.push(chain(&failure.error));
             Err(Stop::Fatal(Box::new(full.hint("make room and build again; nothing was lost"))))
         }
