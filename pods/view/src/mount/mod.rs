@@ -26,7 +26,7 @@ use self::bodies::OpenBodies;
 use self::linger::{Linger, PROJECT_LINGER_ROOTS, TOOLS_LINGER_ROOTS};
 use self::root::RootState;
 use self::server::Server;
-use self::shared::SharedFiles;
+use self::shared::SharedNodes;
 use crate::{Source, ViewError};
 
 /// Session threads of a mount: the second keeps answers coming while the first reads from a slow disk.
@@ -40,7 +40,8 @@ pub const PASSTHROUGH_MIN_SIZE: u64 = 128 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavour {
     /// Read-only tool trees. The kernel opens files without asking; those with the same `shared` number are one inode
-    /// over all roots, so that they share their page cache. A successful look-up of a file counts as content.
+    /// over all roots, so that they share their page cache; links with the same path and target are one inode too. A
+    /// successful look-up of a file counts as content, that of a link also as reading it: neither is asked for later.
     Tools,
     /// A project's files: every file has an inode of its own in each root, and the first read counts as content. Large
     /// real files are read by the kernel itself where that is allowed (FUSE passthrough: root, Linux 6.9); since those reads
@@ -98,7 +99,7 @@ struct Core {
     runtime: Handle,
     roots: RwLock<Roots>,
     next_serial: AtomicU64,
-    shared: SharedFiles,
+    shared: SharedNodes,
     bodies: OpenBodies,
     passthrough: AtomicBool,
     linger: Linger,
@@ -171,7 +172,7 @@ impl Mount {
             runtime,
             roots: RwLock::default(),
             next_serial: AtomicU64::new(1),
-            shared: SharedFiles::default(),
+            shared: SharedNodes::default(),
             bodies: OpenBodies::default(),
             passthrough: AtomicBool::new(false),
             never_closed: watch::Sender::new(false),
@@ -232,7 +233,7 @@ impl Mount {
         MountStats {
             roots: self.core.roots.read().by_serial.len(),
             lingering: self.core.linger.len(),
-            shared_files: self.core.shared.len(),
+            shared_files: self.core.shared.files(),
         }
     }
 }

@@ -103,11 +103,12 @@ impl RootState {
     }
 
     /// Notes what was found at a path, and that it was asked; the first finding stays. `None` if the root is full.
-    pub fn found(&self, path: RelPath, standing: Standing, look: Look) -> Option<(u32, Standing)> {
+    pub fn found(&self, path: RelPath, standing: Standing, looks: &[Look]) -> Option<(u32, Standing)> {
+        let looks = looks.iter().fold(0, |bits, look| bits | bit(*look));
         let mut paths = self.paths.lock();
         if let Some(&index) = paths.indices.get(&path) {
             let entry = &mut paths.entries[index as usize];
-            entry.looks |= bit(look);
+            entry.looks |= looks;
             return Some((index, entry.standing.clone()));
         }
         if paths.entries.len() >= MAX_PATHS_PER_ROOT {
@@ -115,7 +116,7 @@ impl RootState {
         }
         let index = paths.entries.len() as u32;
         paths.indices.insert(path.clone(), index);
-        paths.entries.push(Entry { path, standing: standing.clone(), looks: bit(look) });
+        paths.entries.push(Entry { path, standing: standing.clone(), looks });
         Some((index, standing))
     }
 
@@ -202,7 +203,8 @@ impl Root {
     /// What was looked at so far: sorted by (path, look), each once; paths are those of the source.
     ///
     /// - A look-up, found or not, is a [`Look::Probe`]; in a [`crate::Flavour::Tools`] mount that of a file is a
-    ///   [`Look::Content`] alone, since its opens are not seen.
+    ///   [`Look::Content`] alone, since its opens are not seen, and that of a link a [`Look::Link`] beside the probe, since
+    ///   its readings are not.
     /// - Reading a file, by `read` or through a mapping, is a [`Look::Content`] beside the [`Look::Probe`] that came before
     ///   it. Where the kernel reads by itself, and for an empty file, the open is. An open alone is none, because
     ///   overlayfs opens what is merely truncated, to ask for its flags.

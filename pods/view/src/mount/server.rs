@@ -20,7 +20,7 @@ use super::answer::answer;
 use super::bodies::{Served, empty, reply_read};
 use super::numbers::Number;
 use super::root::{RootState, Standing};
-use super::shared::SharedFile;
+use super::shared::{SharedFile, SharedNode};
 use super::{Core, Flavour, Passthrough};
 use crate::source::Listing;
 use crate::{Body, SourceError};
@@ -83,7 +83,9 @@ impl Server {
         match Number::of(ino) {
             Number::Mount => reply.error(Errno::EISDIR),
             Number::Shared(number) => {
-                let Some(file) = core.shared.get(number) else { return reply.error(Errno::ESTALE) };
+                let Some(SharedNode::File(file)) = core.shared.get(number) else {
+                    return reply.error(Errno::ESTALE);
+                };
                 let SharedFile { source, path, shared, .. } = file;
                 let ask = async move { source.open(&path).await };
                 answer(&self.core.runtime, &self.core.never_closed, ask, move |body| match found(body) {
@@ -153,11 +155,12 @@ impl Core {
         }
     }
 
-    /// What a look-up counts as.
-    fn look_of(&self, standing: &Standing) -> Look {
+    /// What a look-up counts as: all that the kernel may then do without asking.
+    fn looks_of(&self, standing: &Standing) -> &'static [Look] {
         match (self.flavour, standing) {
-            (Flavour::Tools, Standing::File { .. }) => Look::Content,
-            _ => Look::Probe,
+            (Flavour::Tools, Standing::File { .. }) => &[Look::Content],
+            (Flavour::Tools, Standing::Link(_)) => &[Look::Probe, Look::Link],
+            _ => &[Look::Probe],
         }
     }
 
@@ -169,7 +172,11 @@ impl Core {
             }
             Standing::File { exec, size, shared: Some(shared), .. } if self.flavour == Flavour::Tools => {
                 let source = Arc::clone(&root.source);
-                Number::Shared(self.shared.looked_up(SharedFile { source, path, exec, size, shared }))
+                let file = SharedFile { source, path, exec, size, shared };
+                Number::Shared(self.shared.looked_up(SharedNode::File(file)))
+            }
+            Standing::Link(ref target) if self.flavour == Flavour::Tools => {
+                Number::Shared(self.shared.looked_up(SharedNode::Link { path, target: target.clone() }))
             }
             _ => Number::Path { serial: root.serial, index },
         };
@@ -280,8 +287,8 @@ impl Filesystem for Server {
         answer(&self.core.runtime, &closed.closed, ask, move |node| match node {
             Ok(node) => {
                 let standing = Standing::from(node);
-                let look = core.look_of(&standing);
-                match root.found(path.clone(), standing, look) {
+                let looks = core.looks_of(&standing);
+                match root.found(path.clone(), standing, looks) {
                     Some((index, standing)) => core.enter(&root, path, index, standing, reply),
                     None => reply.error(Errno::ENFILE),
                 }
@@ -304,11 +311,11 @@ impl Filesystem for Server {
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
         let standing = match Number::of(ino) {
             Number::Mount => Some(Standing::Dir),
-            Number::Shared(number) => self.core.shared.get(number).map(|file| Standing::File {
-                exec: file.exec,
-                size: file.size,
-                shared: Some(file.shared),
-                mtime_offset: 0,
+            Number::Shared(number) => self.core.shared.get(number).map(|node| match node {
+                SharedNode::File(SharedFile { exec, size, shared, .. }) => {
+                    Standing::File { exec, size, shared: Some(shared), mtime_offset: 0 }
+                }
+                SharedNode::Link { target, .. } => Standing::Link(target),
             }),
             Number::Path { .. } => self.path(ino).and_then(|(root, index)| root.standing(index)),
         };
@@ -319,6 +326,12 @@ impl Filesystem for Server {
     }
 
     fn readlink(&self, _req: &Request, ino: INodeNo, reply: ReplyData) {
+        if let Number::Shared(number) = Number::of(ino) {
+            return match self.core.shared.get(number) {
+                Some(SharedNode::Link { target, .. }) => reply.data(&target),
+                _ => reply.error(Errno::EINVAL),
+            };
+        }
         let Some((root, index)) = self.path(ino) else { return reply.error(Errno::ESTALE) };
         match root.standing(index) {
             Some(Standing::Link(target)) => {

@@ -1,7 +1,9 @@
-//! Files that all roots of a mount share: one inode for each `shared` number, kept as long as the kernel knows it.
+//! What all roots of a mount share: one inode for each file with a `shared` number and for each link, kept as long as the
+//! kernel knows it. The kernel keeps a shared file's pages, and a shared link's target, over all roots.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::RelPath;
 use rustc_hash::FxHashMap;
@@ -23,49 +25,86 @@ pub struct SharedFile {
     pub shared: u64,
 }
 
+/// Something that roots share.
+#[derive(Clone)]
+pub enum SharedNode {
+    /// A file.
+    File(SharedFile),
+    /// A link, by path and target: where either differs, so does the inode.
+    Link {
+        /// Where it is in its sources.
+        path: RelPath,
+        /// The target's bytes.
+        target: Bytes,
+    },
+}
+
+/// What makes two answers one inode.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    File(u64),
+    Link(RelPath, Bytes),
+}
+
+impl SharedNode {
+    fn key(&self) -> Key {
+        match self {
+            SharedNode::File(file) => Key::File(file.shared),
+            SharedNode::Link { path, target } => Key::Link(path.clone(), target.clone()),
+        }
+    }
+
+    /// Takes the newer source, so that earlier ones can go.
+    fn renew(&mut self, newer: SharedNode) {
+        if let (SharedNode::File(held), SharedNode::File(newer)) = (self, newer)
+            && !Arc::ptr_eq(&held.source, &newer.source)
+        {
+            *held = newer;
+        }
+    }
+}
+
 struct Held {
-    file: SharedFile,
+    node: SharedNode,
     /// How many look-ups the kernel was answered with this inode and has not forgotten.
     lookups: u64,
 }
 
 #[derive(Default)]
 struct Tables {
-    numbers: FxHashMap<u64, u64>,
+    numbers: FxHashMap<Key, u64>,
     held: FxHashMap<u64, Held>,
     next: u64,
 }
 
-/// The shared files of a mount. The lock is held for one or two hash look-ups at a time.
+/// The shared files and links of a mount. The lock is held for one or two hash look-ups at a time.
 #[derive(Default)]
-pub struct SharedFiles {
+pub struct SharedNodes {
     tables: Mutex<Tables>,
 }
 
-impl SharedFiles {
-    /// Counts one more look-up that is answered with this file; gives its number.
-    pub fn looked_up(&self, file: SharedFile) -> u64 {
+impl SharedNodes {
+    /// Counts one more look-up that is answered with this node; gives its number.
+    pub fn looked_up(&self, node: SharedNode) -> u64 {
         let mut tables = self.tables.lock();
         let tables = &mut *tables;
-        let number = *tables.numbers.entry(file.shared).or_insert_with(|| {
+        let number = *tables.numbers.entry(node.key()).or_insert_with(|| {
             tables.next += 1;
             tables.next
         });
         match tables.held.get_mut(&number) {
             Some(held) => {
                 held.lookups += 1;
-                if !Arc::ptr_eq(&held.file.source, &file.source) {
-                    held.file = file;
-                }
+                held.node.renew(node);
             }
             None => {
-                tables.held.insert(number, Held { file, lookups: 1 });
+                tables.held.insert(number, Held { node, lookups: 1 });
             }
         }
         number
     }
 
-    /// The kernel forgets some look-ups; whether the file is gone from the table now.
+    /// The kernel forgets some look-ups; whether the node is gone from the table now.
     pub fn forget(&self, number: u64, lookups: u64) -> bool {
         let mut tables = self.tables.lock();
         let Some(held) = tables.held.get_mut(&number) else { return false };
@@ -74,18 +113,19 @@ impl SharedFiles {
             return false;
         }
         if let Some(held) = tables.held.remove(&number) {
-            tables.numbers.remove(&held.file.shared);
+            tables.numbers.remove(&held.node.key());
         }
         true
     }
 
-    /// A file by its number.
-    pub fn get(&self, number: u64) -> Option<SharedFile> {
-        self.tables.lock().held.get(&number).map(|held| held.file.clone())
+    /// A node by its number.
+    pub fn get(&self, number: u64) -> Option<SharedNode> {
+        self.tables.lock().held.get(&number).map(|held| held.node.clone())
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.tables.lock().held.len()
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        let tables = self.tables.lock();
+        tables.held.values().filter(|held| matches!(held.node, SharedNode::File(_))).count()
     }
 }
