@@ -84,7 +84,7 @@ pub const STEP_KEYS: [Key; 12] = [
         "timeout",
         "`\"90s\"`, `\"5m\"`, `\"1h30m\"`, or whole seconds",
         "none",
-        "When it is over, the step and all its processes are ended, and it has failed. Time that it waits for an output of another step does not count.",
+        "When it is over, the step and all its processes are ended, and it has failed.",
     ),
     key("network", "boolean", "`false`", "Whether the step may use the network."),
     key(

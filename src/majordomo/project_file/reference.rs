@@ -115,7 +115,7 @@ const ORDER: &str = r#"
 ## Order and outputs
 
 A step waits for the steps that `after` names, and for those whose declared outputs `each` or `in` match. Steps that wait for each other are an error that
-names them all. All other order is found out while building: a step that opens an output which is not there yet waits for it.
+names them all. A step sees the outputs of the steps that come before it so, and of no others: order is not found out while building yet.
 
 - An output that is a source, or has one in it, is an error: a step never changes a source.
 - Two steps may promise one path (or one a path in the other's tree) only if one is after the other.
