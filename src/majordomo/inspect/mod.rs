@@ -54,7 +54,10 @@ async fn prepared(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<Prepared> 
     let preparing = tokio::task::spawn_blocking(move || {
         let workspace = built(&project)?;
         let manifest = build::manifest(&pod, &workspace, &sink)?;
-        let environment: HashMap<String, String> = std::env::vars().collect();
+        // Values that are not UTF-8 are not passed on to steps either.
+        let environment: HashMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
         Prepared::new(&pod, workspace, manifest, Moment::now(), &environment)
     });
     preparing.await.map_err(|_| Box::new(border::machine("looking at the project ended in the middle")))?
