@@ -24,9 +24,13 @@ mod mistakes;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
+mod outputs;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod sandbox;
 #[cfg(test)]
 mod site;
 #[cfg(test)]

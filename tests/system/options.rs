@@ -228,3 +228,26 @@ fn podman_is_not_there_yet_and_says_so() {
     let podman = project.build(&["--sandbox", "podman"]).code(2);
     assert!(podman.said().contains("hint: use `--sandbox native`"), "{}", podman.said());
 }
+
+#[test]
+fn events_may_go_to_a_file() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let file = place.path().join("events.jsonl");
+    let ended = project.ask("build", &["--events", file.to_str().unwrap()]).ok();
+    assert_eq!(ended.stdout, "");
+    let events = std::fs::read_to_string(&file).unwrap();
+    let names = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned()
+    };
+    let names: Vec<_> = events.lines().map(names).collect();
+    assert_eq!(
+        (names.first().unwrap().as_str(), names.last().unwrap().as_str()),
+        ("build-started", "build-finished")
+    );
+    let nowhere = project.ask("build", &["--events", "/nowhere/events"]).code(2);
+    insta::assert_snapshot!(nowhere.stderr, @r"
+    error: could not open the events file `/nowhere/events`
+      caused by: No such file or directory (os error 2)
+    ");
+}

@@ -1,0 +1,168 @@
+//! What steps make, in all its kinds: handed over as it was made, restored the same, and versions of one path in their order.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::common::{Place, Project};
+
+/// Path, kind and permissions, and what a link points to.
+fn shape(project: &Project<'_>, path: &str) -> String {
+    let at = project.at(path);
+    let meta = fs::symlink_metadata(&at).unwrap();
+    match (meta.is_symlink(), meta.is_dir()) {
+        (true, _) => format!("{path} -> {}", fs::read_link(&at).unwrap().display()),
+        (_, true) => format!("{path}/ with {}", fs::read_dir(&at).unwrap().count()),
+        _ => format!("{path} {:o} {} bytes", meta.mode() & 0o7777, meta.len()),
+    }
+}
+
+#[test]
+fn every_kind_is_handed_over_and_restored_as_it_was_made() {
+    let place = Place::new();
+    let script = r#"
+mkdir -p o/empty o/deep/er
+printf '#!/bin/sh\necho ran' > o/tool; chmod 700 o/tool
+printf 'closed' > o/closed; chmod 600 o/closed
+ln -s deep/er/file o/link; ln -s nowhere o/dangling; ln -s . o/self
+printf 'x' > o/deep/er/file; ln o/deep/er/file o/twin
+: > o/nothing
+truncate -s 3000000 o/sparse
+"#;
+    let project = place.project("p", &format!("[step.s]\nrun = '''{script}'''\nout = 'o/'\n"));
+    project.builds(&["s"]);
+    let paths = [
+        "o/empty",
+        "o/tool",
+        "o/closed",
+        "o/link",
+        "o/dangling",
+        "o/self",
+        "o/twin",
+        "o/nothing",
+        "o/sparse",
+    ];
+    let made: Vec<_> = paths.iter().map(|path| shape(&project, path)).collect();
+    insta::assert_snapshot!(made.join("\n"), @r"
+    o/empty/ with 0
+    o/tool 755 18 bytes
+    o/closed 644 6 bytes
+    o/link -> deep/er/file
+    o/dangling -> nowhere
+    o/self -> .
+    o/twin 644 1 bytes
+    o/nothing 644 0 bytes
+    o/sparse 644 3000000 bytes
+    ");
+    let said = std::process::Command::new(project.at("o/tool")).output().unwrap();
+    assert_eq!(said.stdout, b"ran\n");
+    project.builds(&[]);
+
+    project.remove("o");
+    assert!(project.builds(&[]).count("written") > 0);
+    let restored: Vec<_> = paths.iter().map(|path| shape(&project, path)).collect();
+    assert_eq!(restored, made);
+    project.builds(&[]);
+}
+
+#[test]
+fn what_is_handed_over_is_the_users_own_and_not_the_larders() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.s]\nrun = 'head -c 2000000 /dev/zero > big; cp source small'\nout = ['big', 'small']\n",
+    );
+    project.write("source", "1");
+    project.builds(&["s"]);
+    for name in ["big", "small"] {
+        let before = project.at(name);
+        assert_eq!(fs::metadata(&before).unwrap().nlink(), 1, "{name} is a link into the larder");
+        fs::OpenOptions::new().append(true).open(&before).unwrap().set_len(1).unwrap();
+    }
+    project.build(&["--take-back"]).ok();
+    assert_eq!(fs::metadata(project.at("big")).unwrap().len(), 2_000_000);
+    assert_eq!(project.read("small"), "1");
+    place.pod(&["fsck"]).ok();
+}
+
+#[test]
+fn an_output_that_goes_away_is_removed_and_its_folder_too() {
+    let place = Place::new();
+    let project =
+        place.project("p", "[step.s]\nrun = 'mkdir -p o; for n in $(cat names); do echo $n > o/$n; done'\n");
+    project.write("names", "a b c");
+    project.builds(&["s"]);
+    assert_eq!(project.files("o"), ["o/a", "o/b", "o/c"]);
+    project.write("o/mine", "not an output");
+    project.write("names", "b");
+    project.builds(&["s"]);
+    assert_eq!(project.files("o"), ["o/b", "o/mine"]);
+    project.remove("o/mine");
+    project.write("majordomo.toml", "[step.t]\nrun = 'true'\n");
+    project.builds(&["t"]);
+    assert!(!project.has("o"), "{:?}", project.files(""));
+}
+
+#[test]
+fn a_later_version_is_for_later_readers() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        r#"
+        [step.first]
+        run = "cp source o"
+        out = "o"
+        [step.between]
+        run = "cp o seen-between"
+        out = "seen-between"
+        after = "first"
+        [step.second]
+        run = "echo more >> o"
+        after = "first"
+        [step.last]
+        run = "cp o seen-last"
+        out = "seen-last"
+        after = "second"
+        "#,
+    );
+    project.write("source", "1\n");
+    project.build(&[]).ok();
+    assert_eq!(project.read("seen-between"), "1\n");
+    assert_eq!(project.read("seen-last"), "1\nmore\n");
+    assert_eq!(project.read("o"), "1\nmore\n");
+    project.builds(&[]);
+    project.write("source", "2\n");
+    project.builds(&["between", "first", "last", "second"]);
+    assert_eq!((project.read("seen-between"), project.read("o")), ("2\n".into(), "2\nmore\n".into()));
+}
+
+#[test]
+fn a_step_may_remove_what_an_earlier_one_made() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.make]\nrun = 'mkdir t; cp source t/a; cp source t/b'\n\
+         [step.strip]\nrun = 'rm t/a; ls t > left'\nafter = 'make'\n",
+    );
+    project.write("source", "1");
+    project.builds(&["make", "strip"]);
+    assert_eq!((project.read("left"), project.has("t/a"), project.has("t/b")), ("b\n".into(), false, true));
+    project.builds(&[]);
+    project.remove("t");
+    project.builds(&[]);
+    assert_eq!(project.files("t"), ["t/b"]);
+}
+
+#[test]
+fn the_project_may_be_a_folder_with_a_strange_name_and_a_deep_home() {
+    let place = Place::new();
+    let deep = place.path().join("a-name-of-thirty-two-characters--".repeat(5)).join("home");
+    let project = place.project(
+        "it's a \"strange\" \u{fc}ber-folder\n$x",
+        "[step.s]\nrun = 'cp source made'\nout = 'made'\n",
+    );
+    project.write("source", "1");
+    let mut command = place.command("majordomo", &["build", "--events", "-", "--home"]);
+    command.arg(&deep).arg("-p").arg(project.path());
+    assert_eq!(crate::common::Running::start(command).built().ok().ran(), ["s"]);
+    assert_eq!(project.read("made"), "1");
+}

@@ -1,0 +1,155 @@
+//! What a step sees of the machine: its tools, traced, and nothing else; the same for root and for an ordinary user.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::common::private_mounts::{small_disk, unshare_mounts};
+use crate::common::{Place, Project};
+
+/// Runs a script in a step of its own, and gives what it printed.
+#[track_caller]
+fn step_says(project: &Project<'_>, script: &str) -> String {
+    project.write("majordomo.toml", format!("[step.s]\nrun = '''\n{script}\n'''\n"));
+    project.build(&[]).ok().output("s").join("\n")
+}
+
+const WHO: &str = r#"
+echo "$(id -u):$(id -g) $(id -un) $HOME $(hostname) $(umask)"
+echo "$(cat /etc/passwd | wc -l) users"
+ls -d /run /sys /root /srv /mnt 2>/dev/null || true
+ls -A /tmp /var/tmp /home/build
+stat -c '%n %U %Y' majordomo.toml
+date +%Z
+test -w /usr && echo '/usr can be written'
+touch /usr/x 2>/dev/null || echo 'no writing outside of the project'
+cat /etc/shadow 2>/dev/null || echo 'no shadow'
+ls /proc | grep -c '^[0-9]*$' | sed 's/^[1-9]$/few/'
+"#;
+
+#[test]
+fn a_step_is_the_same_user_on_the_same_machine_whoever_calls() {
+    let place = Place::new();
+    let as_caller = step_says(&place.project("p", ""), WHO);
+    insta::assert_snapshot!(as_caller, @r"
+    1000:1000 build /home/build kitchen 0022
+    3 users
+    /home/build:
+
+    /tmp:
+
+    /var/tmp:
+    majordomo.toml build 946684800
+    UTC
+    no writing outside of the project
+    no shadow
+    few
+    ");
+    drop(place);
+    let place = Place::ordinary();
+    assert_eq!(step_says(&place.project("p", ""), WHO), as_caller);
+}
+
+#[test]
+fn the_callers_files_are_not_there() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    fs::write(place.path().join("secret"), "secret").unwrap();
+    let script = format!("ls -d '{0}' '{0}/secret' 2>/dev/null || echo nothing", place.path().display());
+    assert_eq!(step_says(&project, &script), "nothing");
+    let home = format!("ls '{}' 2>/dev/null || echo nothing", place.home().display());
+    assert_eq!(step_says(&project, &home), "nothing");
+}
+
+#[test]
+fn git_and_our_own_folder_are_no_part_of_the_project() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'ls -A > made'\nout = 'made'\n");
+    project.write(".git/config", "x");
+    project.write(".hidden", "x");
+    project.builds(&["s"]);
+    // The promised output has been opened for writing before `ls` looks.
+    assert_eq!(project.read("made"), ".hidden\nmade\nmajordomo.toml\n");
+    project.write(".git/config", "y");
+    project.builds(&[]);
+    // git's ignore rules hide nothing.
+    project.write(".gitignore", "*.o\nbuild/\n");
+    project.write("a.o", "x");
+    project.build(&[]).ok();
+    assert!(project.read("made").contains("a.o"));
+}
+
+#[test]
+fn tools_elsewhere_are_named_by_tool_roots_and_traced() {
+    // Tools have to be where a step has nothing of its own, and everybody may read.
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    let place = Place::new();
+    let tools = Path::new("/mnt/tools");
+    let program = tools.join("bin/mytool");
+    fs::create_dir_all(tools.join("bin")).unwrap();
+    let write = |text: &str| {
+        fs::write(&program, format!("#!/bin/sh\necho {text} \"$@\"\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("one");
+    let rule = "[step.s]\nrun = 'mytool x > made'\nout = 'made'\n[step.other]\nrun = 'echo y > other'\nout = 'other'\n";
+    let project = place.project("p", rule);
+    let missing = project.build(&["s"]).failed();
+    assert_eq!(missing.failure("s"), "exit code 127");
+    project.write("majordomo.toml", format!("[tools]\nroots = ['{}']\n{rule}", tools.display()));
+    project.builds(&["other", "s"]);
+    assert_eq!(project.read("made"), "one x\n");
+    project.builds(&[]);
+    write("two");
+    let built = project.builds(&["s"]);
+    assert_eq!(built.reason("s"), format!("{} changed", program.display()));
+    assert_eq!(project.read("made"), "two x\n");
+    write("one");
+    project.builds(&[]);
+    assert_eq!(project.read("made"), "one x\n");
+}
+
+#[test]
+fn tool_roots_that_no_step_could_see_are_refused() {
+    let place = Place::new();
+    let project = place.project("p", "[tools]\nroots = ['/no/such/folder']\n[step.s]\nrun = 'true'\n");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r"
+    error: the tool root `/no/such/folder` cannot be used: No such file or directory (os error 2)
+
+    hint: `[tools] roots` names folders of this machine, by absolute paths
+    ");
+    let file = |root: &str| {
+        project.write("majordomo.toml", format!("[tools]\nroots = ['{root}']\n[step.s]\nrun = 'true'\n"))
+    };
+    file("/tmp");
+    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r#"
+    error: [PLACE]/projects/p/majordomo.toml:2:10: `/tmp` cannot be a tool root: steps have a folder of their own there
+      |
+    2 | roots = ['/tmp']
+      |          ^^^^^^
+
+    hint: give the absolute path of a folder with tools, such as `"/srv/toolchain"`
+    "#);
+    for own in ["/tmp/below", "/var/tmp/below", "/home/build"] {
+        file(own);
+        let said = project.build(&[]).code(2).said().to_owned();
+        assert!(said.contains(&format!("`{own}` cannot be a tool root")), "{said}");
+    }
+}
+
+#[test]
+fn no_step_sees_another_ones_temporary_files_or_processes() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.a]\nrun = 'echo x > /tmp/mine; echo x > /var/tmp/mine; echo x > $HOME/mine; (sleep 1000 &); echo a > a'\nout = 'a'\n\
+         [step.b]\nrun = 'cat a; ls -A /tmp /var/tmp $HOME; ps ax 2>/dev/null | grep -c [s]leep || true'\nafter = 'a'\n",
+    );
+    let built = project.builds(&["a", "b"]);
+    let said = built.output("b").join(" ");
+    assert!(!said.contains("mine"), "{said}");
+    place.assert_nothing_left();
+}
