@@ -22,6 +22,8 @@ use crate::majordomo::sink::{Cancel, Sink};
 pub enum Stop {
     /// What it started from is no longer so: a new snapshot is needed. One line of why.
     Restart(String),
+    /// The larder no longer has bytes of this path: whoever made them has to do so again.
+    Lost(RelPath),
     /// It cannot go on.
     Fatal(Box<Failure>),
 }

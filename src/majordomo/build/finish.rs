@@ -18,7 +18,7 @@ use crate::majordomo::handover::{
 use crate::majordomo::noop::{self, Answer};
 use crate::majordomo::plan::{Meaning, Wanted};
 use crate::majordomo::prepare::Prepared;
-use crate::majordomo::recall::RecallBuilder;
+use crate::majordomo::recall::{self, RecallBuilder};
 use crate::majordomo::request::Failure;
 use crate::majordomo::sink::Sink;
 use crate::majordomo::snapshot::record::HostFile;
@@ -119,9 +119,7 @@ fn write(
     prepared.manifest.restamp(restamped);
     let report = deliver(&prepared.workspace, lock, &mut prepared.manifest, context.pod.larder(), &delivery)
         .map_err(|error| match error {
-            HandOverError::Gone { path, .. } => {
-                Stop::Restart(format!("the bytes of `{path}` are gone from the larder"))
-            }
+            HandOverError::Gone { path, .. } => Stop::Lost(path),
             error => Stop::Fatal(failed(error)),
         })?;
     for path in report.left {
@@ -153,7 +151,8 @@ fn remember(context: &Context, prepared: &Prepared) {
         _ => None,
     };
     let home = context.pod.home().path();
-    if let Err(error) = builder.save(home, prepared.workspace.id(), stamp) {
+    if let Err(error) = builder.save(home, prepared.workspace.id(), &recall::promises(&prepared.plan), stamp)
+    {
         tracing::debug!(%error, "the build could not be remembered");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Actors. One build is a series of *attempts* under the workspace's lock: each takes a snapshot, plans, brings the wanted
 //! steps to their ends, and hands over. An attempt that finds a source, a tool or bytes changed under it ends, and
-//! the next one starts from a new snapshot, [`MAX_ATTEMPTS`] in all; what was published until then is reused. Failures
-//! travel as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
+//! the next one starts from a new snapshot, [`MAX_ATTEMPTS`] in all; what was published until then is reused. Bytes that are
+//! gone from the larder are made again by another attempt, too; after a few the whole larder is checked. Failures travel as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
 
 mod context;
 mod finish;
@@ -26,7 +26,7 @@ pub use self::made::MadeSoFar;
 use self::schedule::Tally;
 use super::plan::{Meaning, Wanted};
 use super::prepare::{self, Prepared};
-use super::recall::Recall;
+use super::recall::{self, Recall};
 use super::request::{BuildOptions, Failure, Reply, Report, Sandbox};
 use super::sink::{Cancel, Sink};
 use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
@@ -34,6 +34,11 @@ use super::{border, inspect, records};
 
 /// How often a build starts from a new snapshot because something changed under it.
 pub const MAX_ATTEMPTS: usize = 3;
+
+/// How often bytes may be gone from the larder in one build.
+const MAX_LOSSES: usize = 10;
+/// How many losses go by before the whole larder is checked.
+const LOSSES_BEFORE_CHECK: usize = 2;
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -109,21 +114,46 @@ async fn attempts(
     sink: &Sink,
     cancel: &Cancel,
 ) -> Fallible<Done> {
-    let mut why = String::new();
-    for attempt in 1..=MAX_ATTEMPTS {
-        if attempt > 1 {
-            sink.note(false, format!("{why}: starting again on what is there now"));
-        }
+    let (mut changes, mut losses) = (0, 0);
+    loop {
         // What was recalled may be what failed the attempt before.
-        let recalls = attempt == 1 && !asked.options.cold;
-        match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
-            Ok(done) => return Ok(done),
-            Err(Stop::Restart(reason)) => why = reason,
-            Err(Stop::Fatal(failure)) => return Err(failure),
+        let recalls = changes + losses == 0 && !asked.options.cold;
+        let (why, is_last, is_to_check) =
+            match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
+                Ok(done) => return Ok(done),
+                Err(Stop::Fatal(failure)) => return Err(failure),
+                Err(Stop::Restart(why)) => {
+                    changes += 1;
+                    (why, changes == MAX_ATTEMPTS, false)
+                }
+                Err(Stop::Lost(path)) => {
+                    losses += 1;
+                    let why = format!("the bytes of `{path}` are gone from the larder");
+                    (why, losses == MAX_LOSSES, losses == LOSSES_BEFORE_CHECK)
+                }
+            };
+        if is_last && losses == MAX_LOSSES {
+            let failure = border::machine(format!("{why}, and so were those of others before"));
+            return Err(Box::new(failure.hint("`pod fsck` checks the larder; is its disk in good health?")));
+        } else if is_last {
+            let failure = border::mistake(format!("{why}, in each of {MAX_ATTEMPTS} attempts"));
+            return Err(Box::new(failure.hint("build again when nothing writes to it any more")));
+        }
+        sink.note(false, format!("{why}: starting again on what is there now"));
+        if is_to_check {
+            // Whoever loses so much will lose more: all that is wrong is found at once.
+            check(pod, sink).await?;
         }
     }
-    let failure = border::mistake(format!("{why}, in each of {MAX_ATTEMPTS} attempts"));
-    Err(Box::new(failure.hint("build again when nothing writes to it any more")))
+}
+
+/// Checks every object of the larder, so that nothing is promised any more that is not there.
+async fn check(pod: &Pod, sink: &Sink) -> Fallible<()> {
+    sink.note(true, "the larder is damaged: all of it is checked, and what is wrong is made again");
+    let larder = pod.larder().clone();
+    let checking = tokio::task::spawn_blocking(move || larder.fsck(&mut |_| {}));
+    let checked = checking.await.map_err(|_| Box::new(border::machine("the check ended in the middle")))?;
+    checked.map(drop).map_err(|error| Box::new(border::node(&error.into())))
 }
 
 /// How an attempt came to its end.
@@ -217,7 +247,9 @@ async fn attempt(
             made.folders(),
         ),
         recall: match recalls {
-            true => Recall::load(pod.home().path(), prepared.workspace.id()),
+            true => {
+                Recall::load(pod.home().path(), prepared.workspace.id(), &recall::promises(&prepared.plan))
+            }
             false => Recall::default(),
         },
         recalled_looks: Default::default(),

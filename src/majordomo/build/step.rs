@@ -13,6 +13,7 @@ use protocol::{Digest, Keep, Look, PathSet, RelPath, StepId, Trace, Tree, TreeEn
 use super::context::{Context, Done, Stop};
 use super::{keep, reason};
 use crate::majordomo::plan::PlannedStep;
+use crate::majordomo::prepare::in_project;
 use crate::majordomo::records::{self, Record};
 
 /// How a step came to its end, for the order of the others.
@@ -54,7 +55,8 @@ pub(super) enum Passed {
 /// asks the larder only for what was printed.
 pub async fn recalled(context: &Context, index: usize) -> Result<Option<StepResult>, Stop> {
     let planned = &context.plan.steps[index];
-    if context.options.cold || planned.volatile || context.specs[index].keep != Keep::Nothing {
+    let is_plain = context.specs[index].keep == Keep::Nothing && !planned.volatile && !planned.strict;
+    if context.options.cold || !is_plain {
         return Ok(None);
     }
     let begun = Instant::now();
@@ -216,6 +218,13 @@ fn accept(context: &Context, index: usize, hit: Hit, begun: Instant) -> Result<S
     if let Some(path) = changed_source(context, &hit.tree) {
         return Ok(refuse(context, planned, &format!("it changes the source `{path}`"), begun));
     }
+    let reused_strictly = planned.strict && reused;
+    if reused_strictly && let Some(broken) = strictly(context, planned, &hit.path_set, &hit.tree) {
+        return Ok(refuse(context, planned, &broken, begun));
+    }
+    if let Some(unordered) = unordered(context, index, &hit.path_set) {
+        return Ok(refuse(context, planned, &unordered, begun));
+    }
     if reused {
         show_again(context, index, hit.trace.printed.as_ref())?;
     } else {
@@ -330,7 +339,7 @@ fn ended(
             let path = paths.first().map(ToString::to_string).unwrap_or_default();
             Err(Stop::Restart(format!("`/{path}` changed while `{}` ran", planned.id)))
         }
-        StepEnd::Lost(path) => Err(Stop::Restart(format!("the bytes of `{path}` are gone from the larder"))),
+        StepEnd::Lost(path) => Err(Stop::Lost(path)),
     }
 }
 
@@ -362,27 +371,37 @@ fn publish(
     reason: String,
 ) -> Result<Passed, Stop> {
     let planned = &context.plan.steps[index];
-    let mut digest = trace.digest();
-    if !planned.volatile {
-        let added = context.pod.larder().add_trace(&trace, &path_set, context.workspace)?;
-        if let Added::Differs { first, now } = added {
-            let text = format!(
+    let mut hit = Hit {
+        digest: trace.digest(),
+        trace: Arc::new(trace),
+        path_set: Arc::new(path_set),
+        tree: outputs,
+        ran: Some(reason),
+    };
+    if planned.volatile {
+        return Ok(Passed::Well(Box::new(hit)));
+    }
+    let larder = context.pod.larder();
+    match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
+        Added::New(digest) | Added::Known(digest) | Added::Revoked(digest) => hit.digest = digest,
+        Added::Differs { first, now } => {
+            let mut text = format!(
                 "`{}` is not deterministic: the same inputs gave other outputs before ({} then, {} now)",
                 planned.id,
                 first.short(),
                 now.short()
             );
+            // The first result stays, for us as for everybody else.
+            if let Some((trace, path_set)) = records::trace(larder, &first)?
+                && let Some(tree) = outputs_of(context, &trace)?
+            {
+                hit = Hit { digest: first, trace: Arc::new(trace), path_set, tree, ..hit };
+                text.push_str("; the first result stays");
+            }
             context.sink.note(true, text);
         }
-        digest = added.trace().unwrap_or(digest);
     }
-    Ok(Passed::Well(Box::new(Hit {
-        digest,
-        trace: Arc::new(trace),
-        path_set: Arc::new(path_set),
-        tree: outputs,
-        ran: Some(reason),
-    })))
+    Ok(Passed::Well(Box::new(hit)))
 }
 
 #[derive(Default)]
@@ -406,10 +425,28 @@ fn finish(context: &Context, planned: &PlannedStep, how: How, ending: Ending, be
     });
 }
 
-fn refuse(context: &Context, planned: &PlannedStep, why: &str, begun: Instant) -> StepResult {
+pub(super) fn refuse(context: &Context, planned: &PlannedStep, why: &str, begun: Instant) -> StepResult {
     let ending = Ending { failure: Some(why.to_owned()), ..Ending::default() };
     finish(context, planned, How::Failed, ending, begun);
     StepResult::Failed
+}
+
+/// A look at what another step promises, without being `after` it: the step saw that it is not there, and would never see it.
+fn unordered(context: &Context, index: usize, set: &PathSet) -> Option<String> {
+    let mut before = None;
+    for (path, _) in set.looks() {
+        let Some(inside) = in_project(path) else { continue };
+        let Some(maker) = context.plan.producer(&inside).filter(|&maker| maker != index) else { continue };
+        let before = before.get_or_insert_with(|| context.made.before(index));
+        if !before.contains(&maker) {
+            let maker = &context.plan.steps[maker].id;
+            return Some(format!(
+                "it looked for `{inside}`, which `{maker}` makes: add `after = [\"{}\"]`",
+                maker.rule()
+            ));
+        }
+    }
+    None
 }
 
 /// What a strict step did beyond what it declares.

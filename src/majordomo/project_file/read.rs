@@ -12,8 +12,7 @@ use super::value::{Fault, Field, Value};
 use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
 
 /// Folders that the sandbox makes by itself; what a machine has there cannot be seen.
-const NO_ROOTS: [&str; 8] =
-    ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/home/build", "/project"];
+const NO_ROOTS: [&str; 8] = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/home/build", "/project"];
 
 /// Reads the whole file.
 pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFile, Fault> {
