@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::common::{Place, Project};
+use crate::subject::{Random, Subject, number};
 
 /// A small output in a pack, and one that is a blob of its own.
 const BOTH: &str = r#"
@@ -252,4 +253,46 @@ fn a_workspace_of_a_newer_version() {
     hint: install the newer majordomo that made it
     ");
     assert_eq!(project.read(".majordomo/version"), "99\n");
+}
+
+#[test]
+fn random_damage_never_reaches_an_output() {
+    let mut random = Random(number("COMPUTEPODS_SEED", 1));
+    let place = Place::new();
+    let mut subject = Subject::new(&place);
+    subject.project.build(&[]).ok();
+    for _ in 0..number("COMPUTEPODS_DAMAGES", 40) {
+        let all: Vec<_> =
+            files(&place, "").into_iter().filter(|path| fs::metadata(path).unwrap().len() > 0).collect();
+        for _ in 0..=random.below(3) {
+            let victim = &all[random.below(all.len() as u64) as usize];
+            let length = fs::metadata(victim).unwrap().len();
+            match random.below(4) {
+                0 => {
+                    fs::set_permissions(victim, fs::Permissions::from_mode(0o600)).unwrap();
+                    fs::File::options()
+                        .write(true)
+                        .open(victim)
+                        .unwrap()
+                        .set_len(random.below(length))
+                        .unwrap();
+                }
+                1 if length > 8192 => flip(victim, (0..200).map(|_| random.below(length))),
+                _ => flip(victim, [random.below(length)].into_iter()),
+            }
+        }
+        // What is already there is not looked at again; so half of the time nothing is.
+        if random.below(2) == 0 {
+            ["parts", "more", "big", "whole"]
+                .iter()
+                .filter(|out| subject.project.has(out))
+                .for_each(|out| subject.project.remove(out));
+        }
+        subject.change(&mut random);
+        subject.project.build(&[]).ok();
+        subject.assert_right();
+    }
+    let checked = place.pod(&["fsck"]);
+    assert!(matches!(checked.code, Some(0 | 3)), "{checked:?}");
+    place.pod(&["fsck"]).ok();
 }

@@ -3,6 +3,7 @@
 
 use crate::common::place::Place;
 use crate::common::private_mounts::{resize_disk, small_disk, unshare_mounts};
+use crate::subject::{Random, Subject, number};
 
 #[test]
 fn the_disk_fills_while_a_step_writes() {
@@ -118,4 +119,31 @@ fn the_projects_disk_fills() {
     resize_disk(&disk, 10 * 1024);
     project.builds(&[]);
     assert_eq!(std::fs::metadata(project.at("big")).unwrap().len(), 3_000_000);
+}
+
+#[test]
+fn whatever_the_disk_has_room_for_the_next_build_is_right() {
+    if !unshare_mounts() {
+        return;
+    }
+    let mut random = Random(number("COMPUTEPODS_SEED", 1));
+    for _ in 0..20 {
+        let place = Place::new();
+        small_disk(place.home(), 60 + random.below(6000) as u32);
+        let mut subject = Subject::new(&place);
+        let full = subject.project.build(&[]);
+        assert!(matches!(full.ended.code, Some(0 | 1 | 3)), "{full:?}");
+        if full.ended.code != Some(0) {
+            let said = full.ended.shown().to_lowercase();
+            assert!(said.contains("space") || said.contains("full"), "no word of the disk: {said}");
+        }
+        place.assert_nothing_left();
+        if random.below(2) == 0 {
+            subject.change(&mut random);
+        }
+        resize_disk(place.home(), 64 * 1024);
+        subject.project.build(&[]).ok();
+        subject.assert_right();
+        place.pod(&["fsck"]).ok();
+    }
 }

@@ -3,6 +3,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::common::{Gate, Place};
 
@@ -124,6 +127,45 @@ fn a_source_that_changes_in_every_attempt_is_named() {
     gate.arrival().go();
     running.built().ok();
     assert_eq!(project.read("two"), "x".repeat(13));
+}
+
+#[test]
+fn a_source_that_is_rewritten_all_the_time_is_never_torn() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'cat source > made; cmp source made'\nout = 'made'\n");
+    project.write("source", vec![b'0'; 1 << 20]);
+    let (source, stop) = (project.at("source"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut turn = 0u8;
+            while !stop.load(Ordering::Relaxed) {
+                turn = (turn + 1) % 10;
+                let file = std::fs::File::options().write(true).open(&source).unwrap();
+                for part in 0..16 {
+                    file.write_all_at(&[b'0' + turn; 1 << 16], part << 16).unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(u64::from(turn)));
+            }
+        });
+        let mut good = 0;
+        for _ in 0..30 {
+            let built = project.build(&[]);
+            match built.ended.code {
+                Some(0) => {
+                    let made = std::fs::read(project.at("made")).unwrap();
+                    assert!(made.iter().all(|byte| *byte == made[0]), "a torn source was built");
+                    good += 1;
+                }
+                Some(2) => assert!(built.said().contains("changed while"), "{}", built.said()),
+                _ => panic!("{}", built.ended.shown()),
+            }
+        }
+        println!("{good} of 30 builds found a quiet moment");
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+    project.build(&[]).ok();
+    assert_eq!(std::fs::read(project.at("made")).unwrap(), std::fs::read(&source).unwrap());
 }
 
 #[test]

@@ -7,109 +7,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Built, Place, Project, Running, left};
+use crate::common::{Built, Place, Running, left};
+use crate::subject::{Random, Subject, number};
 
 /// Instants for each kind of victim, if nobody says so.
 const KILLS: u64 = 50;
-
-/// Eight parts are made of eight sources and a common header; one of them as many undeclared files; one whole of all.
-const FILE: &str = r#"
-[step.part]
-each = "in/*"
-run = "mkdir -p more; cat head {in} > {out}; tr a-z A-Z < {in} > more/{stem}; sleep 0.01"
-out = "parts/{stem}"
-[step.big]
-run = "for i in 1 2 3 4 5 6 7 8 9 10; do cat head in/*; head -c 200000 /dev/zero; done > {out}"
-out = "big"
-[step.whole]
-run = "cat parts/* more/* > {out}; cksum < big >> {out}"
-out = "whole"
-after = ["part", "big"]
-"#;
-
-const PARTS: usize = 8;
-
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
-}
-
-/// The project, and what its outputs have to be.
-struct Subject<'p> {
-    project: Project<'p>,
-    head: String,
-    inputs: Vec<String>,
-}
-
-impl<'p> Subject<'p> {
-    fn new(place: &'p Place) -> Self {
-        let project = place.project("p", FILE);
-        let inputs = (0..PARTS).map(|i| format!("input {i}\n")).collect();
-        let subject = Self { project, head: "head\n".to_owned(), inputs };
-        subject.project.write("head", &subject.head);
-        (0..PARTS).for_each(|i| subject.write(i));
-        subject
-    }
-
-    fn write(&self, i: usize) {
-        self.project.write(format!("in/{i}"), &self.inputs[i]);
-    }
-
-    /// Changes some of the sources, or deletes some of the outputs.
-    fn change(&mut self, random: &mut Random) {
-        for _ in 0..=random.below(3) {
-            let i = random.below(PARTS as u64) as usize;
-            self.inputs[i] = format!("input {i} is {}\n", random.below(1 << 40));
-            self.write(i);
-        }
-        match random.below(8) {
-            0 => {
-                self.head = format!("head {}\n", random.below(1 << 40));
-                self.project.write("head", &self.head);
-            }
-            1 if self.project.has("parts") => self.project.remove("parts"),
-            2 if self.project.has("whole") => self.project.remove("whole"),
-            _ => {}
-        }
-    }
-
-    /// Asserts that all outputs are what the sources ask for, and that nothing else is there.
-    #[track_caller]
-    fn assert_right(&self) {
-        let mut whole = String::new();
-        for (i, input) in self.inputs.iter().enumerate() {
-            let part = self.project.read(format!("parts/{i}"));
-            assert_eq!(part, format!("{}{input}", self.head));
-            whole.push_str(&part);
-        }
-        for (i, input) in self.inputs.iter().enumerate() {
-            assert_eq!(self.project.read(format!("more/{i}")), input.to_uppercase());
-            whole.push_str(&input.to_uppercase());
-        }
-        assert!(self.project.read("whole").starts_with(&whole));
-        let big = self.project.read("big");
-        assert!(big.starts_with(&format!("{}{}", self.head, self.inputs[0])));
-        let inputs: usize = self.inputs.iter().map(String::len).sum();
-        assert_eq!(big.len(), 10 * (self.head.len() + inputs + 200_000));
-        let expected = 2 + 3 * PARTS + 2;
-        let files = self.project.files("");
-        assert_eq!(files.len(), expected, "{files:?}");
-        let temporary = std::fs::read_dir(self.project.at(".majordomo/tmp")).unwrap().count();
-        assert_eq!(temporary, 0, "temporary files are left in the project");
-    }
-}
 
 /// Kills somebody at random instants, again and again.
 fn rounds(place: &Place, kills: u64, kill: impl Fn(&Place, &Running, &mut Random)) {
@@ -178,4 +80,30 @@ fn of_a_step_or_the_zygote() {
         // It may have ended meanwhile.
         Pid::from_raw(victim).map(|pid| kill_process(pid, Signal::KILL).ok());
     });
+}
+
+#[test]
+fn of_the_first_build_in_a_new_home() {
+    let mut random = Random(number("COMPUTEPODS_SEED", 1));
+    let place = Place::new();
+    let subject = Subject::new(&place);
+    let longest = subject.project.build(&[]).ok().ended.took;
+    for _ in 0..number("COMPUTEPODS_KILLS", KILLS) / 2 {
+        std::fs::remove_dir_all(place.home()).unwrap();
+        subject.project.remove(".majordomo");
+        ["parts", "more", "big", "whole"]
+            .iter()
+            .filter(|out| subject.project.has(out))
+            .for_each(|out| subject.project.remove(out));
+        // Most of what is made but once is made early.
+        let instant = random.below(longest.as_micros() as u64) * random.below(1000) / 1000;
+        let mut running = subject.project.start(&[]);
+        if !running.ends_within(Duration::from_micros(instant)) {
+            running.signal(Signal::KILL);
+        }
+        running.built();
+        left::assert_nothing(place.path());
+        subject.project.build(&[]).ok();
+        subject.assert_right();
+    }
 }

@@ -34,4 +34,6 @@ mod sandbox;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod subject;
+#[cfg(test)]
 mod together;
