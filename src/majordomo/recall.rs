@@ -5,7 +5,7 @@
 //! build is not even asked for its digest. It answers only for steps that nothing comes before, or whose whole
 //! view is asked; and only "as the last time": whatever differs goes the long way. Losing it costs time, never truth.
 //!
-//! Form (sealed): format; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
+//! Form (sealed): format; what the plan promised; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
 //! outputs as a tree, numbers of observations).
 
 use std::path::{Path, PathBuf};
@@ -18,11 +18,12 @@ use protocol::codec::{BadObject, Reader, Writer};
 use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
+use super::plan::Plan;
 use super::prepare::in_project;
 use super::workspace::{Seal, WorkspaceError};
 
-const FORMAT: u8 = 1;
-const SEAL: Seal = Seal { magic: *b"CPRC", context: "computepods recall v1", format: FORMAT };
+const FORMAT: u8 = 2;
+const SEAL: Seal = Seal { magic: *b"CPRC", context: "computepods recall v2", format: FORMAT };
 
 /// An observation of the last build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,29 @@ pub struct Recall {
     steps: FxHashMap<StepId, Recalled>,
 }
 
+/// What a plan promises, and who is after whom.
+pub fn promises(plan: &Plan) -> Digest {
+    let mut writer = Writer::with_format(FORMAT);
+    for output in plan.outputs() {
+        writer.byte(output.is_tree().into()).bytes(output.path().as_bytes());
+        writer.bytes(plan.steps[output.step].id.as_str().as_bytes());
+    }
+    // Steps of one rule share their list, so each list is written once, and then its number.
+    let mut lists: FxHashMap<*const usize, u64> = FxHashMap::default();
+    for step in &plan.steps {
+        let count = lists.len() as u64;
+        let number = *lists.entry(step.after.as_ptr()).or_insert_with(|| {
+            writer.number(step.after.len() as u64);
+            for before in step.after.iter() {
+                writer.number(*before as u64);
+            }
+            count
+        });
+        writer.bytes(step.id.as_str().as_bytes()).number(number);
+    }
+    Digest::of(&writer.finish())
+}
+
 /// Where a workspace's recall is.
 fn place(home: &Path, workspace: WorkspaceId) -> PathBuf {
     Home::workspace(home, workspace).join("recall")
@@ -75,10 +99,12 @@ pub fn forget(home: &Path, workspace: WorkspaceId) -> Result<(), WorkspaceError>
 
 impl Recall {
     /// Reads the recall of a workspace; an empty one if there is none that can be used.
-    pub fn load(home: &Path, workspace: WorkspaceId) -> Self {
+    ///
+    /// `promises` is [`promises`] of the plan: a recall of another one is none, since what a step may look for depends on it.
+    pub fn load(home: &Path, workspace: WorkspaceId, promises: &Digest) -> Self {
         let read = SEAL.read(&place(home, workspace)).map_err(|error| error.to_string());
         let decoded = read.and_then(|sealed| match sealed {
-            Some(sealed) => Self::decode(sealed.body()).map_err(|bad| bad.to_string()),
+            Some(sealed) => Self::decode(sealed.body(), promises).map_err(|bad| bad.to_string()),
             None => Ok(Self::default()),
         });
         decoded.unwrap_or_else(|why| {
@@ -157,8 +183,11 @@ impl Recall {
         step.observed.len()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+    fn decode(bytes: &[u8], promises: &Digest) -> Result<Self, BadObject> {
         let mut reader = Reader::with_format(bytes, FORMAT)?;
+        if reader.digest()? != *promises {
+            return Ok(Self::default());
+        }
         let count = reader.count()?;
         let mut observed = Vec::with_capacity(count);
         for _ in 0..count {
@@ -270,10 +299,11 @@ impl<'a> RecallBuilder<'a> {
         self,
         home: &Path,
         workspace: WorkspaceId,
+        promises: &Digest,
         stamp: impl Fn(&RelPath) -> Option<Stamp>,
     ) -> Result<(), WorkspaceError> {
         let mut writer = Writer::with_format(FORMAT);
-        writer.number(self.observed.len() as u64);
+        writer.digest(promises).number(self.observed.len() as u64);
         for observed in &self.observed {
             writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
             observed.seen.write(&mut writer);

@@ -6,15 +6,15 @@
 //! See DESIGN §4.8, §4.10 and §6; tectonic and latexmk iterate alike, but ask fewer questions.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use node::{Ages, OutputsBuilder, Project};
-use protocol::event::{Event, How};
 use protocol::{Digest, Glob, Keep, RelPath, Tree, TreeEntry};
 use rustc_hash::FxHashSet;
 
 use super::context::{Context, Stop};
 use super::reason;
-use super::step::{Hit, Pass, Passed, StepResult, look_up, run};
+use super::step::{Hit, Pass, Passed, look_up, refuse, run};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 
@@ -137,15 +137,7 @@ fn alternating(states: &[Tree]) -> String {
 }
 
 fn fail(context: &Context, index: usize, words: String) -> Passed {
-    context.sink.event(Event::StepFinished {
-        step: context.plan.steps[index].id.clone(),
-        how: How::Failed,
-        exit: None,
-        failure: Some(words),
-        command: None,
-        seconds: 0.0,
-    });
-    Passed::Otherwise(StepResult::Failed)
+    Passed::Otherwise(refuse(context, &context.plan.steps[index], &words, Instant::now()))
 }
 
 /// What the step left when it last settled here, and the weak key that it had then.
