@@ -3,7 +3,8 @@
 //! Actors. One build is a series of *attempts* under the workspace's lock: each takes a snapshot, plans, brings the wanted
 //! steps to their ends, and hands over. An attempt that finds a source, a tool or bytes changed under it ends, and
 //! the next one starts from a new snapshot, [`MAX_ATTEMPTS`] in all; what was published until then is reused. Bytes that are
-//! gone from the larder are made again by another attempt, too; after a few the whole larder is checked. Failures travel as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
+//! gone from the larder are made again by another attempt, too; after a few the whole larder is checked. Failures travel
+//! as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
 
 mod context;
 mod finish;
