@@ -11,8 +11,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// How long the kernel may take to tear down the namespaces of a process that was killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The mounts that tests make themselves.
-const SMALL_DISK: &[u8] = b" - tmpfs none ";
+/// The mounts that tests make themselves have this for a source.
+const OWN_MOUNT: &[u8] = b" none ";
 
 /// A process that is still there, and why it is ours.
 struct Left {
@@ -45,7 +45,7 @@ pub fn assert_nothing(folder: &Path) {
     let mounts = fs::read("/proc/thread-self/mountinfo").unwrap();
     let mounted: Vec<_> = mounts
         .split(|&byte| byte == b'\n')
-        .filter(|line| contains(line, folder.as_os_str().as_bytes()) && !contains(line, SMALL_DISK))
+        .filter(|line| contains(line, folder.as_os_str().as_bytes()) && !contains(line, OWN_MOUNT))
         .map(String::from_utf8_lossy)
         .collect();
     assert!(mounted.is_empty(), "left mounted: {mounted:#?}");

@@ -28,16 +28,30 @@ pub fn unshare_mounts() -> bool {
 /// Lets ordinary users open `/dev/fuse` where they may not, as on machines without udev's rules for it.
 pub fn open_fuse_to_all() {
     let mode = std::fs::metadata("/dev/fuse").map_or(0o666, |fuse| fuse.permissions().mode());
-    if mode & 0o006 == 0o006 || !unshare_mounts() {
-        return;
+    if mode & 0o006 != 0o006 && unshare_mounts() {
+        put_fuse(0o666);
     }
+}
+
+/// Puts a `/dev/fuse` with these permissions in the place of the machine's.
+pub fn put_fuse(mode: u32) {
     // A device of our own on a disk of our own, whose place is free again at once.
     let (shm, fuse) = (Path::new("/dev/shm"), Path::new("/dev/shm/fuse"));
     mount("none", shm, "tmpfs", MountFlags::empty(), None).unwrap();
-    mknodat(CWD, fuse, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(10, 229)).unwrap();
-    std::fs::set_permissions(fuse, std::fs::Permissions::from_mode(0o666)).unwrap();
+    mknodat(CWD, fuse, FileType::CharacterDevice, Mode::from_raw_mode(mode), makedev(10, 229)).unwrap();
+    std::fs::set_permissions(fuse, std::fs::Permissions::from_mode(mode)).unwrap();
     mount_bind(fuse, "/dev/fuse").unwrap();
     unmount(shm, UnmountFlags::DETACH).unwrap();
+}
+
+/// Mounts an overlay over an empty folder.
+pub fn overlay(at: &Path) {
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| at.with_extension(name));
+    [at, &lower, &upper, &work].iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    let (lower, upper, work) = (lower.display(), upper.display(), work.display());
+    let options =
+        std::ffi::CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}")).unwrap();
+    mount("none", at, "overlay", MountFlags::empty(), Some(options.as_c_str())).unwrap();
 }
 
 /// Mounts an empty disk of so many KiB at a folder.
@@ -53,7 +67,7 @@ pub fn resize_disk(at: &Path, kib: u32) {
     mount_remount(at, MountFlags::empty(), options.as_c_str()).unwrap();
 }
 
-/// Takes the small disks below a folder away, so that it can be removed.
+/// Takes the disks below a folder away, so that it can be removed.
 pub fn unmount_below(folder: &Path) {
     let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
     // proc_pid_mountinfo(5): the fifth field is where it is mounted.

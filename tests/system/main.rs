@@ -20,6 +20,8 @@ mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod options;

@@ -1,0 +1,88 @@
+//! Machines that lack something: what it is, why it is needed, and which command mends it. Root only: root takes it away.
+
+use std::fs;
+
+use crate::common::Place;
+use crate::common::private_mounts::{overlay, put_fuse, unshare_mounts};
+
+#[test]
+fn a_fuse_device_that_the_user_may_not_open() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::ordinary();
+    put_fuse(0o600);
+    let project = place.example("hello");
+    let refused = project.build(&[]).code(3);
+    insta::assert_snapshot!(refused.said(), @r"
+    error: the kitchen failed
+      caused by: this user may not open /dev/fuse
+
+    hint: each step sees the machine through a traced file system, which is served over FUSE
+    hint: sudo chmod 666 /dev/fuse
+    ");
+    place.assert_nothing_left();
+    put_fuse(0o666);
+    project.build(&[]).ok();
+}
+
+#[test]
+fn a_home_on_an_overlay() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    overlay(place.home());
+    let project = place.example("hello");
+    let refused = project.build(&[]);
+    // Some kernels stack overlays; where they do, the build is right.
+    match refused.ended.code {
+        Some(0) => assert!(project.has("bin/hello")),
+        code => {
+            assert_eq!(code, Some(3), "{}", refused.said());
+            insta::assert_snapshot!(refused.said(), @r"
+            error: the kitchen failed
+              caused by: `[PLACE]/home/scratch` is on overlayfs, which cannot hold what steps write
+
+            hint: what a step writes goes to an overlay whose upper folder is in the scratch folder
+            hint: put the pod's home on a local file system such as ext4, xfs or btrfs
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_project_that_may_not_be_written() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::ordinary();
+    let project = place.example("hello");
+    std::os::unix::fs::chown(project.path(), Some(0), Some(0)).unwrap();
+    let refused = project.build(&[]).code(2);
+    insta::assert_snapshot!(refused.said(), @r"
+    error: the project cannot be written to: `[PLACE]/projects/hello/.majordomo`
+
+    hint: copy the project to a place that you can write to, and build it there
+    ");
+    assert!(!project.has("bin"));
+}
+
+#[test]
+fn a_folder_of_outputs_that_may_not_be_written() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::ordinary();
+    let project = place.example("hello");
+    fs::create_dir(project.at("bin")).unwrap();
+    let refused = project.build(&["--quiet"]).code(2);
+    insta::assert_snapshot!(refused.said(), @r"
+    error: `bin/hello` cannot be written: its folder is read-only
+
+    hint: make the folder writable, or build a copy of the project
+    ");
+    place.give(&project.at("bin"));
+    project.builds(&[]);
+    assert!(project.has("bin/hello"));
+}
