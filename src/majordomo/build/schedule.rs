@@ -29,6 +29,16 @@ pub struct Tally {
 
 /// Brings the wanted steps to their ends. The first failure lets nothing more start, unless `keep_going`.
 pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop> {
+    let mut tasks = JoinSet::new();
+    let ended = in_order(context, wanted, &mut tasks).await;
+    // After an error steps may still be under way: they have ended, and have said so, before anybody is told.
+    tasks.shutdown().await;
+    ended
+}
+
+type Tasks = JoinSet<(usize, Result<StepResult, Stop>)>;
+
+async fn in_order(context: &Arc<Context>, wanted: &[usize], tasks: &mut Tasks) -> Result<Tally, Stop> {
     let count = context.plan.steps.len();
     let is_wanted = {
         let mut set = vec![false; count];
@@ -44,7 +54,6 @@ pub async fn all(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop
         }
     }
     let mut ready: BTreeSet<usize> = wanted.iter().copied().filter(|&step| waits_for[step] == 0).collect();
-    let mut tasks: JoinSet<(usize, Result<StepResult, Stop>)> = JoinSet::new();
     let mut tally = Tally::default();
     let mut blocked = vec![false; count];
     let at_once = context.slots.available_permits() + LOOK_AHEAD;
