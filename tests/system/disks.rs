@@ -49,14 +49,15 @@ fn the_disk_fills_while_results_are_stored() {
     project.write("source", "precious");
     (0..20).for_each(|i| project.write(format!("in/{i}"), format!("loud{i}")));
     let built = project.build(&["--quiet"]).code(3);
-    // Which of the larder's files needs room first is chance.
-    let said = built.said().replace("packs/00000000.pack", "[FILE]").replace("index.sqlite", "[FILE]");
-    insta::assert_snapshot!(said, @r"
-    error: the larder failed
-      caused by: no space left at `[PLACE]/home/larder/[FILE]`
-
-    hint: make room on the disk of `[PLACE]/home/larder/[FILE]`; nothing was lost
-    ");
+    // Which of the larder's files needs room first is chance, and so is whether a step runs into the full disk meanwhile.
+    let said = built.said();
+    for words in [
+        "error: the larder failed\n  caused by: no space left at `[PLACE]/home/larder/",
+        "hint: make room",
+        "nothing was lost",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in:\n{said}");
+    }
     assert!(!project.has("out"));
     place.assert_nothing_left();
     resize_disk(place.home(), 100 * 1024);
