@@ -79,6 +79,8 @@ fn options(cache: &Path) -> Result<Vec<String>, String> {
         set("Dir::Cache", ""),
         "-oAcquire::Languages=none".to_owned(),
         "-oAcquire::Retries=3".to_owned(),
+        // Without this an update that could fetch nothing is a success.
+        "-oAPT::Update::Error-Mode=any".to_owned(),
         // A folder of ours is not for apt's own user to write.
         "-oAPT::Sandbox::User=root".to_owned(),
     ])

@@ -159,6 +159,7 @@ impl Drop for Place {
             left::assert_nothing(&self.path);
         }
         private_mounts::unmount_below(&self.path);
+        open_folders(&self.home);
     }
 }
 
@@ -180,6 +181,18 @@ pub fn copy_all(from: &Path, to: &Path) {
             fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// Opens folders that nobody may enter, as overlays leave them, so that their owner can remove what is above.
+fn open_folders(folder: &Path) {
+    let Ok(meta) = fs::symlink_metadata(folder) else { return };
+    if !meta.is_dir() {
+        return;
+    }
+    if meta.mode() & 0o700 != 0o700 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).ok();
+    }
+    fs::read_dir(folder).into_iter().flatten().flatten().for_each(|entry| open_folders(&entry.path()));
 }
 
 fn chown_all(path: &Path, user: u32) {
