@@ -155,6 +155,14 @@ impl Built {
         steps
     }
 
+    /// How often a step's commands ran.
+    pub fn passes(&self, step: &str) -> usize {
+        let runs = |event: &&Value| {
+            ["step-started", "step-restarted"].contains(&text(event, "event")) && text(event, "step") == step
+        };
+        self.events.iter().filter(runs).count()
+    }
+
     /// Why a step ran.
     #[track_caller]
     pub fn reason(&self, step: &str) -> &str {

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 #[path = "../common/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "it serves several test binaries, and none needs all of it")]
 mod common;
 
 #[cfg(test)]
