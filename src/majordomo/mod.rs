@@ -9,6 +9,7 @@
 //! | `recall`, `records` | what is remembered of the last build, of each step |
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
 //! | `build` | attempts, order, one step, hand-over |
+//! | `watch` | what changes, as it changes; builds that follow it |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
 pub mod border;
@@ -30,4 +31,5 @@ pub mod sink;
 pub mod snapshot;
 pub mod sources;
 pub mod tool_roots;
+pub mod watch;
 pub mod workspace;

@@ -1,0 +1,17 @@
+//! Watching: what changes in a project, as it changes, and builds that follow it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `watcher` | the contract: who tells that something was touched |
+//! | `by_events`, `by_polling`, `twin` | the kernel's events, none, and a test's |
+//! | `settle` | when a series of changes is over |
+
+pub mod by_events;
+pub mod by_polling;
+pub mod settle;
+#[cfg(test)]
+pub mod twin;
+pub mod watcher;
+
+#[cfg(test)]
+mod laws;
