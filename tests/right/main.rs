@@ -10,3 +10,5 @@ mod common;
 mod latex;
 #[cfg(test)]
 mod pdf;
+#[cfg(test)]
+mod reads;
