@@ -9,6 +9,8 @@ mod common;
 #[cfg(test)]
 mod latex;
 #[cfg(test)]
+mod make;
+#[cfg(test)]
 mod pdf;
 #[cfg(test)]
 mod reads;
