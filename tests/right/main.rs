@@ -7,9 +7,19 @@
 mod common;
 
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod compiler;
+#[cfg(test)]
 mod latex;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
+mod listings;
+#[cfg(test)]
 mod make;
+#[cfg(test)]
+mod meanwhile;
 #[cfg(test)]
 mod pdf;
 #[cfg(test)]
