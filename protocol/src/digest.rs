@@ -20,6 +20,10 @@ pub mod context {
     pub const WEAK_KEY: &str = "computepods weak key v1";
     /// Strong keys.
     pub const STRONG_KEY: &str = "computepods strong key v1";
+    /// Names, versions and parameters of projections and normalisers.
+    pub const LENS: &str = "computepods lens v1";
+    /// What a projection leaves of a file: never the digest of a file.
+    pub const PROJECTED: &str = "computepods projected v1";
 }
 
 /// A BLAKE3-256 digest. For a file it is that of the raw bytes; structured objects use [`Digest::in_context`].
