@@ -92,6 +92,21 @@ impl Place {
         &self.home
     }
 
+    /// Gives the home all objects of another place's home, and nothing that only that one knows: no index, no workspaces.
+    pub fn take_objects_of(&self, other: &Place) {
+        let (from, to) = (other.home.join("larder"), self.home.join("larder"));
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(&from).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                copy_all(&entry.path(), &to.join(entry.file_name()));
+            } else if !entry.file_name().to_string_lossy().starts_with("index.sqlite") {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+        fs::copy(other.home.join("version"), self.home.join("version")).unwrap();
+        self.give(&self.home);
+    }
+
     /// Gives a folder and all below it to the place's user.
     pub fn give(&self, path: &Path) {
         let Some(user) = self.user else { return };

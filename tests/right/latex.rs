@@ -105,6 +105,20 @@ fn a_deleted_pdf_comes_back_without_a_pass() {
 }
 
 #[test]
+fn another_home_that_has_the_objects_replays_the_passes() {
+    let (place, other) = (Place::new(), Place::new());
+    let project = paper(&place, IF_IT_EXISTS);
+    project.builds(&["paper"]);
+    other.take_objects_of(&place);
+    let elsewhere = paper(&other, IF_IT_EXISTS);
+    elsewhere.builds(&[]);
+    assert_eq!(says(&elsewhere), "There are seventeen words. 1");
+    // It goes on from there as if it had run them itself.
+    elsewhere.replace("paper.tex", " words", " lines");
+    assert_eq!(elsewhere.builds(&["paper"]).passes("paper"), 1);
+}
+
+#[test]
 fn a_cold_build_comes_to_the_same_as_a_warm_one() {
     let place = Place::new();
     let project = paper(&place, IF_IT_EXISTS);
