@@ -23,6 +23,16 @@ impl Built {
     /// Reads the events from stdout.
     #[track_caller]
     pub fn new(ended: Ended) -> Self {
+        let built = Self::cut_off(ended);
+        if built.ended.signal.is_none() {
+            built.check();
+        }
+        built
+    }
+
+    /// Reads the events of a build that was killed, or whose pod was: nothing is promised of their end.
+    #[track_caller]
+    pub fn cut_off(ended: Ended) -> Self {
         let mut events = Vec::new();
         for line in ended.stdout.lines() {
             match serde_json::from_str(line) {
@@ -32,11 +42,7 @@ impl Built {
                 Err(error) => panic!("{error}: {line}\n{}", ended.stderr),
             }
         }
-        let built = Self { ended, events };
-        if built.ended.signal.is_none() {
-            built.check();
-        }
-        built
+        Self { ended, events }
     }
 
     /// The laws of `docs/reference/events.md`.

@@ -12,7 +12,9 @@ pub mod left;
 pub mod place;
 pub mod private_mounts;
 pub mod project;
+pub mod random;
 pub mod running;
+pub mod subject;
 
 pub use built::Built;
 pub use gate::Gate;

@@ -7,9 +7,16 @@
 mod common;
 
 #[cfg(test)]
+use common::random as chance;
+
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod compiler;
+#[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod latex;
 #[cfg(test)]
@@ -22,5 +29,7 @@ mod make;
 mod meanwhile;
 #[cfg(test)]
 mod pdf;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod reads;

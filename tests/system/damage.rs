@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::common::subject::{Random, Subject, number};
 use crate::common::{Place, Project};
-use crate::subject::{Random, Subject, number};
 
 /// A small output in a pack, and one that is a blob of its own.
 const BOTH: &str = r#"

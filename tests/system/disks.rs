@@ -3,7 +3,7 @@
 
 use crate::common::place::Place;
 use crate::common::private_mounts::{resize_disk, small_disk, unshare_mounts};
-use crate::subject::{Random, Subject, number};
+use crate::common::subject::{Random, Subject, number};
 
 #[test]
 fn the_disk_fills_while_a_step_writes() {

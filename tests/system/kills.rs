@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::common::subject::{Random, Subject, number};
 use crate::common::{Built, Place, Running, left};
-use crate::subject::{Random, Subject, number};
 
 /// Instants for each kind of victim, if nobody says so.
 const KILLS: u64 = 50;

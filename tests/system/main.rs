@@ -37,6 +37,4 @@ mod sandbox;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
-mod subject;
-#[cfg(test)]
 mod together;

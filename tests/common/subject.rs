@@ -1,6 +1,7 @@
 //! A small project whose outputs are known beforehand, and random numbers to change it by.
 
-use crate::common::{Place, Project};
+pub use super::random::{Random, number};
+use super::{Place, Project};
 
 /// Eight parts are made of eight sources and a common header; one of them as many undeclared files; one whole of all.
 const FILE: &str = r#"
@@ -18,25 +19,6 @@ after = ["part", "big"]
 "#;
 
 const PARTS: usize = 8;
-
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-pub struct Random(pub u64);
-
-impl Random {
-    /// A number below a bound.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-/// A number that the caller's environment may set.
-pub fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
-}
 
 /// The project, and what its outputs have to be.
 pub struct Subject<'p> {
