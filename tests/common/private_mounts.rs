@@ -35,13 +35,44 @@ pub fn open_fuse_to_all() {
 
 /// Puts a `/dev/fuse` with these permissions in the place of the machine's.
 pub fn put_fuse(mode: u32) {
-    // A device of our own on a disk of our own, whose place is free again at once.
-    let (shm, fuse) = (Path::new("/dev/shm"), Path::new("/dev/shm/fuse"));
-    mount("none", shm, "tmpfs", MountFlags::empty(), None).unwrap();
-    mknodat(CWD, fuse, FileType::CharacterDevice, Mode::from_raw_mode(mode), makedev(10, 229)).unwrap();
-    std::fs::set_permissions(fuse, std::fs::Permissions::from_mode(mode)).unwrap();
-    mount_bind(fuse, "/dev/fuse").unwrap();
-    unmount(shm, UnmountFlags::DETACH).unwrap();
+    on_own_disk(|disk| {
+        let fuse = &disk.join("fuse");
+        mknodat(CWD, fuse, FileType::CharacterDevice, Mode::from_raw_mode(mode), makedev(10, 229)).unwrap();
+        std::fs::set_permissions(fuse, std::fs::Permissions::from_mode(mode)).unwrap();
+        mount_bind(fuse, "/dev/fuse").unwrap();
+    });
+}
+
+/// Puts a file in the place of one of the machine's, for this thread and what it starts.
+pub fn put_file(at: &Path, bytes: &[u8]) {
+    let mode = std::fs::metadata(at).unwrap().permissions();
+    on_own_disk(|disk| {
+        let file = disk.join("file");
+        std::fs::write(&file, bytes).unwrap();
+        std::fs::set_permissions(&file, mode).unwrap();
+        mount_bind(&file, at).unwrap();
+    });
+}
+
+/// Lets this thread and what it starts write below one of the machine's folders, while it stays as it is for all others.
+pub fn copy_on_write(at: &Path) {
+    on_own_disk(|disk| {
+        let [upper, work] = ["upper", "work"].map(|name| disk.join(name));
+        [&upper, &work].iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+        std::fs::set_permissions(&upper, std::fs::metadata(at).unwrap().permissions()).unwrap();
+        let (lower, upper, work) = (at.display(), upper.display(), work.display());
+        let options =
+            std::ffi::CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}")).unwrap();
+        mount("none", at, "overlay", MountFlags::empty(), Some(options.as_c_str())).unwrap();
+    });
+}
+
+/// Calls with a disk of its own, whose place is free again at once: what has been mounted of it keeps it.
+fn on_own_disk(act: impl FnOnce(&Path)) {
+    let place = Path::new("/dev/shm");
+    mount("none", place, "tmpfs", MountFlags::empty(), None).unwrap();
+    act(place);
+    unmount(place, UnmountFlags::DETACH).unwrap();
 }
 
 /// Mounts an overlay over an empty folder.

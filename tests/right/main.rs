@@ -24,6 +24,8 @@ mod links;
 #[cfg(test)]
 mod listings;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod make;
 #[cfg(test)]
 mod meanwhile;
