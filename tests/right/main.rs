@@ -35,3 +35,5 @@ mod pdf;
 mod random;
 #[cfg(test)]
 mod reads;
+#[cfg(test)]
+mod writers;
