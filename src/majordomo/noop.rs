@@ -13,9 +13,9 @@ use std::sync::mpsc::sync_channel;
 use protocol::codec::{BadObject, Reader, Writer};
 use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stream};
 use protocol::step::SANDBOX_PROFILE;
-use protocol::{BuildId, Digest, StepId};
+use protocol::{Digest, StepId};
 
-use super::build::Asked;
+use super::build::{self, Asked};
 use super::request::{Reply, Request, Sandbox};
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
@@ -134,7 +134,7 @@ pub fn answers(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> boo
     if !same || !record.still_holds(project) {
         return false;
     }
-    let build = BuildId::from_random(u128::from(std::process::id()) << 64 | u128::from(answer.steps));
+    let Ok(build) = build::new_id() else { return false };
     let mut say = |event| {
         sink.event(event);
         replies.try_iter().for_each(&mut *on);

@@ -4,9 +4,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::common::private_mounts::{small_disk, unshare_mounts};
 use crate::common::{Gate, Place};
 
 /// A step that reads `first`, stands before a gate, and then reads `second`.
@@ -136,6 +138,41 @@ fn a_source_that_changes_in_every_attempt_is_named() {
     gate.arrival().go();
     running.built().ok();
     assert_eq!(project.read("two"), "x".repeat(13));
+}
+
+#[test]
+fn a_tool_that_changes_in_every_attempt_is_the_machines_failure() {
+    // Tools have to be where a step has nothing of its own, and everybody may read.
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    let place = Place::new();
+    let gate = Gate::new();
+    let tools = Path::new("/mnt/tools");
+    std::fs::create_dir(tools).unwrap();
+    let use_tool = |text: &str| std::fs::write(tools.join("tool"), text).unwrap();
+    use_tool("0");
+    let (folder, gate_) = (tools.display(), gate.command());
+    let project = place.project(
+        "p",
+        &format!(
+            "[tools]\nroots = ['{folder}']\n[step.s]\nnetwork = true\nrun = \"\"\"\ncat {folder}/tool > made\n{gate_}\"\"\"\nout = 'made'\n"
+        ),
+    );
+    let running = project.start(&[]);
+    for attempt in 1..=3 {
+        let before_the_gate = gate.arrival();
+        use_tool(&"x".repeat(10 + attempt));
+        before_the_gate.go();
+    }
+    let built = running.built().code(3);
+    let (_, end) = built.said().split_once("error: ").unwrap();
+    insta::assert_snapshot!(end, @r"
+    `/mnt/tools/tool` changed while `s` ran, in each of 3 attempts
+
+    hint: something on this machine goes on changing what steps use, such as an upgrade: build again when it is done
+    ");
 }
 
 #[test]

@@ -42,9 +42,63 @@ fn keep_going_makes_what_does_not_need_the_failure() {
     let built = project.build(&["--keep-going"]).failed();
     assert_eq!(built.ended_as("ran"), ["good", "last"]);
     assert_eq!((built.ended_as("failed"), built.ended_as("skipped")), (vec!["bad"], vec!["behind"]));
+    // What could be made is handed over.
+    assert_eq!((project.has("good"), project.has("last")), (true, true));
+    assert_eq!(built.count("written"), 2);
     // What was made then is not made again.
     project.replace("majordomo.toml", "exit 7", "echo > bad");
     project.builds(&["bad", "behind"]);
+}
+
+#[test]
+fn keep_going_leaves_alone_what_it_could_not_make() {
+    let place = Place::new();
+    let step = |name: &str, run: &str, out: &str| format!("[step.{name}]\nrun = '{run}'\nout = '{out}'\n");
+    let both = |a: &str, run_a: &str| step(a, run_a, "a") + &step("b", "cp source b", "b");
+    let project = place.project("p", &both("old-name", "cp source a"));
+    project.write("source", "one");
+    project.builds(&["b", "old-name"]);
+    // Under another name the step fails: what the last build handed over under the old one is still what it will make.
+    project.write("majordomo.toml", both("new-name", "echo no; exit 1"));
+    project.write("source", "two");
+    project.build(&[]).failed();
+    assert_eq!((project.read("a"), project.read("b")), ("one".into(), "one".into()));
+    project.build(&["--keep-going"]).failed();
+    assert_eq!((project.read("a"), project.read("b")), ("one".into(), "two".into()));
+    // What was handed over is no source of the next build.
+    project.write("majordomo.toml", both("new-name", "cp source a"));
+    project.builds(&["new-name"]);
+    assert_eq!((project.read("a"), project.read("b")), ("two".into(), "two".into()));
+    project.write("majordomo.toml", step("b", "cp source b", "b"));
+    project.builds(&[]);
+    assert!(!project.has("a"));
+}
+
+#[test]
+fn keep_going_hands_over_nothing_that_two_steps_made_differently() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.a]\nrun = 'echo a > both; echo a > a'\n[step.b]\nrun = 'echo b > both; echo b > b'\n",
+    );
+    let built = project.build(&["--keep-going"]).failed();
+    assert_eq!(built.ended_as("failed").len(), 1, "{}", built.said());
+    assert!(!project.has("both"));
+    assert_eq!(project.files("."), [built.ended_as("ran")[0], "majordomo.toml"]);
+}
+
+#[test]
+fn each_build_has_an_id_of_its_own() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'echo > made'\nout = 'made'\n");
+    // The second one has nothing to do.
+    for _ in 0..2 {
+        let running = project.start(&[]);
+        let pid = u64::from(running.pid().as_raw_nonzero().get().unsigned_abs());
+        let built = running.built().ok();
+        let id = u128::from_str_radix(built.events[0]["build"].as_str().unwrap(), 16).unwrap();
+        assert!(id as u64 != pid && (id >> 64) as u64 != pid, "{id:032x} has its process in it");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub struct BuildArgs {
     /// Take nothing from the larder: run every step that is wanted
     #[arg(long)]
     cold: bool,
-    /// After a failure go on with what does not need the step that failed
+    /// After a failure go on with what does not need the step that failed, and hand over what could be made
     #[arg(short, long)]
     keep_going: bool,
     /// Say of every step why it ran or did not run

@@ -17,11 +17,25 @@ use crate::majordomo::records::Record;
 use crate::majordomo::request::{BuildOptions, Failure};
 use crate::majordomo::sink::{Cancel, Sink};
 
+/// What changed under an attempt, and so whose turn it is if it goes on changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// A source: the user's.
+    Source,
+    /// A tool of this machine.
+    Tool,
+}
+
 /// Why an attempt ends before its steps do.
 #[derive(Debug)]
 pub enum Stop {
-    /// What it started from is no longer so: a new snapshot is needed. One line of why.
-    Restart(String),
+    /// What it started from is no longer so: a new snapshot is needed.
+    Restart {
+        /// One line of why.
+        why: String,
+        /// What it was that changed.
+        changed: Changed,
+    },
     /// The larder no longer has bytes of this path: whoever made them has to do so again.
     Lost(RelPath),
     /// It cannot go on.
@@ -32,7 +46,7 @@ impl From<NodeError> for Stop {
     fn from(error: NodeError) -> Self {
         match error {
             NodeError::Source(view::SourceError::Changed { path }) => {
-                Stop::Restart(format!("`{path}` changed"))
+                Stop::Restart { why: format!("`{path}` changed"), changed: Changed::Source }
             }
             error => Stop::Fatal(Box::new(crate::majordomo::border::node(&error))),
         }

@@ -77,6 +77,23 @@ pub async fn hand_over(
     finishing.await.map_err(|_| Stop::from(node::NodeError::Task("hand-over")))?
 }
 
+/// Hands over what is wanted and could be made, in a build that kept going after a failure. Outputs of steps that were not
+/// brought to their ends stay as they are; the build is neither recorded nor remembered.
+pub async fn hand_over_the_rest(
+    context: &Arc<Context>,
+    mut prepared: Prepared,
+    wanted: Wanted,
+    steps: Vec<usize>,
+    lock: Arc<Lock>,
+) -> Result<u64, Stop> {
+    let context = Arc::clone(context);
+    let finishing = tokio::task::spawn_blocking(move || {
+        let outputs = context.made.merged(&steps);
+        deliver_all(&context, &mut prepared, &wanted, &steps, &outputs, &lock)
+    });
+    finishing.await.map_err(|_| Stop::from(node::NodeError::Task("hand-over")))?
+}
+
 fn write(
     context: &Context,
     mut prepared: Prepared,
@@ -93,10 +110,25 @@ fn write(
             return Err(Stop::Fatal(nobody_makes(context, path, &target.asked)));
         }
     }
+    let written = deliver_all(context, &mut prepared, wanted, steps, &outputs, lock)?;
+    remember(context, &prepared);
+    record(context, &prepared, steps, asked);
+    Ok(written)
+}
+
+/// Brings the user's folder to what the steps that are done made.
+fn deliver_all(
+    context: &Context,
+    prepared: &mut Prepared,
+    wanted: &Wanted,
+    steps: &[usize],
+    outputs: &[(RelPath, TreeEntry, usize)],
+    lock: &Lock,
+) -> Result<u64, Stop> {
     let id = |step: usize| context.plan.steps[step].id.clone();
     let mut delivery = Delivery::default();
     let mut made: BTreeMap<&RelPath, usize> = BTreeMap::new();
-    for (path, entry, step) in &outputs {
+    for (path, entry, step) in outputs {
         made.insert(path, *step);
         if *entry != TreeEntry::Deleted
             && wanted.targets.iter().any(|target| is_wanted(&target.meaning, path, *step))
@@ -105,10 +137,13 @@ fn write(
             delivery.wanted.push(Output { path: path.clone(), made: what, step: id(*step) });
         }
     }
-    let done: FxHashSet<usize> = steps.iter().copied().collect();
+    let done: FxHashSet<usize> =
+        steps.iter().copied().filter(|&step| context.made.tree(step).is_some()).collect();
+    // The step may have another name by now, and have failed under it.
+    let are_all_done = done.len() == steps.len();
     for (path, output) in prepared.manifest.entries() {
         let is_stale = match context.plan.step(&output.step) {
-            None => true,
+            None => are_all_done,
             Some(step) => done.contains(&step) && !made.contains_key(path),
         };
         if is_stale && output.made != Made::Folder && !made.contains_key(path) {
@@ -127,8 +162,6 @@ fn write(
             .sink
             .note(true, format!("`{path}` is made by no step any more, and was edited: it is yours now"));
     }
-    remember(context, &prepared);
-    record(context, &prepared, steps, asked);
     Ok((report.written + report.removed) as u64)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use node::{Outputs, OutputsBuilder};
 use parking_lot::Mutex;
 use protocol::{RelPath, StepId, Tree, TreeEntry};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::majordomo::plan::Plan;
 
@@ -31,6 +31,8 @@ pub struct MadeSoFar {
     trees: Vec<OnceLock<Arc<Tree>>>,
     /// Who made which path last.
     makers: Mutex<FxHashMap<RelPath, usize>>,
+    /// What two steps made differently: neither is right.
+    disputed: Mutex<FxHashSet<RelPath>>,
     /// The folders of all promises.
     folders: Outputs,
 }
@@ -51,6 +53,7 @@ impl MadeSoFar {
         Self {
             trees: plan.steps.iter().map(|_| OnceLock::new()).collect(),
             makers: Mutex::default(),
+            disputed: Mutex::default(),
             folders: builder.finish(),
             position,
             plan,
@@ -112,6 +115,7 @@ impl MadeSoFar {
                 if self.position[other] < self.position[step] { (other, step) } else { (step, other) };
             if !self.before(later).contains(&earlier) {
                 let id = |step: usize| self.plan.steps[step].id.clone();
+                self.disputed.lock().insert(path.clone());
                 return Err(Clash { path: path.clone(), first: id(other), second: id(step) });
             }
             makers.insert(path.clone(), later);
@@ -121,7 +125,8 @@ impl MadeSoFar {
         Ok(())
     }
 
-    /// Everything that the given steps made, the later over the earlier: path, entry, and who made it.
+    /// Everything that the given steps made, the later over the earlier: path, entry, and who made it. What is disputed is
+    /// left out.
     pub fn merged(&self, steps: &[usize]) -> Vec<(RelPath, TreeEntry, usize)> {
         let mut steps = steps.to_vec();
         steps.sort_by_key(|&step| self.position[step]);
@@ -136,6 +141,8 @@ impl MadeSoFar {
                 merged.insert(path.clone(), (entry.clone(), step));
             }
         }
+        let disputed = self.disputed.lock();
+        merged.retain(|path, _| !disputed.contains(path));
         merged.into_iter().map(|(path, (entry, step))| (path, entry, step)).collect()
     }
 }

@@ -22,7 +22,7 @@ use protocol::BuildId;
 use protocol::event::{EVENT_SCHEMA, Event, How, Outcome};
 use tokio::sync::Semaphore;
 
-use self::context::{Context, Stop};
+use self::context::{Changed, Context, Stop};
 pub use self::made::MadeSoFar;
 use self::schedule::Tally;
 use super::plan::{Meaning, Wanted};
@@ -75,6 +75,16 @@ pub async fn lock(workspace: &Workspace, sink: &Sink, cancel: &Cancel) -> Fallib
     }
 }
 
+/// The id of a new build.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn new_id() -> Result<BuildId, getrandom::Error> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits)?;
+    Ok(BuildId::from_random(u128::from_be_bytes(bits)))
+}
+
 /// Builds. The outcome is said by events, too.
 pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fallible<Outcome> {
     if asked.options.sandbox == Sandbox::Podman {
@@ -86,8 +96,12 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
         return Ok(Outcome::Cancelled);
     };
     let lock = Arc::new(lock);
-    let bits = getrandom::u64().unwrap_or_default();
-    let build = BuildId::from_random(u128::from(bits) << 64 | u128::from(std::process::id()));
+    let build = new_id().map_err(|error| {
+        let message = "the system gives no random numbers, and a build is named by one";
+        let mut failure = border::machine(message);
+        failure.causes.push(error.to_string());
+        Box::new(failure)
+    })?;
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
     let ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel).await;
     let (outcome, steps, written) = match &ended {
@@ -119,26 +133,24 @@ async fn attempts(
     loop {
         // What was recalled may be what failed the attempt before.
         let recalls = changes + losses == 0 && !asked.options.cold;
-        let (why, is_last, is_to_check) =
+        let (why, giving_up, is_to_check) =
             match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
                 Ok(done) => return Ok(done),
                 Err(Stop::Fatal(failure)) => return Err(failure),
-                Err(Stop::Restart(why)) => {
+                Err(Stop::Restart { why, changed }) => {
                     changes += 1;
-                    (why, changes == MAX_ATTEMPTS, false)
+                    let giving_up = (changes == MAX_ATTEMPTS).then(|| always_changed(&why, changed));
+                    (why, giving_up, false)
                 }
                 Err(Stop::Lost(path)) => {
                     losses += 1;
                     let why = format!("the bytes of `{path}` are gone from the larder");
-                    (why, losses == MAX_LOSSES, losses == LOSSES_BEFORE_CHECK)
+                    let giving_up = (losses == MAX_LOSSES).then(|| always_lost(&why));
+                    (why, giving_up, losses == LOSSES_BEFORE_CHECK)
                 }
             };
-        if is_last && losses == MAX_LOSSES {
-            let failure = border::machine(format!("{why}, and so were those of others before"));
-            return Err(Box::new(failure.hint("`pod fsck` checks the larder; is its disk in good health?")));
-        } else if is_last {
-            let failure = border::mistake(format!("{why}, in each of {MAX_ATTEMPTS} attempts"));
-            return Err(Box::new(failure.hint("build again when nothing writes to it any more")));
+        if let Some(failure) = giving_up {
+            return Err(Box::new(failure));
         }
         sink.note(false, format!("{why}: starting again on what is there now"));
         if is_to_check {
@@ -146,6 +158,22 @@ async fn attempts(
             check(pod, sink).await?;
         }
     }
+}
+
+/// Something changed in every attempt: what changed last says whose turn it is.
+fn always_changed(why: &str, changed: Changed) -> Failure {
+    let message = format!("{why}, in each of {MAX_ATTEMPTS} attempts");
+    match changed {
+        Changed::Source => border::mistake(message).hint("build again when nothing writes to it any more"),
+        Changed::Tool => border::machine(message).hint(
+            "something on this machine goes on changing what steps use, such as an upgrade: build again when it is done",
+        ),
+    }
+}
+
+fn always_lost(why: &str) -> Failure {
+    border::machine(format!("{why}, and so were those of others before"))
+        .hint("`pod fsck` checks the larder; is its disk in good health?")
 }
 
 /// Checks every object of the larder, so that nothing is promised any more that is not there.
@@ -267,6 +295,10 @@ async fn attempt(
     let written = match outcome {
         Outcome::Success => {
             finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await?
+        }
+        // As with other build tools: what could be made is there.
+        Outcome::Failure if asked.options.keep_going => {
+            finish::hand_over_the_rest(&context, prepared, wanted, steps, Arc::clone(lock)).await?
         }
         _ => 0,
     };

@@ -10,7 +10,7 @@ use node::{Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun, Verdict};
 use protocol::event::{Event, How};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, StepId, Trace, Tree, TreeEntry};
 
-use super::context::{Context, Done, Stop};
+use super::context::{Changed, Context, Done, Stop};
 use super::{keep, reason};
 use crate::majordomo::plan::PlannedStep;
 use crate::majordomo::prepare::in_project;
@@ -333,11 +333,13 @@ fn ended(
             fail(None, format!("a file that it needs cannot be read: {}", chain(&failure)))
         }
         StepEnd::SourceChanged(path) => {
-            Err(Stop::Restart(format!("`{path}` changed while `{}` ran", planned.id)))
+            let why = format!("`{path}` changed while `{}` ran", planned.id);
+            Err(Stop::Restart { why, changed: Changed::Source })
         }
         StepEnd::ToolsChanged(paths) => {
             let path = paths.first().map(ToString::to_string).unwrap_or_default();
-            Err(Stop::Restart(format!("`/{path}` changed while `{}` ran", planned.id)))
+            let why = format!("`/{path}` changed while `{}` ran", planned.id);
+            Err(Stop::Restart { why, changed: Changed::Tool })
         }
         StepEnd::Lost(path) => Err(Stop::Lost(path)),
     }
