@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use protocol::FileKind;
-use rustix::fs::{AtFlags, RawDir, SeekFrom, fstat, readlinkat, seek, statat};
+use rustix::fs::{AtFlags, RawDir, SeekFrom, Stat, fstat, readlinkat, seek, statat};
 use rustix::io::Errno;
 
 use crate::majordomo::workspace::standing::{Kind, is_exec, kind_of};
@@ -24,12 +24,17 @@ pub struct Found {
     pub name: Piece,
     pub kind: FileKind,
     pub exec: bool,
+    /// Of a file: whether it has other names.
+    pub is_linked: bool,
     pub stamp: Stamp,
     /// Of a link.
     pub target: Piece,
     /// Of a folder: its number in the walk.
     pub child: u32,
 }
+
+/// In place of a folder's number: it is the one that was there before.
+pub const KEPT: u32 = u32::MAX;
 
 /// A piece of a folder's bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +56,12 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// One with nothing in it, of which no stamp is known.
+    pub fn empty() -> Self {
+        let stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: i64::MAX, ctime_ns: i64::MAX };
+        Self { number: 0, stamp, bytes: Vec::new(), found: Vec::new(), special: Vec::new() }
+    }
+
     pub fn bytes(&self, piece: Piece) -> &[u8] {
         &self.bytes[piece.at as usize..][..piece.len as usize]
     }
@@ -85,6 +96,22 @@ pub fn read(fd: BorrowedFd<'_>, number: u32, scratch: &mut Scratch) -> io::Resul
         }
         attempt += 1;
         seek(fd, SeekFrom::Start(0))?;
+    }
+}
+
+/// What `stat` says of a name.
+// The field's type differs between architectures.
+#[allow(clippy::unnecessary_cast)]
+pub fn found(kind: FileKind, stat: &Stat) -> Found {
+    let is_file = kind == FileKind::File;
+    Found {
+        name: Piece::default(),
+        kind,
+        exec: is_file && is_exec(stat),
+        is_linked: is_file && stat.st_nlink as u64 > 1,
+        stamp: stamp_of(stat),
+        target: Piece::default(),
+        child: 0,
     }
 }
 
@@ -149,8 +176,7 @@ fn look_at(fd: BorrowedFd<'_>, names: &[Piece], folder: &mut Folder) -> io::Resu
                 Err(errno) => return Err(errno.into()),
             }
         }
-        let exec = kind == FileKind::File && is_exec(&stat);
-        folder.found.push(Found { name, kind, exec, stamp: stamp_of(&stat), target, child: 0 });
+        folder.found.push(Found { name, target, ..found(kind, &stat) });
     }
     Ok(all_there)
 }

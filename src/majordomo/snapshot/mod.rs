@@ -13,6 +13,7 @@
 //! | `settle` | waiting for stamps that cannot be believed yet |
 //! | `pinned` | reading a source as it was at the scan |
 //! | `links` | where a link leads |
+//! | `refresh` | looking again where something may have changed |
 //! | `record`, `take` | by what a build with nothing to do is recognised |
 
 mod error;
@@ -22,6 +23,7 @@ mod nodes;
 mod outputs;
 mod pinned;
 pub mod record;
+pub mod refresh;
 mod settle;
 mod take;
 mod walk;
@@ -203,4 +205,4 @@ impl Snapshot {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

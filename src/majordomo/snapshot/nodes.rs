@@ -4,9 +4,10 @@
 //! each part of the path, and a listing is a slice.
 
 use protocol::{FileKind, RelPath};
+use rustc_hash::FxHashMap;
 
 use super::SnapshotError;
-use super::folder::{Folder, Piece};
+use super::folder::{Folder, Found, KEPT, Piece};
 use crate::majordomo::workspace::{Moment, Stamp};
 
 /// The number of a node.
@@ -20,6 +21,8 @@ pub const OUTPUT: u8 = 1 << 3;
 pub const SETTLED: u8 = 1 << 4;
 /// A folder that a hand-over made.
 pub const OURS: u8 = 1 << 5;
+/// It has other names, through which it may be written where nobody watches.
+pub const LINKED: u8 = 1 << 6;
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -38,7 +41,7 @@ struct Node {
 }
 
 /// A project's tree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Nodes {
     nodes: Vec<Node>,
     bytes: Vec<u8>,
@@ -64,7 +67,7 @@ impl Nodes {
                     if found.kind == FileKind::Dir { folders.get(found.child as usize) } else { None };
                 let stamp = inside.map_or(&found.stamp, |inside| &inside.stamp);
                 let mut node = this.node(folder.bytes(found.name), found.kind, stamp, moment)?;
-                node.flags |= if found.exec { EXEC } else { 0 };
+                node.flags |= found_flags(found);
                 if found.kind == FileKind::Link {
                     let piece = this.keep(folder.bytes(found.target))?;
                     (node.at, node.len) = (piece.at, piece.len);
@@ -79,6 +82,115 @@ impl Nodes {
         Ok(this)
     }
 
+    /// The same tree, with some folders as they are now. `replaced` has, for the number of a folder here, its place in `folders`;
+    /// a found folder's `child` is a place in `folders`, or [`KEPT`]: then it is the one of that name here.
+    pub fn rebuilt(
+        &self,
+        replaced: &FxHashMap<Index, usize>,
+        folders: &[Folder],
+        moment: Moment,
+    ) -> Result<Self, SnapshotError> {
+        let count = self.nodes.len() + folders.iter().map(|folder| folder.found.len()).sum::<usize>();
+        let mut this = Self {
+            nodes: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(self.bytes.len()),
+            devices: self.devices.clone(),
+        };
+        // Where a folder comes from: its number here, or its place in `folders`, and its number here if it has one.
+        enum From {
+            Kept(Index),
+            Read(usize, Option<Index>),
+        }
+        let from = |index: Index| match replaced.get(&index) {
+            Some(place) => From::Read(*place, Some(index)),
+            None => From::Kept(index),
+        };
+        let root = match from(0) {
+            From::Read(place, _) => this.node(b"", FileKind::Dir, &folders[place].stamp, moment)?,
+            From::Kept(_) => self.nodes[0],
+        };
+        this.nodes.push(root);
+        let mut next = std::collections::VecDeque::from([(0usize, from(0))]);
+        while let Some((at, folder)) = next.pop_front() {
+            this.nodes[at].at = small(this.nodes.len(), "names")?;
+            match folder {
+                From::Kept(old) => {
+                    this.nodes[at].len = self.at(old).len;
+                    for child in self.children(old) {
+                        let (source, mut node) = (from(child), *self.at(child));
+                        let name = this.keep(self.name(child))?;
+                        node.name_at = name.at;
+                        match (self.kind(child), &source) {
+                            (FileKind::Link, _) => node.at = this.keep(self.target(child))?.at,
+                            (FileKind::Dir, From::Read(place, _)) => {
+                                let stamp = &folders[*place].stamp;
+                                node = this.node(b"", FileKind::Dir, stamp, moment)?;
+                                (node.name_at, node.name_len) = (name.at, name.len as u16);
+                            }
+                            _ => {}
+                        }
+                        if self.kind(child) == FileKind::Dir {
+                            next.push_back((this.nodes.len(), source));
+                        }
+                        this.nodes.push(node);
+                    }
+                }
+                From::Read(place, old) => {
+                    let folder = &folders[place];
+                    this.nodes[at].len = small(folder.found.len(), "names")?;
+                    for found in &folder.found {
+                        let name = folder.bytes(found.name);
+                        let source = match (found.kind, found.child) {
+                            (FileKind::Dir, KEPT) => old.and_then(|old| self.child(old, name)).map(from),
+                            (FileKind::Dir, place) => Some(From::Read(place as usize, None)),
+                            _ => None,
+                        };
+                        let stamp = match &source {
+                            Some(From::Read(place, _)) => folders[*place].stamp,
+                            Some(From::Kept(old)) => self.stamp(*old),
+                            None => found.stamp,
+                        };
+                        let mut node = this.node(name, found.kind, &stamp, moment)?;
+                        node.flags |= found_flags(found);
+                        if found.kind == FileKind::Link {
+                            let piece = this.keep(folder.bytes(found.target))?;
+                            (node.at, node.len) = (piece.at, piece.len);
+                        }
+                        if let Some(source) = source {
+                            next.push_back((this.nodes.len(), source));
+                        }
+                        this.nodes.push(node);
+                    }
+                }
+            }
+        }
+        this.bytes.shrink_to_fit();
+        Ok(this)
+    }
+
+    /// Sets the stamp of a file or folder as `stat` saw it after `moment`.
+    pub fn restamp(&mut self, index: Index, found: &Found, moment: Moment) -> Result<(), SnapshotError> {
+        let stamp = &found.stamp;
+        let dev = self.device(stamp.dev)?;
+        let node = &mut self.nodes[index as usize];
+        (node.size, node.ino, node.dev) = (stamp.size, stamp.ino, dev);
+        (node.mtime_ns, node.ctime_ns) = (stamp.mtime_ns, stamp.ctime_ns);
+        node.flags &= KIND;
+        node.flags |= found_flags(found) | if moment.settles(stamp) { SETTLED } else { 0 };
+        Ok(())
+    }
+
+    fn device(&mut self, device: u64) -> Result<u8, SnapshotError> {
+        let dev = match self.devices.iter().position(|dev| *dev == device) {
+            Some(dev) => dev,
+            None => {
+                self.devices.push(device);
+                self.devices.len() - 1
+            }
+        };
+        dev.try_into().map_err(|_| SnapshotError::TooLarge("file systems"))
+    }
+
     fn node(
         &mut self,
         name: &[u8],
@@ -86,13 +198,7 @@ impl Nodes {
         stamp: &Stamp,
         moment: Moment,
     ) -> Result<Node, SnapshotError> {
-        let dev = match self.devices.iter().position(|dev| *dev == stamp.dev) {
-            Some(dev) => dev,
-            None => {
-                self.devices.push(stamp.dev);
-                self.devices.len() - 1
-            }
-        };
+        let dev = self.device(stamp.dev)?;
         let piece = self.keep(name)?;
         Ok(Node {
             size: stamp.size,
@@ -103,7 +209,7 @@ impl Nodes {
             at: 0,
             len: 0,
             name_len: piece.len.try_into().map_err(|_| SnapshotError::TooLarge("bytes in a name"))?,
-            dev: dev.try_into().map_err(|_| SnapshotError::TooLarge("file systems"))?,
+            dev,
             flags: kind as u8 | if moment.settles(stamp) { SETTLED } else { 0 },
         })
     }
@@ -207,6 +313,10 @@ impl Nodes {
         }
         path.parts().try_fold(0, |folder, name| self.child(folder, name))
     }
+}
+
+fn found_flags(found: &Found) -> u8 {
+    (if found.exec { EXEC } else { 0 }) | (if found.is_linked { LINKED } else { 0 })
 }
 
 fn small(number: usize, what: &'static str) -> Result<u32, SnapshotError> {

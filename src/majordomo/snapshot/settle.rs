@@ -60,13 +60,14 @@ fn settle(root: BorrowedFd<'_>, nodes: &mut Nodes, moment: Moment) -> Option<Mom
     None
 }
 
-fn newest(nodes: &Nodes, index: Index) -> i64 {
+/// The later of a node's times.
+pub fn newest(nodes: &Nodes, index: Index) -> i64 {
     let stamp = nodes.stamp(index);
     stamp.ctime_ns.max(stamp.mtime_ns)
 }
 
 /// Nodes that are not settled but for the tick.
-fn unsettled(nodes: &Nodes, until: i64) -> Vec<Index> {
+pub fn unsettled(nodes: &Nodes, until: i64) -> Vec<Index> {
     nodes
         .indices()
         .filter(|index| !nodes.has(*index, SETTLED) && newest(nodes, *index) <= until)
@@ -75,7 +76,7 @@ fn unsettled(nodes: &Nodes, until: i64) -> Vec<Index> {
 }
 
 /// The paths of nodes.
-fn paths(nodes: &Nodes, wanted: &[Index]) -> Vec<(Index, RelPath)> {
+pub fn paths(nodes: &Nodes, wanted: &[Index]) -> Vec<(Index, RelPath)> {
     let mut parents = vec![0; nodes.len()];
     for index in nodes.indices() {
         for child in nodes.children(index) {

@@ -5,12 +5,16 @@
 //! | `watcher` | the contract: who tells that something was touched |
 //! | `by_events`, `by_polling`, `twin` | the kernel's events, none, and a test's |
 //! | `settle` | when a series of changes is over |
+//! | `told` | what is dirty |
+//! | `watched` | a project in memory, kept right |
 
 pub mod by_events;
 pub mod by_polling;
 pub mod settle;
+pub mod told;
 #[cfg(test)]
 pub mod twin;
+pub mod watched;
 pub mod watcher;
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ use super::watcher::{Handler, News, WatchError, Watcher, Why};
 struct State {
     folders: BTreeSet<PathBuf>,
     watched: BTreeSet<PathBuf>,
-    handler: Option<Handler>,
+    /// Of the watcher with this number, the newest.
+    handler: Option<(u64, Handler)>,
+    watchers: u64,
     /// Folders that may be watched at a time.
     most: Option<usize>,
     is_deaf: bool,
@@ -27,15 +29,17 @@ struct State {
 pub struct World(Arc<Mutex<State>>);
 
 /// The watcher of a [`World`].
-pub struct Twin(World);
+pub struct Twin(World, u64);
 
 impl World {
-    /// Its watcher; one at a time.
+    /// Its watcher; one that was there before is over.
     pub fn watcher(&self, handler: Handler) -> Twin {
         let mut state = self.0.lock();
-        state.handler = Some(handler);
+        state.watchers += 1;
+        let number = state.watchers;
+        state.handler = Some((number, handler));
         state.watched.clear();
-        Twin(self.clone())
+        Twin(self.clone(), number)
     }
 
     /// Sets how many folders may be watched.
@@ -63,7 +67,7 @@ impl World {
         let state = self.0.lock();
         let is_told = path.parent().is_some_and(|folder| state.watched.contains(folder))
             || state.watched.contains(path);
-        if let Some(handler) = state.handler.as_ref().filter(|_| is_told && !state.is_deaf) {
+        if let Some((_, handler)) = state.handler.as_ref().filter(|_| is_told && !state.is_deaf) {
             handler(News::Touched(path.to_owned()));
         }
     }
@@ -77,7 +81,7 @@ impl World {
     pub fn recover(&self) {
         let mut state = self.0.lock();
         state.is_deaf = false;
-        if let Some(handler) = &state.handler {
+        if let Some((_, handler)) = &state.handler {
             handler(News::Lost(Why::Overflow));
         }
     }
@@ -120,6 +124,9 @@ impl Watcher for Twin {
 
 impl Drop for Twin {
     fn drop(&mut self) {
-        self.0.0.lock().handler = None;
+        let mut state = self.0.0.lock();
+        if state.watchers == self.1 {
+            state.handler = None;
+        }
     }
 }

@@ -157,6 +157,11 @@ impl Manifest {
         self.unsaved
     }
 
+    /// What tells it from others of the workspace; `None`: it knows more than its file, and may be any.
+    pub fn identity(&self) -> Option<Digest> {
+        (!self.unsaved).then(|| self.base())
+    }
+
     /// Notes new stamps of files whose bytes were compared.
     pub fn restamp(&mut self, stamps: impl IntoIterator<Item = (RelPath, Stamp)>) {
         for (path, stamp) in stamps {
