@@ -7,6 +7,7 @@ use super::plan::{PlanError, TargetError};
 use super::project_file::ProjectFileError;
 use super::request::{Failure, FailureKind};
 use super::snapshot::SnapshotError;
+use super::watch::watched::Lost;
 use super::workspace::WorkspaceError;
 
 fn with_hints(failure: Failure, hints: impl IntoIterator<Item = String>) -> Failure {
@@ -51,6 +52,16 @@ pub fn snapshot(error: &SnapshotError) -> Failure {
         _ => FailureKind::User,
     };
     Failure::new(kind, error)
+}
+
+/// A project that cannot be watched any more.
+pub fn lost(lost: &Lost) -> Failure {
+    match lost {
+        Lost::Watch(error) => with_hints(Failure::new(FailureKind::Machine, error), error.advice()),
+        Lost::Snapshot(error) => snapshot(error),
+        Lost::Workspace(error) => workspace(error),
+        Lost::Gone(_) => Failure::new(FailureKind::User, lost),
+    }
 }
 
 /// A project file that cannot be read as one.

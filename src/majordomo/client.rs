@@ -65,17 +65,28 @@ pub fn connect(socket: &Path) -> io::Result<Connection> {
     Ok(Connection { stream, lines })
 }
 
+/// Why a request did not come to its end.
+#[derive(Debug)]
+pub enum Asked {
+    /// It could not be carried out.
+    Failed(Failure),
+    /// The pod went in the middle.
+    Broken(Failure),
+}
+
 /// Asks, and hands on what comes back. An interrupt closes our writing side, which cancels the request over there.
 pub fn ask(
     connection: Connection,
     request: &Request,
     interrupt: &Interrupt,
     on: &mut dyn FnMut(Reply),
-) -> Result<(), Failure> {
+) -> Result<(), Asked> {
     let broken = |error: io::Error| {
         let mut failure = border::machine("the pod of this home ended in the middle");
         failure.causes.push(error.to_string());
-        failure.hint("ask again: a new pod starts by itself, and nothing that was finished is lost")
+        Asked::Broken(
+            failure.hint("ask again: a new pod starts by itself, and nothing that was finished is lost"),
+        )
     };
     let Connection { mut stream, mut lines } = connection;
     write_line(&mut stream, request).map_err(broken)?;
@@ -85,7 +96,7 @@ pub fn ask(
     });
     loop {
         match read_line::<Reply>(&mut lines).map_err(broken)? {
-            Some(Reply::Failed(failure)) => return Err(failure),
+            Some(Reply::Failed(failure)) => return Err(Asked::Failed(failure)),
             Some(reply) => {
                 let done = matches!(reply, Reply::Done { .. });
                 on(reply);

@@ -1,4 +1,5 @@
-//! The build with nothing to do: answered from the stamp record alone, before a home is taken or a pod is started.
+//! The build with nothing to do: answered from the stamp record alone, before a home is taken or a pod is started; or by the
+//! pod that watches the project, from memory.
 //!
 //! After a good build the stamps of everything that it depended on are recorded, with what the caller asked for and what
 //! reused steps had printed. If the same is asked again and no stamp has moved, nothing has to be done. Anything
@@ -8,6 +9,7 @@
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use protocol::codec::{BadObject, Reader, Writer};
@@ -19,6 +21,9 @@ use super::build::{self, Asked};
 use super::request::{Reply, Request, Sandbox};
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
+use super::watch::kept::Kept;
+use super::watch::projects;
+use super::watch::watched::Watched;
 use super::workspace::Workspace;
 
 const FORMAT: u8 = 1;
@@ -109,35 +114,45 @@ pub fn may_answer(asked: &Asked) -> bool {
     plain && options.sandbox != Sandbox::Podman
 }
 
-/// Answers a build that has nothing to do; `false`: it has to be built, or is no build.
-pub fn answers(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> bool {
+/// Answers a request to build if it has nothing to do; `false`: it has to be built, or is no build.
+pub fn answers_request(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> bool {
     let Request::Build { project, targets, options, environment } = request else { return false };
     let asked = Asked {
         project: project.clone(),
         targets: targets.clone(),
         options: options.clone(),
-        environment: Vec::new(),
+        environment: environment.clone(),
     };
     let (sender, replies) = sync_channel(REPLY_QUEUE);
-    let sink = Sink::new(sender);
-    if !may_answer(&asked) {
+    let is_answered =
+        answers(home, &asked, &Sink::new(sender), &mut || replies.try_iter().for_each(&mut *on));
+    if is_answered {
+        on(Reply::Done { outcome: Some(Outcome::Success) });
+    }
+    is_answered
+}
+
+/// Says that a build has nothing to do, if it has; `false`: it has to be built. `said` is called after each event.
+pub fn answers(home: &Path, asked: &Asked, sink: &Sink, said: &mut dyn FnMut()) -> bool {
+    let Asked { project, targets, environment, .. } = asked;
+    if !may_answer(asked) {
         return false;
     }
     let Ok(Some(workspace)) = Workspace::open(project) else { return false };
-    let Some(record) = StampRecord::load(&workspace) else { return false };
-    let Ok(answer) = Answer::decode(record.blob()) else { return false };
+    let Some(last) = Last::of(&workspace) else { return false };
+    let Ok(answer) = Answer::decode(last.blob()) else { return false };
     let environment: HashMap<String, String> = environment.iter().cloned().collect();
     let same = answer.question == question(home, targets)
         && answer.variables.1 == passed_on(&answer.variables.0, &environment);
     // While another build runs, what is there now may not be there in a moment.
     let Ok(Ok(_lock)) = workspace.try_lock() else { return false };
-    if !same || !record.still_holds(project) {
+    if !same || !last.still_holds(project) {
         return false;
     }
     let Ok(build) = build::new_id() else { return false };
     let mut say = |event| {
         sink.event(event);
-        replies.try_iter().for_each(&mut *on);
+        said();
     };
     say(Event::BuildStarted { schema: EVENT_SCHEMA, build });
     for lines in answer.printed.chunk_by(|(step, ..), (next, ..)| step == next) {
@@ -166,8 +181,39 @@ pub fn answers(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> boo
         written: 0,
         seconds: sink.seconds(),
     });
-    on(Reply::Done { outcome: Some(Outcome::Success) });
     true
+}
+
+/// What is known of the last good build.
+enum Last {
+    /// In memory, of a project that this process watches.
+    Kept(Arc<Watched>, Arc<Kept>),
+    /// On disk.
+    Record(StampRecord),
+}
+
+impl Last {
+    fn of(workspace: &Workspace) -> Option<Self> {
+        let watched = projects::find(workspace.project());
+        match watched.and_then(|watched| Some((watched.kept()?, watched))) {
+            Some((kept, watched)) => Some(Last::Kept(watched, kept)),
+            None => StampRecord::load(workspace).map(Last::Record),
+        }
+    }
+
+    fn blob(&self) -> &[u8] {
+        match self {
+            Last::Kept(_, kept) => kept.blob(),
+            Last::Record(record) => record.blob(),
+        }
+    }
+
+    fn still_holds(&self, project: &Path) -> bool {
+        match self {
+            Last::Kept(watched, kept) => watched.still_holds(kept).unwrap_or(false),
+            Last::Record(record) => record.still_holds(project),
+        }
+    }
 }
 
 /// The next build goes the long way.

@@ -41,6 +41,43 @@ pub struct BuildOptions {
     pub take_back: bool,
 }
 
+/// How changes are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchOptions {
+    /// Look every so many milliseconds, and do not ask for events.
+    pub poll_ms: Option<u64>,
+    /// Milliseconds without a change after which a series of changes is over.
+    pub settle_ms: u64,
+}
+
+/// What happens between builds, and why there is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "watch", rename_all = "kebab-case")]
+pub enum WatchNews {
+    /// Something that counts has changed: another build begins.
+    Changed {
+        /// The first few things, one each: `src/a.c`, `bin/hello is gone`.
+        what: Vec<String>,
+        /// How many more.
+        more: u64,
+        /// Whether a build that was running was ended for it.
+        superseded: bool,
+    },
+    /// The build could not be carried out; the next change is waited for.
+    Refused(Failure),
+    /// Nothing is done until something changes.
+    Waiting {
+        /// Files, folders and links of the project that are watched.
+        paths: u64,
+        /// Folders of the machine that are watched because steps used what is in them.
+        upstream: u64,
+        /// There are no events: it is looked at so often, in milliseconds.
+        poll_ms: Option<u64>,
+    },
+    /// The pod goes: whoever watches finds another one, or becomes it. Followed by [`Reply::Done`].
+    Moved,
+}
+
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
@@ -55,6 +92,20 @@ pub enum Request {
         options: BuildOptions,
         /// The caller's environment, from which `env = ["A"]` passes on.
         environment: Vec<(String, String)>,
+    },
+    /// Build as [`Request::Build`] does, and again whenever something that counts has changed, until the request is cancelled.
+    /// Answers: each build's events, and [`Reply::Watch`].
+    Watch {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// As of a build.
+        targets: Vec<String>,
+        /// How.
+        options: BuildOptions,
+        /// As of a build.
+        environment: Vec<(String, String)>,
+        /// When.
+        watching: WatchOptions,
     },
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {
@@ -115,6 +166,8 @@ pub enum Reply {
     },
     /// The request waits for another one: one line for people.
     Waiting(String),
+    /// What a watching request does besides building.
+    Watch(WatchNews),
     /// The answer of a read-only request.
     Report(Report),
     /// The end of what was asked; for a build, how it ended.

@@ -28,8 +28,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Clients {
-    count: Mutex<usize>,
+    count: Mutex<Count>,
     changed: Condvar,
+    /// Set when the pod goes as soon as nobody builds.
+    leaving: Cancel,
+}
+
+#[derive(Default)]
+struct Count {
+    all: usize,
+    /// Those that stay until they are told: they watch.
+    lasting: usize,
 }
 
 /// Listens until it is stopped.
@@ -68,16 +77,16 @@ impl Listener {
         Ok(Self { path: path.to_owned(), clients, stopping })
     }
 
-    /// Waits until no client is left; says so first if one is there.
+    /// Waits until no client is left; says so first if one is there that waits for an answer. Those that watch are sent away: each
+    /// finds another pod, or becomes it.
     pub fn drain(&self, say: &mut dyn FnMut(String)) {
+        self.clients.leaving.set();
         let mut count = self.clients.count.lock();
-        if *count > 0 {
-            say(format!(
-                "this process holds the pod: it stays until {} other request(s) are answered",
-                *count
-            ));
+        let asking = count.all - count.lasting;
+        if asking > 0 {
+            say(format!("this process holds the pod: it stays until {asking} other request(s) are answered"));
         }
-        while *count > 0 {
+        while count.all > 0 {
             self.clients.changed.wait(&mut count);
         }
     }
@@ -99,16 +108,15 @@ fn welcome(stream: UnixStream, pod: &Pod, clients: &Arc<Clients>) {
     }
     {
         let mut count = clients.count.lock();
-        if *count >= MAX_CLIENTS {
+        if count.all >= MAX_CLIENTS {
             return;
         }
-        *count += 1;
+        count.all += 1;
     }
-    let leave = Leave(Arc::clone(clients));
+    let mut leave = Leave { clients: Arc::clone(clients), lasts: false };
     let pod = pod.clone();
     let spawned = std::thread::Builder::new().name("client".to_owned()).spawn(move || {
-        let _leave = leave;
-        if let Err(error) = converse(stream, &pod) {
+        if let Err(error) = converse(stream, &pod, &mut leave) {
             tracing::debug!(%error, "a client went");
         }
     });
@@ -118,16 +126,29 @@ fn welcome(stream: UnixStream, pod: &Pod, clients: &Arc<Clients>) {
 }
 
 /// Counts a client out, however its thread ends.
-struct Leave(Arc<Clients>);
+struct Leave {
+    clients: Arc<Clients>,
+    /// It watches.
+    lasts: bool,
+}
 
-impl Drop for Leave {
-    fn drop(&mut self) {
-        *self.0.count.lock() -= 1;
-        self.0.changed.notify_all();
+impl Leave {
+    fn lasts(&mut self) {
+        self.lasts = true;
+        self.clients.count.lock().lasting += 1;
     }
 }
 
-fn converse(mut stream: UnixStream, pod: &Pod) -> io::Result<()> {
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let mut count = self.clients.count.lock();
+        count.all -= 1;
+        count.lasting -= usize::from(self.lasts);
+        self.clients.changed.notify_all();
+    }
+}
+
+fn converse(mut stream: UnixStream, pod: &Pod, leave: &mut Leave) -> io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     stream.set_write_timeout(None)?;
     write_line(&mut stream, &Greeting::ours())?;
@@ -145,6 +166,9 @@ fn converse(mut stream: UnixStream, pod: &Pod) -> io::Result<()> {
         }
     };
     stream.set_read_timeout(None)?;
+    if matches!(request, Request::Watch { .. }) {
+        leave.lasts();
+    }
     let cancel = Cancel::default();
     let going = cancel.clone();
     std::thread::Builder::new().name("client-gone".to_owned()).spawn(move || {
@@ -153,7 +177,8 @@ fn converse(mut stream: UnixStream, pod: &Pod) -> io::Result<()> {
         going.set();
     })?;
     let (sender, replies) = sync_channel(REPLY_QUEUE);
-    pod.runtime().spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel.clone()));
+    let leaving = leave.clients.leaving.clone();
+    pod.runtime().spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel.clone(), leaving));
     let mut result = Ok(());
     for reply in replies {
         // After a failed write the rest is read and dropped, so that the request can end.

@@ -5,12 +5,14 @@ use protocol::event::Outcome;
 
 use super::request::{FsckReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
-use super::{border, build, inspect, request::Failure};
+use super::watch::follow::follow;
+use super::{border, build, inspect, noop, request::Failure};
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
-pub async fn carry_out(pod: Pod, request: Request, sink: Sink, cancel: Cancel) {
-    let reply = match answer(&pod, request, &sink, &cancel).await {
+/// `leaving` is set when the pod goes as soon as nobody builds any more: whoever only watches is told.
+pub async fn carry_out(pod: Pod, request: Request, sink: Sink, cancel: Cancel, leaving: Cancel) {
+    let reply = match answer(&pod, request, &sink, (&cancel, &leaving)).await {
         Ok(outcome) => Reply::Done { outcome },
         Err(failure) => Reply::Failed(*failure),
     };
@@ -21,12 +23,19 @@ async fn answer(
     pod: &Pod,
     request: Request,
     sink: &Sink,
-    cancel: &Cancel,
+    (cancel, leaving): (&Cancel, &Cancel),
 ) -> Result<Option<Outcome>, Box<Failure>> {
     let report = match request {
         Request::Build { project, targets, options, environment } => {
             let asked = build::Asked { project, targets, options, environment };
+            if answered(pod, &asked, sink).await {
+                return Ok(Some(Outcome::Success));
+            }
             return build::build(pod, asked, sink, cancel).await.map(Some);
+        }
+        Request::Watch { project, targets, options, environment, watching } => {
+            let asked = build::Asked { project, targets, options, environment };
+            return follow(pod, asked, watching, sink, (cancel, leaving)).await.map(|()| None);
         }
         Request::Status { project } => Report::Status(inspect::status(pod, &project, sink).await?),
         Request::Why { project, target } => Report::Why(inspect::why(pod, &project, &target, sink).await?),
@@ -41,6 +50,13 @@ async fn answer(
     };
     sink.reply(Reply::Report(report));
     Ok(None)
+}
+
+/// Whether a build had nothing to do, and that has been said.
+async fn answered(pod: &Pod, asked: &build::Asked, sink: &Sink) -> bool {
+    let (home, asked, sink) = (pod.home().path().to_owned(), asked.clone(), sink.clone());
+    let answering = tokio::task::spawn_blocking(move || noop::answers(&home, &asked, &sink, &mut || {}));
+    answering.await.unwrap_or(false)
 }
 
 fn failed(error: larder::LarderError) -> Box<Failure> {

@@ -14,7 +14,8 @@ use kitchen::ZygoteProgram;
 use node::{Home, Pod, PodOptions};
 use tokio::runtime::Runtime;
 
-use super::request::{Failure, Reply, Request};
+use super::client::Asked;
+use super::request::{Failure, Reply, Request, WatchNews};
 use super::serve::Listener;
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, client, service};
@@ -25,6 +26,8 @@ use crate::cli::{Majordomo, interrupt::Interrupt};
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a home is tried meanwhile.
 const CONNECT_POLL: Duration = Duration::from_millis(20);
+/// A pod that is gone sooner is not replaced for whoever watches.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// Finds or makes the engine of a home.
 pub fn open(home: &Path) -> Result<Box<dyn Majordomo>, Failure> {
@@ -37,17 +40,29 @@ struct Session {
 
 impl Majordomo for Session {
     fn ask(&self, request: Request, interrupt: &Interrupt, on: &mut dyn FnMut(Reply)) -> Result<(), Failure> {
-        if super::noop::answers(&self.home, &request, on) {
-            return Ok(());
-        }
-        let deadline = Instant::now() + CONNECT_DEADLINE;
+        let mut deadline = Instant::now() + CONNECT_DEADLINE;
+        let mut is_first = true;
         loop {
+            // A pod that is there may have the project in memory, and knows at once if there is nothing to do.
+            let refused = match client::connect(&Home::socket(&self.home)) {
+                Ok(connection) => {
+                    if let Some(result) = through(connection, &request, interrupt, on) {
+                        return result;
+                    }
+                    // It goes: the home will be free.
+                    deadline = Instant::now() + CONNECT_DEADLINE;
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            if std::mem::take(&mut is_first) && super::noop::answers_request(&self.home, &request, on) {
+                return Ok(());
+            }
             if let Some(home) = Home::take(&self.home).map_err(|e| border::home(&e))? {
                 return embedded(home, request, interrupt, on);
             }
-            match client::connect(&Home::socket(&self.home)) {
-                Ok(connection) => return client::ask(connection, &request, interrupt, on),
-                Err(error) if Instant::now() >= deadline => {
+            match refused {
+                Some(error) if Instant::now() >= deadline => {
                     let message = format!(
                         "another process holds the home `{}` and does not answer",
                         self.home.display()
@@ -56,11 +71,40 @@ impl Majordomo for Session {
                     failure.causes.push(error.to_string());
                     return Err(failure.hint("use another home: `--home DIR`"));
                 }
-                Err(_) if interrupt.cause().is_some() => return Ok(()),
+                _ if interrupt.cause().is_some() => return Ok(()),
                 // It is starting, or about to go: the home is free, or answers, in a moment.
-                Err(_) => std::thread::sleep(CONNECT_POLL),
+                _ => std::thread::sleep(CONNECT_POLL),
             }
         }
+    }
+}
+
+/// Asks the pod that holds the home; `None`: it goes, and somebody else has to be asked.
+fn through(
+    connection: client::Connection,
+    request: &Request,
+    interrupt: &Interrupt,
+    on: &mut dyn FnMut(Reply),
+) -> Option<Result<(), Failure>> {
+    let begun = Instant::now();
+    let mut has_moved = false;
+    let asked = client::ask(connection, request, interrupt, &mut |reply| match reply {
+        Reply::Watch(WatchNews::Moved) => has_moved = true,
+        Reply::Done { .. } if has_moved => {}
+        reply => on(reply),
+    });
+    match asked {
+        Ok(()) if has_moved => None,
+        Ok(()) => Some(Ok(())),
+        // Whoever watches goes on without that pod, unless pods never last.
+        Err(Asked::Broken(_))
+            if matches!(request, Request::Watch { .. })
+                && interrupt.cause().is_none()
+                && begun.elapsed() > LASTING =>
+        {
+            None
+        }
+        Err(Asked::Broken(failure) | Asked::Failed(failure)) => Some(Err(failure)),
     }
 }
 
@@ -85,7 +129,9 @@ fn embedded(
     let cancel = Cancel::default();
     let on_interrupt = cancel.clone();
     interrupt.on_set(move || on_interrupt.set());
-    let carrying = runtime.spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel));
+    // Its own request lasts as long as this process.
+    let stays = Cancel::default();
+    let carrying = runtime.spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel, stays));
     let mut result = Ok(());
     for reply in replies {
         match reply {

@@ -77,6 +77,11 @@ impl Sink {
         Self { begun: Instant::now(), replies, steps: Arc::default() }
     }
 
+    /// For the next build of the same request: events are stamped with the time since now, and fit none of before.
+    pub fn again(&self) -> Self {
+        Self::new(self.replies.clone())
+    }
+
     /// Seconds since the request began.
     pub fn seconds(&self) -> f64 {
         let micros = self.begun.elapsed().as_micros() as f64;

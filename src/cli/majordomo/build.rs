@@ -121,7 +121,7 @@ impl BuildArgs {
                 view.lock().event(event);
             }
             Reply::Waiting(on) => view.lock().waiting(&on),
-            Reply::Progress { .. } => {}
+            Reply::Progress { .. } | Reply::Watch(_) => {}
             Reply::Report(report) => ended.plan = Some(report),
             Reply::Done { outcome } => ended.outcome = outcome,
             Reply::Failed(failure) => {

@@ -17,6 +17,7 @@ mod forget;
 mod graph;
 mod status;
 mod trace;
+mod watch;
 mod why;
 
 pub use completions::CompletionsArgs;
@@ -38,6 +39,7 @@ pub struct Cli {
 #[allow(missing_docs, reason = "each command's arguments carry its manual")]
 pub enum Command {
     Build(build::BuildArgs),
+    Watch(watch::WatchArgs),
     Status(status::StatusArgs),
     Why(why::WhyArgs),
     Trace(trace::TraceArgs),
@@ -55,6 +57,7 @@ impl Command {
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         match self {
             Command::Build(args) => args.run(context),
+            Command::Watch(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Why(args) => args.run(context),
             Command::Trace(args) => args.run(context),

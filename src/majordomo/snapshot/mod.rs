@@ -29,7 +29,7 @@ mod take;
 mod walk;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use protocol::{FileKind, RelPath};
 
@@ -38,12 +38,23 @@ pub use links::escapes;
 pub use pinned::Pinned;
 pub use record::{HostFile, NoRecord, StampRecord};
 
+use crate::majordomo::watch::projects;
+use crate::majordomo::watch::watched::Watched;
 use crate::majordomo::workspace::{Manifest, Moment, Stamp, Workspace};
 use nodes::{Index, Nodes, OUTPUT, SETTLED};
 
 /// The sources of a project at one moment. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Snapshot(Arc<Inner>);
+pub struct Snapshot(Arc<Inner>, Option<Origin>);
+
+/// The watched project that a snapshot was taken of in memory.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Which one.
+    pub watched: Weak<Watched>,
+    /// Its version then.
+    pub version: u64,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -101,13 +112,30 @@ impl Snapshot {
     /// Looks at a whole project. `moment` is from before the scan: [`Lock::moment`](crate::majordomo::workspace::Lock::moment)
     /// or [`Moment::now`].
     pub fn scan(workspace: &Workspace, manifest: &Manifest, moment: Moment) -> Result<Self, SnapshotError> {
+        if let Some(watched) = projects::find(workspace.project()) {
+            match watched.look(manifest, moment) {
+                Ok((snapshot, _)) => return Ok(snapshot),
+                Err(lost) => tracing::debug!(%lost, "the project is scanned although it is watched"),
+            }
+        }
         let root = workspace.root().try_clone_to_owned();
         let root =
             root.map_err(|source| SnapshotError::UnreadableFolder { path: RelPath::root(), source })?;
         let (mut nodes, special) = settle::scan(root.as_fd(), moment)?;
         let mut report = outputs::mark(root.as_fd(), &mut nodes, manifest)?;
         report.special = special;
-        Ok(Self(Arc::new(Inner { root, nodes, report })))
+        Ok(Self(Arc::new(Inner { root, nodes, report }), None))
+    }
+
+    /// The same, of a watched project.
+    pub fn with_origin(self, origin: Origin) -> Self {
+        Self(self.0, Some(origin))
+    }
+
+    /// The watched project that it was taken of, and its version then.
+    pub fn origin(&self) -> Option<(Arc<Watched>, u64)> {
+        let origin = self.1.as_ref()?;
+        Some((origin.watched.upgrade()?, origin.version))
     }
 
     /// What a scan found out besides the sources.
@@ -205,4 +233,4 @@ impl Snapshot {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

@@ -9,9 +9,12 @@
 //! Form: format; the caller's blob; groups of (path of a folder, its stamp or nothing, names with stamps or nothing).
 //! Paths of the project are relative; paths of the host start with `/`. Nothing instead of a stamp: it is absent.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use protocol::RelPath;
 use protocol::codec::{BadObject, Reader, Writer};
@@ -19,6 +22,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::{Snapshot, take};
+use crate::majordomo::watch::projects;
 use crate::majordomo::workspace::crew::in_parallel;
 use crate::majordomo::workspace::form::{read_stamp, stamp_bytes};
 use crate::majordomo::workspace::{Manifest, Seal, Stamp, Workspace, WorkspaceError, beneath, stamp_of};
@@ -63,6 +67,9 @@ pub enum NoRecord {
     /// It cannot be looked at.
     #[error("`{0}` cannot be read")]
     Unreadable(RelPath),
+    /// The project was watched, and is not any more.
+    #[error("the project is not watched any more")]
+    Unwatched,
 }
 
 /// The stamps of all that a build depended on.
@@ -70,20 +77,68 @@ pub enum NoRecord {
 pub struct StampRecord {
     pub(super) groups: Vec<Group>,
     pub(super) blob: Vec<u8>,
+    /// It is kept in memory, by the watched project that it is of.
+    is_kept: bool,
 }
 
 impl StampRecord {
     /// Records a finished build: the snapshot that it was of, what was handed over since, and the host's files that it
     /// used. May wait for the end of a tick (a few milliseconds). `blob` is the caller's: what the next build has to know.
+    /// Where the project is watched the record is kept in memory, at a cost that does not grow with the project.
     pub fn take(
         snapshot: &Snapshot,
         manifest: &Manifest,
         host: &[HostFile],
         blob: Vec<u8>,
     ) -> Result<Self, NoRecord> {
+        let mut record = Self { groups: take::host(host), blob, is_kept: false };
+        if let Some((watched, version)) = snapshot.origin() {
+            watched.keep(version, manifest, record.clone())?;
+            record.is_kept = true;
+            return Ok(record);
+        }
+        Self::of_project(snapshot, manifest, &record)
+    }
+
+    /// The record with the project's part beside the host's.
+    pub fn of_project(snapshot: &Snapshot, manifest: &Manifest, host: &Self) -> Result<Self, NoRecord> {
         let mut groups = take::project(snapshot, manifest)?;
-        groups.extend(take::host(host));
-        Ok(Self { groups, blob })
+        groups.extend(host.groups.iter().cloned());
+        Ok(Self { groups, blob: host.blob.clone(), is_kept: false })
+    }
+
+    /// The folders of the host in which something shows when one of its files changes.
+    pub fn upstream(&self) -> BTreeSet<Vec<u8>> {
+        let host = self.groups.iter().filter(|group| group.folder.starts_with(b"/"));
+        let mut folders = BTreeSet::new();
+        for group in host {
+            folders.insert(group.folder.to_vec());
+            for (name, stamp) in &group.names {
+                let path = [&*group.folder, name].concat();
+                // What is in a folder that was listed shows in that folder.
+                if stamp.is_some()
+                    && fs::symlink_metadata(OsStr::from_bytes(&path)).is_ok_and(|meta| meta.is_dir())
+                {
+                    folders.insert(path);
+                }
+            }
+        }
+        folders
+    }
+
+    /// The first of the host's files that is not what it was.
+    pub fn first_changed(&self, project: &Path) -> Option<PathBuf> {
+        let root = beneath::root(project).ok()?;
+        let host = self.groups.iter().filter(|group| group.folder.starts_with(b"/"));
+        for group in host.filter(|group| !holds(root.as_fd(), group, &mut Vec::new())) {
+            for (name, stamp) in &group.names {
+                let path = [&*group.folder, name].concat();
+                if look(root.as_fd(), &path) != Ok(*stamp) {
+                    return Some(PathBuf::from(OsStr::from_bytes(&path)));
+                }
+            }
+        }
+        None
     }
 
     /// What the caller put into it.
@@ -107,11 +162,17 @@ impl StampRecord {
 
     /// Writes it as the workspace's record.
     pub fn save(&self, workspace: &Workspace) -> Result<(), WorkspaceError> {
+        if self.is_kept {
+            return Ok(());
+        }
         SEAL.write(&workspace.stamps_path(), &workspace.tmp(), &self.encode()).map(|_| ())
     }
 
     /// Takes the workspace's record away: what it says may no longer hold.
     pub fn forget(workspace: &Workspace) -> Result<(), WorkspaceError> {
+        if let Some(watched) = projects::find(workspace.project()) {
+            watched.forget();
+        }
         let path = workspace.stamps_path();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -174,7 +235,7 @@ impl StampRecord {
             groups.push(Group { folder, stamp: own, names });
         }
         reader.finish()?;
-        Ok(Self { groups, blob })
+        Ok(Self { groups, blob, is_kept: false })
     }
 }
 
@@ -228,7 +289,7 @@ mod tests {
         let stamp = Stamp { dev: 1, ino: 2, size: 3, mtime_ns: -4, ctime_ns: 5 };
         let names = vec![(b"a".as_slice().into(), Some(stamp)), (b"b".as_slice().into(), None)];
         let group = Group { folder: b"x/y".as_slice().into(), stamp: Some(stamp), names };
-        let record = StampRecord { groups: vec![group], blob: b"blob".to_vec() };
+        let record = StampRecord { groups: vec![group], blob: b"blob".to_vec(), is_kept: false };
         let body = record.encode();
         assert_eq!(StampRecord::decode(&body).unwrap(), record);
         for cut in 0..body.len() {

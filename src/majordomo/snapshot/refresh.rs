@@ -399,6 +399,6 @@ impl Snapshot {
         let mut nodes = tree.nodes.clone();
         let mut report: ScanReport = outputs::mark(root.as_fd(), &mut nodes, manifest)?;
         report.special = tree.special.clone();
-        Ok(Self(std::sync::Arc::new(Inner { root, nodes, report })))
+        Ok(Self(std::sync::Arc::new(Inner { root, nodes, report }), None))
     }
 }

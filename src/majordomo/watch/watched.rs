@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,11 +20,12 @@ use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens, statfs};
 
 use super::by_events::ByEvents;
 use super::by_polling::ByPolling;
+use super::kept::Kept;
 use super::told::{Dirt, Told};
 use super::watcher::{Handler, WatchError, Watcher};
 use crate::majordomo::snapshot::refresh::{Guard, Tree};
-use crate::majordomo::snapshot::{Entry, Snapshot, SnapshotError};
-use crate::majordomo::workspace::{FOLDER, Manifest, Moment, Workspace, WorkspaceError};
+use crate::majordomo::snapshot::{Entry, Origin, Snapshot, SnapshotError};
+use crate::majordomo::workspace::{FOLDER, Manifest, Moment, Stamp, Workspace, WorkspaceError, stamp_of};
 
 /// So many changes are remembered for whoever asks later; before them anything may have changed.
 const MAX_CHANGES: usize = 1000;
@@ -90,7 +91,14 @@ pub struct Watched {
     workspace: Workspace,
     told: Told,
     inner: Mutex<Inner>,
+    /// The manifest as it was read last, and the stamps of its files then.
+    manifest: Mutex<Option<(Arc<Manifest>, ManifestStamps)>>,
+    /// See `kept`.
+    pub(super) kept: Mutex<Option<Arc<Kept>>>,
+    myself: Weak<Watched>,
 }
+
+type ManifestStamps = [Option<Stamp>; 2];
 
 struct Inner {
     make: MakeWatcher,
@@ -183,7 +191,7 @@ impl Watched {
     ///
     /// # Errors
     /// It cannot be watched, or not be looked at.
-    pub fn new(workspace: Workspace, make: MakeWatcher) -> Result<Self, Lost> {
+    pub fn new(workspace: Workspace, make: MakeWatcher) -> Result<Arc<Self>, Lost> {
         let (fence, name) = Fence::new(&workspace)?;
         let told = Told::new(workspace.project(), &name);
         let (watcher, tree) = begin(&workspace, &make, &told)?;
@@ -197,7 +205,40 @@ impl Watched {
             changes: VecDeque::new(),
             upstream: Vec::new(),
         };
-        Ok(Self { workspace, told, inner: Mutex::new(inner) })
+        Ok(Arc::new_cyclic(|myself| Self {
+            workspace,
+            told,
+            inner: Mutex::new(inner),
+            manifest: Mutex::default(),
+            kept: Mutex::default(),
+            myself: myself.clone(),
+        }))
+    }
+
+    /// What was handed over, as `.majordomo` has it now.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged: a build mends it.
+    pub fn manifest(&self) -> Result<Arc<Manifest>, Lost> {
+        let stamps = || {
+            self.workspace
+                .manifest_files()
+                .map(|path| rustix::fs::lstat(&path).ok().map(|stat| stamp_of(&stat)))
+        };
+        let now = stamps();
+        let mut known = self.manifest.lock();
+        // What is being handed over is looked at each time.
+        if let Some((manifest, before)) = &*known
+            && *before == now
+            && now[1].is_none()
+        {
+            return Ok(Arc::clone(manifest));
+        }
+        let moment = Moment::now();
+        let manifest = Arc::new(Manifest::load(&self.workspace)?);
+        let can_be_believed = stamps() == now && now.iter().flatten().all(|stamp| moment.settles(stamp));
+        *known = can_be_believed.then(|| (Arc::clone(&manifest), now));
+        Ok(manifest)
     }
 
     /// The project's folder.
@@ -239,7 +280,8 @@ impl Watched {
         }
         tracing::debug!(changes = inner.version - before, "looked");
         let (snapshot, _) = inner.snapshot.as_ref().ok_or_else(|| Lost::Gone(self.project().to_owned()))?;
-        Ok((snapshot.clone(), inner.version))
+        let origin = Origin { watched: self.myself.clone(), version: inner.version };
+        Ok((snapshot.clone().with_origin(origin), inner.version))
     }
 
     /// All that is dirty by now.
@@ -434,8 +476,22 @@ fn everything(before: &Snapshot, now: &Snapshot) -> BTreeSet<RelPath> {
     paths
 }
 
-/// Shared by all who watch a project.
-pub type Shared = Arc<Watched>;
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").field("project", &self.project()).finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    /// Where.
+    pub fn into_path(self) -> Option<RelPath> {
+        match self {
+            Change::Source(path) | Change::Missing(path) | Change::Edited(path) => Some(path),
+            Change::Much => Some(RelPath::root()),
+            Change::Machine => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

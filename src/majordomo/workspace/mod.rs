@@ -8,6 +8,7 @@
 //! | `manifest` | what was handed over ([`Manifest`]) |
 //! | `intents` | what is being handed over; there only during a hand-over or after a crash in one |
 //! | `stamps` | the record by which a build with nothing to do is recognised |
+//! | `watch-*` | touched by who watches the project, to know what has been told until then |
 //! | `tmp/` | files that will be renamed into the project; swept when the lock is taken |
 //!
 //! Crash: every file is written beside and renamed; `tmp/` and `intents` say what was under way. Without the
@@ -116,6 +117,11 @@ impl Workspace {
     /// Files that will be renamed into place; on the project's file system.
     pub fn tmp(&self) -> PathBuf {
         self.folder.join("tmp")
+    }
+
+    /// The files of which [`Manifest::load`] makes the manifest: what was handed over, and what is being.
+    pub fn manifest_files(&self) -> [PathBuf; 2] {
+        [self.manifest_path(), self.intents_path()]
     }
 
     pub(super) fn manifest_path(&self) -> PathBuf {

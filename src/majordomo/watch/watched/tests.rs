@@ -9,7 +9,7 @@ use super::*;
 use crate::majordomo::snapshot::tests::Project;
 use crate::majordomo::watch::twin::World;
 
-fn watch(project: &Project) -> Watched {
+fn watch(project: &Project) -> Arc<Watched> {
     let workspace = Workspace::open_or_create(project.dir.path()).unwrap();
     Watched::new(workspace, by(None)).unwrap()
 }
