@@ -47,7 +47,7 @@ impl Tree {
     }
 
     /// The number of files, folders and links.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.nodes.len()
     }
 

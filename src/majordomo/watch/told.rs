@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,7 +111,7 @@ impl Told {
     }
 
     /// The path below the project; `None`: it is outside.
-    fn inside(&self, path: &PathBuf) -> Option<RelPath> {
+    fn inside(&self, path: &Path) -> Option<RelPath> {
         let inside = path.strip_prefix(&self.project).ok()?;
         match inside.as_os_str().as_bytes() {
             b"" => Some(RelPath::root()),

@@ -254,7 +254,7 @@ impl Watched {
     /// Files, folders and links, ours included; and folders that are watched because of the machine's files in them.
     pub fn counts(&self) -> (usize, usize) {
         let inner = self.inner.lock();
-        (inner.tree.len(), inner.upstream.len())
+        (inner.tree.count(), inner.upstream.len())
     }
 
     /// Whether there are events.
