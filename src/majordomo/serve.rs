@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use node::Pod;
 use parking_lot::{Condvar, Mutex};
@@ -25,6 +25,8 @@ use super::{border, service};
 pub const MAX_CLIENTS: usize = 64;
 /// How long a client may take for its greeting and its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long those that watch may take to go when the pod is interrupted.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 struct Clients {
@@ -89,6 +91,14 @@ impl Listener {
         while count.all > 0 {
             self.clients.changed.wait(&mut count);
         }
+    }
+
+    /// Sends those away that watch, but does not wait long for it.
+    pub fn send_away(&self) {
+        self.clients.leaving.set();
+        let deadline = Instant::now() + FAREWELL;
+        let mut count = self.clients.count.lock();
+        while count.lasting > 0 && !self.clients.changed.wait_until(&mut count, deadline).timed_out() {}
     }
 
     /// Stops to listen.

@@ -142,8 +142,9 @@ fn embedded(
     if runtime.block_on(carrying).is_err() && result.is_ok() {
         result = Err(border::machine("the request ended in the middle: this is a fault of ours"));
     }
-    if interrupt.cause().is_none() {
-        listener.drain(&mut |words| on(Reply::Waiting(words)));
+    match interrupt.cause() {
+        None => listener.drain(&mut |words| on(Reply::Waiting(words))),
+        Some(_) => listener.send_away(),
     }
     listener.stop();
     runtime.block_on(pod.stop());

@@ -36,4 +36,6 @@ mod random;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]
+mod watch;
+#[cfg(test)]
 mod writers;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use kitchen::{Kitchen, ZygoteProgram};
 use larder::{Larder, Stamp};
@@ -27,14 +28,15 @@ pub struct PodOptions {
 #[derive(Clone)]
 pub struct Pod(Arc<Inner>);
 
+/// Fields are dropped in this order: the home is free when nothing of it is used any more.
 struct Inner {
-    home: Home,
     larder: Larder,
     options: PodOptions,
     runtime: Handle,
     /// View and zygote, from the first step on; replaced when the zygote has gone.
     running: Mutex<Option<Arc<Running>>>,
     last_root: Arc<AtomicU64>,
+    home: Home,
 }
 
 /// What steps need to run.
@@ -76,10 +78,26 @@ impl DigestMemo for LarderMemo {
     }
 }
 
+/// Opens the larder of a home. Its lock may be held for a moment longer than the home's by a pod that has just gone.
+fn open_larder(home: &Home, options: &PodOptions) -> Result<Larder, larder::LarderError> {
+    let deadline = Instant::now() + LEAVING;
+    loop {
+        match Larder::open(&home.larder(), options.larder.clone()) {
+            Err(larder::LarderError::InUse { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// How long the last of a pod that has just gone may take to go.
+const LEAVING: Duration = Duration::from_secs(1);
+
 impl Pod {
     /// Opens the larder of a home that this process holds. Starts neither view nor zygote.
     pub fn open(home: Home, options: PodOptions, runtime: Handle) -> Result<Self, NodeError> {
-        let larder = Larder::open(&home.larder(), options.larder.clone())?;
+        let larder = open_larder(&home, &options)?;
         Ok(Self(Arc::new(Inner {
             home,
             larder,

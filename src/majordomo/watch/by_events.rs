@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use notify::event::EventKindMask;
 use notify::{Config, ErrorKind, PathOp, RecursiveMode, WatchPathConfig, Watcher as _};
@@ -96,7 +97,7 @@ impl Watcher for ByEvents {
         self.update(operations, folders.len())
     }
 
-    fn is_prompt(&self) -> bool {
-        true
+    fn interval(&self) -> Option<Duration> {
+        None
     }
 }

@@ -12,6 +12,7 @@ use super::watcher::{Handler, News, WatchError, Watcher, Why};
 pub struct ByPolling {
     /// Dropped, it ends the thread.
     _stop: Sender<()>,
+    interval: Duration,
 }
 
 impl ByPolling {
@@ -29,7 +30,7 @@ impl ByPolling {
                 }
             })
             .map_err(|error: io::Error| WatchError::Unavailable(error))?;
-        Ok(Self { _stop: stop })
+        Ok(Self { _stop: stop, interval })
     }
 }
 
@@ -42,7 +43,7 @@ impl Watcher for ByPolling {
         Ok(())
     }
 
-    fn is_prompt(&self) -> bool {
-        false
+    fn interval(&self) -> Option<Duration> {
+        Some(self.interval)
     }
 }

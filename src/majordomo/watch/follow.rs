@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use super::projects;
 use super::settle::{Patience, Settling};
 use super::watched::{self, Change, Lost, Watched};
-use super::watcher::POLL_INTERVAL;
 use crate::majordomo::border;
 use crate::majordomo::build::{self, Asked};
 use crate::majordomo::request::{Failure, Reply, WatchNews, WatchOptions};
@@ -237,7 +236,7 @@ impl Follower<'_> {
             self.version = found.version;
             if !std::mem::replace(&mut has_said, true) {
                 let (paths, upstream) = self.watched.counts();
-                let poll_ms = (!self.watched.is_prompt()).then_some(POLL_INTERVAL.as_millis() as u64);
+                let poll_ms = self.watched.interval().map(|interval| interval.as_millis() as u64);
                 let (paths, upstream) = (paths as u64, upstream as u64);
                 self.sink.reply(Reply::Watch(WatchNews::Waiting { paths, upstream, poll_ms }));
             }

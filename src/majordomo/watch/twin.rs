@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -117,8 +118,8 @@ impl Watcher for Twin {
         Ok(())
     }
 
-    fn is_prompt(&self) -> bool {
-        true
+    fn interval(&self) -> Option<Duration> {
+        None
     }
 }
 

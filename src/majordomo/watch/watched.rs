@@ -257,9 +257,9 @@ impl Watched {
         (inner.tree.count(), inner.upstream.len())
     }
 
-    /// Whether there are events.
-    pub fn is_prompt(&self) -> bool {
-        self.inner.lock().watcher.is_prompt()
+    /// How often everything is looked at; `None`: there are events.
+    pub fn interval(&self) -> Option<Duration> {
+        self.inner.lock().watcher.interval()
     }
 
     /// Looks at what may have changed; the project as it is now, and a number that grows with each change. `moment` is from
@@ -286,7 +286,7 @@ impl Watched {
 
     /// All that is dirty by now.
     fn dirt(&self, inner: &Inner) -> Dirt {
-        let is_known = inner.watcher.is_prompt() && self.told.wait(|| inner.fence.touch());
+        let is_known = inner.watcher.interval().is_none() && self.told.wait(|| inner.fence.touch());
         let mut dirt = self.told.take();
         if !is_known {
             dirt.lost = dirt.lost.or(Some(super::watcher::Why::Interval));
@@ -320,7 +320,7 @@ impl Watched {
         };
         if seen.is_none() {
             tracing::debug!(why = ?dirt.lost, "everything is looked at");
-            if inner.watcher.is_prompt() {
+            if inner.watcher.interval().is_none() {
                 // What is watched is not known any more, either.
                 (inner.watcher, inner.tree) = begin(&self.workspace, &inner.make, &self.told)?;
                 let upstream = inner.upstream.clone();
@@ -405,7 +405,7 @@ impl Inner {
 fn begin(workspace: &Workspace, make: &MakeWatcher, told: &Told) -> Result<(Box<dyn Watcher>, Tree), Lost> {
     let mut watcher = make(told.handler())?;
     let mut tree = Tree::scan(workspace, Moment::now())?;
-    if !watcher.is_prompt() {
+    if watcher.interval().is_some() {
         return Ok((watcher, tree));
     }
     if let Some(folder) = tree.file_systems().into_iter().find(|folder| is_without_events(workspace, folder))

@@ -51,9 +51,9 @@ pub trait Watcher: Send {
     /// The watcher is of no more use.
     fn unwatch(&mut self, folders: &[PathBuf]) -> Result<(), WatchError>;
 
-    /// Whether it tells of changes when they happen, and in order: then a change that one makes oneself tells that all
-    /// before it has been told.
-    fn is_prompt(&self) -> bool;
+    /// How often everything has to be looked at; `None`: it tells of changes when they happen, and in order, so that a
+    /// change that one makes oneself tells that all before it has been told.
+    fn interval(&self) -> Option<Duration>;
 }
 
 /// Where there are no events: how often everything is looked at.
