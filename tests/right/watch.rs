@@ -169,7 +169,9 @@ fn folders_come_move_and_go() {
     let mut watch = Watch::start(&place, &project, &[]);
     watch.build();
     watch.waits();
-    let mut becomes = |text: &str| drop(watch.until(|| project.read("out") == text));
+    let mut becomes = |text: &str| {
+        watch.until(|| project.read("out") == text);
+    };
     project.write("src/new/deep/b", "b\n");
     becomes("a\nb\n");
     project.write("src/new/deep/c", "c\n");
