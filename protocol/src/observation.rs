@@ -101,7 +101,7 @@ pub enum Seen {
     Names(Digest),
     /// [`Look::Content`]: the digest of the bytes, and the exec bit.
     Content {
-        /// BLAKE3 of the bytes (later: of a projection of them).
+        /// BLAKE3 of the bytes, or the digest of what the step's projections leave of them.
         digest: Digest,
         /// Whether it may be executed.
         exec: bool,

@@ -7,7 +7,7 @@ use crate::{Digest, RelPath};
 
 /// The version of what a sandbox shows besides the view and gives as constants (DESIGN §6); part of every weak key.
 /// Raise it whenever a step could notice the difference.
-pub const SANDBOX_PROFILE: &str = "computepods sandbox v1";
+pub const SANDBOX_PROFILE: &str = "computepods sandbox v2";
 
 /// Seconds since 1970 that every input shows as its modification time, and that `SOURCE_DATE_EPOCH` says.
 pub const INPUT_MTIME: i64 = 946_684_800;
@@ -48,6 +48,17 @@ pub enum Keep {
     Matching(Vec<String>),
 }
 
+/// A projection or a normaliser, and the paths of the project that it is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lensed {
+    /// A glob over paths of the project.
+    pub glob: String,
+    /// Its name and parameters, as they are written; not in any key.
+    pub lens: String,
+    /// The digest of its name, version and parameters.
+    pub id: Digest,
+}
+
 /// All that decides what a step does, apart from what it sees: the subject of its weak key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepSpec {
@@ -66,6 +77,10 @@ pub struct StepSpec {
     pub network: bool,
     /// The patterns of `in` as written: they make the key stronger, and trigger nothing by themselves.
     pub declared_in: Vec<String>,
+    /// What it sees files through: instead of their content, what matters of it. Sorted.
+    pub projections: Vec<Lensed>,
+    /// What gives its outputs their normal form, in the order in which they are applied.
+    pub normalisers: Vec<Lensed>,
 }
 
 impl StepSpec {
@@ -104,6 +119,12 @@ impl StepSpec {
         for pattern in &self.declared_in {
             writer.bytes(pattern.as_bytes());
         }
+        for lenses in [&self.projections, &self.normalisers] {
+            writer.number(lenses.len() as u64);
+            for Lensed { glob, id, .. } in lenses {
+                writer.bytes(glob.as_bytes()).digest(id);
+            }
+        }
         Digest::in_context(context::WEAK_KEY, &writer.finish())
     }
 
@@ -129,7 +150,13 @@ mod tests {
             keep: Keep::Nothing,
             network: false,
             declared_in: vec![],
+            projections: vec![],
+            normalisers: vec![],
         }
+    }
+
+    fn lensed(glob: &str, id: &[u8]) -> Lensed {
+        Lensed { glob: glob.to_owned(), lens: "x".to_owned(), id: Digest::of(id) }
     }
 
     #[test]
@@ -148,6 +175,10 @@ mod tests {
             |s, _| s.keep = Keep::Matching(vec!["*.aux".into()]),
             |s, _| s.network = true,
             |s, _| s.declared_in = vec!["*.c".into()],
+            |s, _| s.projections = vec![lensed("*.aux", b"v1")],
+            |s, _| s.projections = vec![lensed("*.aux", b"v2")],
+            |s, _| s.projections = vec![lensed("*.log", b"v1")],
+            |s, _| s.normalisers = vec![lensed("*.aux", b"v1")],
         ];
         let mut keys: Vec<Digest> = variants
             .iter()

@@ -6,7 +6,7 @@ use crate::observation::{PathSet, Seen, strong_key};
 use crate::{Digest, RelPath};
 
 /// The format number of trace objects; part of every weak key, so that a new format starts afresh.
-pub const TRACE_FORMAT: u8 = 1;
+pub const TRACE_FORMAT: u8 = 2;
 
 /// A constructive trace of depth one: key, answers, outputs. Only runs that succeeded have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Trace {
     pub path_set: Digest,
     /// The answers, one for each look of the path set and in its order.
     pub seen: Vec<Seen>,
+    /// Advice, in no key: for what was seen through a projection, the place of its look in the path set, and the digest that
+    /// the whole content had. Ascending, each place once. While the content has another digest by now and the
+    /// answer is the same, the projection hides a change.
+    pub raw: Vec<(u32, Digest)>,
     /// The digest of the [`crate::Tree`] of what the step made, its paths relative to the project.
     pub outputs: Digest,
     /// What the step printed, both streams in the order of their lines; `None` if nothing. The digest of a blob.
@@ -29,6 +33,13 @@ impl Trace {
     /// The strong key that this trace answers.
     pub fn strong(&self) -> Digest {
         strong_key(&self.weak, &self.path_set, &self.seen)
+    }
+
+    /// The digest of the whole content behind the answer at this place of the path set, if it was seen through a projection.
+    pub fn raw_at(&self, place: usize) -> Option<&Digest> {
+        let place = u32::try_from(place).ok()?;
+        let found = self.raw.binary_search_by_key(&place, |(place, _)| *place).ok()?;
+        self.raw.get(found).map(|(_, digest)| digest)
     }
 
     /// Pairs each look of the path set with its answer; `None` if the set is not this trace's.
@@ -52,6 +63,10 @@ impl Trace {
         for seen in &self.seen {
             seen.write(&mut writer);
         }
+        writer.number(self.raw.len() as u64);
+        for (place, digest) in &self.raw {
+            writer.number((*place).into()).digest(digest);
+        }
         writer.finish()
     }
 
@@ -66,9 +81,18 @@ impl Trace {
         };
         let millis = reader.number()?;
         let count = reader.count()?;
-        let seen = (0..count).map(|_| Seen::read(&mut reader)).collect::<Result<_, _>>()?;
+        let seen: Vec<Seen> = (0..count).map(|_| Seen::read(&mut reader)).collect::<Result<_, _>>()?;
+        let mut raw: Vec<(u32, Digest)> = Vec::new();
+        for _ in 0..reader.count()? {
+            let place = reader.number()?;
+            let is_next = raw.last().is_none_or(|(last, _)| u64::from(*last) < place);
+            if !is_next || place >= seen.len() as u64 {
+                return Err(BadObject::Field("the place of a projected look"));
+            }
+            raw.push((place as u32, reader.digest()?));
+        }
         reader.finish()?;
-        Ok(Self { weak, path_set, seen, outputs, printed, millis })
+        Ok(Self { weak, path_set, seen, raw, outputs, printed, millis })
     }
 
     /// The digest of the canonical form, in the context of traces.
@@ -97,6 +121,7 @@ mod tests {
                 Seen::Absent,
                 Seen::Content { digest: Digest::of(b"gcc"), exec: true },
             ],
+            raw: vec![(2, Digest::of(b"raw"))],
             outputs: Digest::of(b"out"),
             printed: Some(Digest::of(b"hello\n")),
             millis: 300,
@@ -104,6 +129,12 @@ mod tests {
         assert_eq!(Trace::decode(&trace.encode()).unwrap(), trace);
         let (path, look, seen) = trace.observations(&set).unwrap().nth(1).unwrap();
         assert_eq!((path.to_string().as_str(), look, seen), ("project/x", Look::Probe, &Seen::Absent));
+        assert_eq!((trace.raw_at(1), trace.raw_at(2)), (None, Some(&Digest::of(b"raw"))));
+        let advice = Trace { raw: vec![], ..trace.clone() };
+        assert_eq!(advice.strong(), trace.strong());
+        for raw in [vec![(3, Digest::of(b"x"))], vec![(1, Digest::of(b"x")); 2]] {
+            assert!(Trace::decode(&Trace { raw, ..trace.clone() }.encode()).is_err());
+        }
         let mut other = trace.clone();
         other.seen[1] = Seen::Kind(FileKind::Dir);
         assert_ne!(other.strong(), trace.strong());

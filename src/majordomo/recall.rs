@@ -5,7 +5,7 @@
 //! build is not even asked for its digest. It answers only for steps that nothing comes before, or whose whole
 //! view is asked; and only "as the last time": whatever differs goes the long way. Losing it costs time, never truth.
 //!
-//! Form (sealed): format; what the plan promised; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
+//! Form (sealed): format; what the plan promised; the dynamic linker's cache; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
 //! outputs as a tree, numbers of observations).
 
 use std::path::{Path, PathBuf};
@@ -22,8 +22,9 @@ use super::plan::Plan;
 use super::prepare::in_project;
 use super::workspace::{Seal, WorkspaceError};
 
-const FORMAT: u8 = 2;
-const SEAL: Seal = Seal { magic: *b"CPRC", context: "computepods recall v2", format: FORMAT };
+const LD_CACHE: &[u8] = b"etc/ld.so.cache";
+const FORMAT: u8 = 3;
+const SEAL: Seal = Seal { magic: *b"CPRC", context: "computepods recall v3", format: FORMAT };
 
 /// An observation of the last build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Recall {
     /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not.
     holds: Vec<AtomicU8>,
     steps: FxHashMap<StepId, Recalled>,
+    /// The dynamic linker's cache, whole; of which each step saw a part.
+    ld_cache: Option<Seen>,
 }
 
 /// What a plan promises, and who is after whom.
@@ -157,8 +160,10 @@ impl Recall {
             }
             _ => false,
         };
-        let holds =
-            same_source || evaluator.see(project, &observed.path, observed.look).await? == observed.seen;
+        // While the whole cache is what it was, so are all parts of it.
+        let is_part = observed.path.as_bytes() == LD_CACHE && observed.look == Look::Content;
+        let wanted = self.ld_cache.as_ref().filter(|_| is_part).unwrap_or(&observed.seen);
+        let holds = same_source || evaluator.see(project, &observed.path, observed.look).await? == *wanted;
         if is_shared {
             self.holds[number].store(if holds { 1 } else { 2 }, Ordering::Relaxed);
         }
@@ -188,6 +193,7 @@ impl Recall {
         if reader.digest()? != *promises {
             return Ok(Self::default());
         }
+        let ld_cache = if reader.byte()? == 0 { None } else { Some(Seen::read(&mut reader)?) };
         let count = reader.count()?;
         let mut observed = Vec::with_capacity(count);
         for _ in 0..count {
@@ -227,13 +233,14 @@ impl Recall {
         }
         reader.finish()?;
         let holds = observed.iter().map(|_| AtomicU8::new(0)).collect();
-        Ok(Self { observed, holds, steps })
+        Ok(Self { observed, holds, steps, ld_cache })
     }
 }
 
 /// Puts a new recall together.
 pub struct RecallBuilder<'a> {
     old: &'a Recall,
+    ld_cache: Option<Seen>,
     renumbered: Vec<u32>,
     observed: Vec<Observed>,
     known: FxHashMap<(RelPath, Look, Seen), u32>,
@@ -241,10 +248,11 @@ pub struct RecallBuilder<'a> {
 }
 
 impl<'a> RecallBuilder<'a> {
-    /// Some steps will be as in the old one.
-    pub fn new(old: &'a Recall) -> Self {
+    /// Some steps will be as in the old one; the evaluator is that of the build.
+    pub fn new(old: &'a Recall, evaluator: &Evaluator) -> Self {
         Self {
             old,
+            ld_cache: evaluator.ld_cache(),
             renumbered: vec![u32::MAX; old.observed.len()],
             observed: Vec::new(),
             known: FxHashMap::default(),
@@ -282,8 +290,17 @@ impl<'a> RecallBuilder<'a> {
     /// A step that a trace answered for, or that ran.
     pub fn add(&mut self, id: &StepId, digest: Digest, trace: &Trace, set: &PathSet, tree: Arc<Tree>) {
         let observations = trace.observations(set).into_iter().flatten();
-        let observed: Vec<u32> =
-            observations.map(|(path, look, seen)| self.number(path, look, seen)).collect();
+        let mut observed = Vec::with_capacity(trace.seen.len());
+        for (place, (path, look, seen)) in observations.enumerate() {
+            // Where nothing was looked up, all traces are of this build.
+            if self.ld_cache.is_none()
+                && path.as_bytes() == LD_CACHE
+                && let (Some(raw), Seen::Content { exec, .. }) = (trace.raw_at(place), seen)
+            {
+                self.ld_cache = Some(Seen::Content { digest: *raw, exec: *exec });
+            }
+            observed.push(self.number(path, look, seen));
+        }
         let recalled = Recalled {
             weak: trace.weak,
             trace: digest,
@@ -303,7 +320,12 @@ impl<'a> RecallBuilder<'a> {
         stamp: impl Fn(&RelPath) -> Option<Stamp>,
     ) -> Result<(), WorkspaceError> {
         let mut writer = Writer::with_format(FORMAT);
-        writer.digest(promises).number(self.observed.len() as u64);
+        writer.digest(promises);
+        match &self.ld_cache {
+            Some(seen) => seen.write(writer.byte(1)),
+            None => drop(writer.byte(0)),
+        }
+        writer.number(self.observed.len() as u64);
         for observed in &self.observed {
             writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
             observed.seen.write(&mut writer);

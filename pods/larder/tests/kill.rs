@@ -33,6 +33,7 @@ fn trace(round: u64, n: u64) -> (Trace, PathSet) {
             digest: Digest::of(&[round, n].map(u64::to_le_bytes).concat()),
             exec: false,
         }],
+        raw: vec![],
         outputs: Digest::of(&body(round, n)),
         printed: None,
         millis: n,

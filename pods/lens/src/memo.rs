@@ -16,7 +16,7 @@ pub const MAX_ANSWERS: usize = 1 << 14;
 pub struct Memo {
     projected: Mutex<FxHashMap<(Digest, Digest), Digest>>,
     /// A machine has one.
-    ld_cache: Mutex<Option<(Digest, Arc<LdCache>)>>,
+    ld_cache: Mutex<Option<(Digest, Arc<Option<LdCache>>)>>,
 }
 
 impl Memo {
@@ -34,13 +34,14 @@ impl Memo {
         projected.insert((*lens, *raw), left);
     }
 
-    /// The cache of the dynamic linker that was last read, if its bytes have this digest.
-    pub fn ld_cache(&self, raw: &Digest) -> Option<Arc<LdCache>> {
+    /// The cache of the dynamic linker that was last read, if its bytes have this digest; `None` inside: they are none
+    /// that is understood.
+    pub fn ld_cache(&self, raw: &Digest) -> Option<Arc<Option<LdCache>>> {
         self.ld_cache.lock().as_ref().filter(|(known, _)| known == raw).map(|(_, cache)| Arc::clone(cache))
     }
 
     /// Remembers it, instead of the one before.
-    pub fn remember_ld_cache(&self, raw: Digest, cache: Arc<LdCache>) {
+    pub fn remember_ld_cache(&self, raw: Digest, cache: Arc<Option<LdCache>>) {
         *self.ld_cache.lock() = Some((raw, cache));
     }
 }

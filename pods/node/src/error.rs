@@ -33,6 +33,9 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    /// A step needs a projection or a normaliser that is not known here, or not in this version.
+    #[error("there is no lens `{0}` here, in the version that the step was planned with")]
+    Lens(String),
     /// A task of ours ended before its time.
     #[error("the task `{0}` ended early")]
     Task(&'static str),

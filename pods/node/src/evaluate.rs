@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use larder::Larder;
+use lens::ld_cache;
 use parking_lot::RwLock;
 use protocol::observation::strong_key;
 use protocol::{Digest, Look, PathSet, RelPath, Seen, Trace, WorkspaceId};
 use rustc_hash::FxHashMap;
 use view::{HostTools, see};
 
+use crate::lenses::{Sight, through};
 use crate::run::project_prefix;
 use crate::{NodeError, Project};
 
@@ -34,6 +36,19 @@ pub enum Verdict {
     },
 }
 
+/// A change that a step did not see, for all of it is in what its projections leave out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// In the step's root.
+    pub path: RelPath,
+    /// The digest of the whole content when the step ran.
+    pub before: Digest,
+    /// The digest that it has now.
+    pub now: Digest,
+    /// The names of the projections.
+    pub by: Vec<String>,
+}
+
 /// Evaluates looks for one build.
 pub struct Evaluator {
     larder: Larder,
@@ -47,8 +62,36 @@ impl Evaluator {
         Self { larder, tools, seen: RwLock::default() }
     }
 
-    /// What one look sees now.
+    /// What one look sees now, through the projections of the step whose project this is. The dynamic linker's cache is seen whole:
+    /// which part of it matters depends on the other looks of a path set.
     pub async fn see(&self, project: &Project, path: &RelPath, look: Look) -> Result<Seen, NodeError> {
+        let seen = self.stands(project, path, look).await?;
+        if path.as_bytes() == ld_cache::PATH {
+            return Ok(seen);
+        }
+        Ok(through(project, &*self.tools, &PathSet::default(), (path, look), seen).await?.seen)
+    }
+
+    /// What one look of a path set sees now.
+    async fn sight(
+        &self,
+        project: &Project,
+        set: &PathSet,
+        path: &RelPath,
+        look: Look,
+    ) -> Result<Sight, NodeError> {
+        let seen = self.stands(project, path, look).await?;
+        through(project, &*self.tools, set, (path, look), seen).await
+    }
+
+    /// What the dynamic linker's cache was seen as, whole, if it was asked for.
+    pub fn ld_cache(&self) -> Option<Seen> {
+        let path = RelPath::new(ld_cache::PATH).ok()?;
+        self.seen.read().get(&(path, Look::Content)).cloned()
+    }
+
+    /// What one look would see if nothing stood between.
+    async fn stands(&self, project: &Project, path: &RelPath, look: Look) -> Result<Seen, NodeError> {
         if let Some(inside) = path.strip_prefix(&project_prefix()) {
             return Ok(see(project, &inside, look).await?);
         }
@@ -65,7 +108,7 @@ impl Evaluator {
     pub async fn evaluate(&self, set: &PathSet, project: &Project) -> Result<Vec<Seen>, NodeError> {
         let mut seen = Vec::with_capacity(set.looks().len());
         for (path, look) in set.looks() {
-            seen.push(self.see(project, path, *look).await?);
+            seen.push(self.sight(project, set, path, *look).await?.seen);
         }
         Ok(seen)
     }
@@ -99,13 +142,45 @@ impl Evaluator {
     ) -> Result<Vec<(RelPath, Look, Seen, Seen)>, NodeError> {
         let mut found = Vec::new();
         for (path, look, before) in trace.observations(set).into_iter().flatten() {
-            let now = self.see(project, path, look).await?;
+            let now = self.sight(project, set, path, look).await?.seen;
             if now != *before {
                 found.push((path.clone(), look, before.clone(), now));
                 if found.len() == at_most {
                     break;
                 }
             }
+        }
+        Ok(found)
+    }
+
+    /// The changes since a trace was made that the step's projections hide: what it saw holds, and the whole content differs.
+    pub async fn hidden(
+        &self,
+        trace: &Trace,
+        set: &PathSet,
+        project: &Project,
+        at_most: usize,
+    ) -> Result<Vec<Hidden>, NodeError> {
+        let mut found = Vec::new();
+        for (place, (path, look, before)) in trace.observations(set).into_iter().flatten().enumerate() {
+            let Some(raw) = trace.raw_at(place) else { continue };
+            if found.len() == at_most {
+                break;
+            }
+            if self.sight(project, set, path, look).await?.seen != *before {
+                continue;
+            }
+            let Seen::Content { digest: now, .. } = self.stands(project, path, Look::Content).await? else {
+                continue;
+            };
+            if now == *raw {
+                continue;
+            }
+            let by = match path.strip_prefix(&project_prefix()) {
+                Some(inside) => project.lenses().names_at(&inside),
+                None => vec!["ld.so.cache".to_owned()],
+            };
+            found.push(Hidden { path: path.clone(), before: *raw, now, by });
         }
         Ok(found)
     }

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use larder::Larder;
+use larder::{Larder, ObjectKind};
 use protocol::codec::BadObject;
 use protocol::step::Promise;
 use protocol::{Look, RelPath, Tree, TreeEntry};
@@ -209,7 +209,13 @@ impl Walk<'_> {
             let upper_error = |source| NodeError::Upper { path: path.clone(), source };
             fs::set_permissions(place, fs::Permissions::from_mode(0o600)).map_err(upper_error)?;
         }
-        let (digest, size) = self.larder.adopt(place)?;
+        let upper_error = |source| NodeError::Upper { path: path.clone(), source };
+        let lenses = self.project.lenses();
+        let normal = lenses.normalised(&path, meta.len(), || fs::read(place)).map_err(upper_error)?;
+        let (digest, size) = match normal {
+            Some(normal) => (self.larder.put(ObjectKind::Blob, &normal)?, normal.len() as u64),
+            None => self.larder.adopt(place)?,
+        };
         let unchanged = match self.project.entry(&path) {
             Some(Entry::Output { exec: e, digest: d, .. }) => e == exec && d == digest,
             Some(Entry::Source { exec: e, stamp }) => {

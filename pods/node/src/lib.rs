@@ -14,15 +14,17 @@ mod error;
 mod evaluate;
 mod home;
 mod judge;
+mod lenses;
 mod pod;
 mod printed;
 mod project;
 mod run;
 
 pub use error::NodeError;
-pub use evaluate::{Evaluator, Verdict};
+pub use evaluate::{Evaluator, Hidden, Verdict};
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
+pub use lenses::{Lenses, MAX_LENSED};
 pub use pod::{Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
 pub use project::{Ages, Entry, Names, Outputs, OutputsBuilder, Project, SourceFiles, Sources};

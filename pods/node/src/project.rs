@@ -15,11 +15,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use larder::{Content, Larder, LarderError, Stamp};
 use parking_lot::Mutex;
-use protocol::{Digest, FileKind, RelPath, Tree, TreeEntry};
+use protocol::{Digest, FileKind, RelPath, StepSpec, Tree, TreeEntry};
 use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::runtime::Handle;
 use view::{Body, Node, Source, SourceError};
+
+use crate::Lenses;
 
 /// Sources of at least this size are read on a thread for blocking work, so that no other look-up waits for it.
 const READ_ELSEWHERE: u64 = 256 * 1024;
@@ -79,6 +81,7 @@ pub struct SourceFiles {
     larder: Larder,
     runtime: Handle,
     read: Mutex<FxHashMap<RelPath, Digest>>,
+    memo: lens::Memo,
 }
 
 impl SourceFiles {
@@ -86,7 +89,7 @@ impl SourceFiles {
     pub fn new(project: &Path, larder: Larder, runtime: Handle) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let project = rustix::fs::open(project, flags, Mode::empty())?;
-        Ok(Self { project, larder, runtime, read: Mutex::default() })
+        Ok(Self { project, larder, runtime, read: Mutex::default(), memo: lens::Memo::default() })
     }
 
     /// The digest of a source; its bytes are in the larder then.
@@ -263,6 +266,7 @@ pub struct Project {
     files: Arc<SourceFiles>,
     outputs: Outputs,
     ages: Option<Ages>,
+    lenses: Lenses,
 }
 
 /// What is how old in the view of a step that sees its own earlier outputs (DESIGN §6): those are a second younger than
@@ -278,12 +282,27 @@ pub struct Ages {
 impl Project {
     /// Sources, and outputs over them.
     pub fn new(sources: Arc<dyn Sources>, files: Arc<SourceFiles>, outputs: Outputs) -> Self {
-        Self { sources, files, outputs, ages: None }
+        Self { sources, files, outputs, ages: None, lenses: Lenses::default() }
     }
 
     /// With ages, for a step that sees its own earlier outputs.
     pub fn with_ages(self, ages: Ages) -> Self {
         Self { ages: Some(ages), ..self }
+    }
+
+    /// Seen by a step with this spec: through its projections.
+    pub fn seen_by(self, spec: &StepSpec) -> Self {
+        Self { lenses: Lenses::of(spec), ..self }
+    }
+
+    /// What the step sees through.
+    pub fn lenses(&self) -> &Lenses {
+        &self.lenses
+    }
+
+    /// What projections left, for all projects of a build.
+    pub(crate) fn memo(&self) -> &lens::Memo {
+        &self.files.memo
     }
 
     fn mtime_offset(&self, path: &RelPath) -> u8 {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use view::{HostTools, Source, SourceError, SourceFailure, see};
 
 use crate::judge::{Judged, Refusal, judge};
+use crate::lenses::{Counted, through};
 use crate::pod::Running;
 use crate::{NodeError, Printed, PrintedLine, Project};
 
@@ -99,6 +100,9 @@ pub(crate) async fn run(
     on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
     cancel: impl Future<Output = ()> + Send,
 ) -> Result<StepRun, NodeError> {
+    if let Some(missing) = order.project.lenses().missing() {
+        return Err(NodeError::Lens(missing.to_owned()));
+    }
     let name = running.next_root();
     let tools: Arc<dyn Source> = order.tools.clone();
     let project: Arc<dyn Source> = order.project.clone();
@@ -183,8 +187,9 @@ async fn judged(
         look => (prefix.join(&path), look),
     });
     let tools_looks = tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path));
-    let path_set = PathSet::new(all.chain(tools_looks).collect());
-    let seen = observe(&path_set, &order.project, &order.tools).await?;
+    let counted = Counted::new(order.project.lenses(), all.chain(tools_looks));
+    let (seen, raw) = observe(&counted, &order.project, &order.tools).await?;
+    let path_set = counted.set;
     let printed = match printed.is_empty() {
         true => None,
         false => Some(running.larder.put(larder::ObjectKind::Blob, &printed.encode())?),
@@ -194,6 +199,7 @@ async fn judged(
         weak: order.spec.weak_key_after(order.previous.as_ref()),
         path_set: path_set.digest(),
         seen,
+        raw,
         outputs: outputs_digest,
         printed,
         millis: ended.usage.wall.as_millis() as u64,
@@ -217,15 +223,27 @@ fn is_mount_point(path: &RelPath) -> bool {
     })
 }
 
-/// What a path set's looks see now, in its order.
-async fn observe(set: &PathSet, project: &Project, tools: &HostTools) -> Result<Vec<Seen>, NodeError> {
+/// What a path set's looks see now, in its order, and the digests of whole contents of which only a part counts.
+pub(crate) async fn observe(
+    counted: &Counted,
+    project: &Project,
+    tools: &HostTools,
+) -> Result<(Vec<Seen>, Vec<(u32, Digest)>), NodeError> {
     let prefix = project_prefix();
-    let mut seen = Vec::with_capacity(set.looks().len());
-    for (path, look) in set.looks() {
-        seen.push(match path.strip_prefix(&prefix) {
+    let set = &counted.set;
+    let (mut seen, mut raw) = (Vec::with_capacity(set.looks().len()), Vec::new());
+    for (place, (path, look)) in (0..).zip(set.looks()) {
+        let stands = match path.strip_prefix(&prefix) {
             Some(inside) => see(project, &inside, *look).await?,
             None => see(tools, path, *look).await?,
-        });
+        };
+        let sight = through(project, tools, set, (path, *look), stands).await?;
+        let whole = match sight.raw {
+            None => counted.raw_unseen(project, (path, *look)).await?,
+            whole => whole,
+        };
+        raw.extend(whole.map(|digest| (place, digest)));
+        seen.push(sight.seen);
     }
-    Ok(seen)
+    Ok((seen, raw))
 }

@@ -126,7 +126,7 @@ impl Context {
     /// What a step sees at `/project`.
     pub fn project_for(&self, step: usize) -> Project {
         let outputs = self.made.outputs_for(step);
-        Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs)
+        Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs).seen_by(&self.specs[step])
     }
 
     /// Notes what a step printed, if anything.

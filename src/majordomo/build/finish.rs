@@ -167,7 +167,7 @@ fn deliver_all(
 
 /// Writes the recall of this build.
 fn remember(context: &Context, prepared: &Prepared) {
-    let mut builder = RecallBuilder::new(&context.recall);
+    let mut builder = RecallBuilder::new(&context.recall, &context.evaluator);
     for (index, done) in context.done.lock().iter() {
         let id = &context.plan.steps[*index].id;
         match (done, context.made.tree(*index)) {

@@ -168,6 +168,7 @@ async fn project_over(context: &Context, index: usize, state: &State) -> Result<
     let mut builder = OutputsBuilder::over(context.made.outputs_for(index));
     builder.apply(&state.own);
     let project = Project::new(Arc::clone(&context.sources), Arc::clone(&context.files), builder.finish());
+    let project = project.seen_by(&context.specs[index]);
     let Some(hit) = &state.left_by else { return Ok(project) };
     let own = state.own.entries().iter().map(|(path, _)| path.clone()).collect();
     let mut seen = FxHashSet::default();

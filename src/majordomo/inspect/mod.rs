@@ -67,6 +67,7 @@ async fn prepared(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<Prepared> 
 fn project_for(prepared: &Prepared, made: &MadeSoFar, step: usize) -> Project {
     let outputs: Outputs = made.outputs_for(step);
     Project::new(Arc::clone(&prepared.sources), Arc::clone(&prepared.files), outputs)
+        .seen_by(&prepared.specs[step])
 }
 
 /// A tree of the larder.

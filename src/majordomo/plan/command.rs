@@ -63,6 +63,8 @@ pub(super) fn spec(
         keep: keep(rule, few)?,
         network: rule.typed.network,
         declared_in: rule.declared_in.clone(),
+        projections: vec![],
+        normalisers: vec![],
     })
 }
 

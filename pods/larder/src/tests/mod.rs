@@ -27,6 +27,7 @@ pub(crate) fn trace(weak: &str, set: &PathSet, saw: &str, made: &str) -> Trace {
         weak: Digest::of(weak.as_bytes()),
         path_set: set.digest(),
         seen: vec![Seen::Content { digest: Digest::of(saw.as_bytes()), exec: false }],
+        raw: vec![],
         outputs: Digest::of(made.as_bytes()),
         printed: None,
         millis: 5,
