@@ -124,11 +124,11 @@ fn a_change_beside_the_part_that_matters_is_none_and_is_told() {
         .collect();
     let part = Digest::in_context(protocol::digest::context::PROJECTED, b"\\citation{knuth}\n");
     let wanted = [
-        format!("project/a.aux kind file"),
+        "project/a.aux kind file".to_owned(),
         format!("project/a.aux content {}", part.short()),
         format!("project/a.bib content {}", Digest::of(b"bib").short()),
-        format!("project/a.log kind file"),
-        format!("project/b.log kind file"),
+        "project/a.log kind file".to_owned(),
+        "project/b.log kind file".to_owned(),
     ];
     assert_eq!(shown, wanted);
     // Of what was read, and not all of which matters.
