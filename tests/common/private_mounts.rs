@@ -107,3 +107,12 @@ pub fn unmount_below(folder: &Path) {
         unmount(place, UnmountFlags::DETACH).ok();
     }
 }
+
+/// Takes all room that a disk has left, by a file on it.
+pub fn fill_disk(filler: &Path) {
+    let mut file = std::fs::File::create(filler).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        let chunk = vec![b'x'; size];
+        while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
+    }
+}

@@ -1,9 +1,9 @@
 //! Full disks: the pod's, while a step writes and while its results are stored, and the project's. Root only: each test fills a
 //! small disk of its own.
 
-use crate::common::place::Place;
-use crate::common::private_mounts::{resize_disk, small_disk, unshare_mounts};
+use crate::common::private_mounts::{fill_disk, resize_disk, small_disk, unshare_mounts};
 use crate::common::subject::{Random, Subject, number};
+use crate::common::{Gate, Place};
 
 #[test]
 fn the_disk_fills_while_a_step_writes() {
@@ -38,19 +38,27 @@ fn the_disk_fills_while_results_are_stored() {
         return;
     }
     let place = Place::new();
+    let gate = Gate::new();
     small_disk(place.home(), 6 * 1024);
-    // What a step prints is a result that never was in its upper folder.
-    let project = place.project(
-        "p",
-        "[step.small]\nrun = 'cp source small'\nout = 'small'\n\
-         [step.loud]\neach = 'in/*'\nrun = 'yes \"$(cat {in})-$(head -c 1000 /dev/zero | tr \\\\0 x)\" | head -n 600; cp {in} {out}'\n\
-         out = 'out/{stem}'\nafter = 'small'\n",
+    // What a step prints is a result that never was in its upper folder. All that it writes or reads is there before the
+    // disk is full, so that nothing but the larder can run out of room.
+    let rule = format!(
+        "[step.early]\neach = 'in/*'\nrun = 'cp {{in}} {{out}}; echo {{stem}}'\nout = 'out/{{stem}}'\n\
+         [step.loud]\nnetwork = true\nafter = 'early'\nout = 'made'\nrun = \"\"\"\n\
+         line=$(head -c 1000 /dev/zero | tr '\\\\0' x)\necho > made\n{}\n\
+         i=0; while [ $i -lt 600 ]; do echo $i$line; i=$((i+1)); done\"\"\"\n",
+        gate.command()
     );
-    project.write("source", "precious");
-    (0..20).for_each(|i| project.write(format!("in/{i}"), format!("loud{i}")));
-    let built = project.build(&["--quiet"]).code(3);
-    // Which of the larder's files needs room first is chance, and so is whether a step runs into the full disk meanwhile.
+    let project = place.project("p", &rule);
+    (0..20).for_each(|i| project.write(format!("in/{i}"), format!("early{i}")));
+    let running = project.start(&["--quiet"]);
+    let before_the_gate = gate.arrival();
+    let filler = place.home().join("filler");
+    fill_disk(&filler);
+    before_the_gate.go();
+    let built = running.built().code(3);
     let said = built.said();
+    // Which of the larder's files needs room first is chance.
     for words in [
         "error: the larder failed\n  caused by: no space left at `",
         "/home/larder/",
@@ -59,19 +67,15 @@ fn the_disk_fills_while_results_are_stored() {
     ] {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
-    assert!(!project.has("out"));
+    assert!(!project.has("out") && !project.has("made"));
     place.assert_nothing_left();
-    resize_disk(place.home(), 100 * 1024);
+    std::fs::remove_file(filler).unwrap();
     // It writes to the index, so it needs room itself.
     place.pod(&["fsck"]).ok();
-    let rest = project.build(&["--quiet"]).ok();
-    assert!(
-        !rest.ran().contains(&"small") && rest.ran().len() < 20,
-        "finished results were lost: {:?}",
-        rest.ran()
-    );
+    let running = project.start(&["--quiet"]);
+    gate.arrival().go();
+    assert_eq!(running.built().ok().ran(), ["loud"], "finished results were lost");
     assert_eq!(project.files("out").len(), 20);
-    assert_eq!(project.read("small"), "precious");
     project.builds(&[]);
 }
 
