@@ -18,6 +18,7 @@ use protocol::codec::{BadObject, Reader, Writer};
 use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
+use super::build::Promises;
 use super::plan::Plan;
 use super::prepare::in_project;
 use super::workspace::{Seal, WorkspaceError};
@@ -54,7 +55,7 @@ pub struct Recalled {
 #[derive(Debug, Default)]
 pub struct Recall {
     observed: Vec<Observed>,
-    /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not.
+    /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not, 3 differs from step to step.
     holds: Vec<AtomicU8>,
     steps: FxHashMap<StepId, Recalled>,
     /// The dynamic linker's cache, whole; of which each step saw a part.
@@ -116,21 +117,21 @@ impl Recall {
         })
     }
 
-    /// What the step came to, if all that it saw then is so now. `is_first`: nothing comes before it, so that it sees
-    /// the sources and the folders of promises alone.
+    /// What the step came to, if all that it saw then is so now. `first`: nothing comes before it, so that it sees the
+    /// sources, and these promises.
     pub async fn find(
         &self,
         step: &StepId,
         weak: &Digest,
         evaluator: &Evaluator,
         project: &Project,
-        is_first: bool,
+        first: Option<&Promises>,
     ) -> Result<Option<&Recalled>, NodeError> {
         let Some(recalled) = self.steps.get(step).filter(|recalled| recalled.weak == *weak) else {
             return Ok(None);
         };
         for &number in recalled.observed.iter() {
-            if !self.still_holds(number as usize, evaluator, project, is_first).await? {
+            if !self.still_holds(number as usize, evaluator, project, first).await? {
                 return Ok(None);
             }
         }
@@ -142,15 +143,25 @@ impl Recall {
         number: usize,
         evaluator: &Evaluator,
         project: &Project,
-        is_first: bool,
+        first: Option<&Promises>,
     ) -> Result<bool, NodeError> {
         let observed = &self.observed[number];
         let inside = in_project(&observed.path);
-        // What the sources show is the same for all steps that nothing comes before; tools are the same for all steps.
-        let is_shared = is_first || inside.is_none() && !observed.path.as_bytes().starts_with(b"project");
+        // What the sources show is the same for all steps that nothing comes before, but where something is promised;
+        // tools are the same for all steps.
+        let is_outside = inside.is_none() && !observed.path.as_bytes().starts_with(b"project");
+        let mut is_shared = first.is_some() || is_outside;
         if is_shared {
             match self.holds[number].load(Ordering::Relaxed) {
+                0 if !is_outside => {
+                    let inside = inside.clone().unwrap_or_else(RelPath::root);
+                    is_shared = first.is_some_and(|promises| !promises.touch(&inside));
+                    if !is_shared {
+                        self.holds[number].store(3, Ordering::Relaxed);
+                    }
+                }
                 0 => {}
+                3 => is_shared = false,
                 known => return Ok(known == 1),
             }
         }
@@ -168,6 +179,25 @@ impl Recall {
             self.holds[number].store(if holds { 1 } else { 2 }, Ordering::Relaxed);
         }
         Ok(holds)
+    }
+
+    /// What a step saw of the project: paths in it.
+    pub fn in_project(&self, step: &StepId) -> Vec<(RelPath, Look, Seen)> {
+        let Some(recalled) = self.steps.get(step) else { return Vec::new() };
+        let observed = recalled.observed.iter().map(|number| &self.observed[*number as usize]);
+        let inside = observed.filter_map(|observed| {
+            let inside = match observed.path.as_bytes() {
+                b"project" => RelPath::root(),
+                _ => in_project(&observed.path)?,
+            };
+            Some((inside, observed.look, observed.seen.clone()))
+        });
+        inside.collect()
+    }
+
+    /// What a step came to, whether it would still or not.
+    pub fn step(&self, step: &StepId) -> Option<&Recalled> {
+        self.steps.get(step)
     }
 
     /// The numbers of what a step looked at outside of the project.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use larder::{Larder, LarderError, ObjectKind};
+use protocol::codec::{BadObject, Reader, Writer};
 use protocol::{Digest, PathSet, RelPath, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
@@ -13,6 +14,8 @@ use super::workspace::Made;
 
 const PREFIX: &str = "step/";
 const STATE: &str = "state/";
+const EDGES: &str = "edges";
+const EDGES_FORMAT: u8 = 1;
 
 /// What is remembered of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,32 +55,86 @@ pub fn write(
     larder.note(workspace, &format!("{PREFIX}{step}"), &value)
 }
 
-/// What a step that sees its own outputs left when it last settled, and the weak key that it had.
-pub fn state(
-    larder: &Larder,
-    workspace: WorkspaceId,
-    step: &StepId,
-) -> Result<Option<(Digest, Tree)>, LarderError> {
+/// Where a step that sees its own outputs last settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The weak key that it had.
+    pub weak: Digest,
+    /// The trace of the run that left the state.
+    pub trace: Digest,
+    /// All that was there after it.
+    pub tree: Tree,
+}
+
+/// Where a step that sees its own outputs last settled.
+pub fn state(larder: &Larder, workspace: WorkspaceId, step: &StepId) -> Result<Option<Settled>, LarderError> {
     let key = format!("{STATE}{step}");
     let notes = larder.notes(workspace, &key)?;
     let Some((_, value)) = notes.into_iter().find(|(found, _)| *found == key) else { return Ok(None) };
-    let Some((weak, tree)) = value.split_at_checked(Digest::LEN) else { return Ok(None) };
-    let (Ok(weak), Ok(tree)) = (Digest::try_from(weak), Digest::try_from(tree)) else { return Ok(None) };
+    let mut parts = value.chunks_exact(Digest::LEN).map(Digest::try_from);
+    let (Some(Ok(weak)), Some(Ok(trace)), Some(Ok(tree)), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
     let bytes = larder.get(ObjectKind::Tree, &tree)?;
-    Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()).map(|tree| (weak, tree)))
+    Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()).map(|tree| Settled { weak, trace, tree }))
 }
 
-/// Writes what a step left.
+/// Writes where a step has settled.
 pub fn write_state(
     larder: &Larder,
     workspace: WorkspaceId,
     step: &StepId,
-    weak: &Digest,
-    tree: &Tree,
+    settled: &Settled,
 ) -> Result<(), LarderError> {
-    let digest = larder.put(ObjectKind::Tree, &tree.encode())?;
-    let value = [weak.as_bytes().as_slice(), digest.as_bytes()].concat();
+    let tree = larder.put(ObjectKind::Tree, &settled.tree.encode())?;
+    let value = [settled.weak, settled.trace, tree].map(|digest| *digest.as_bytes()).concat();
     larder.note(workspace, &format!("{STATE}{step}"), &value)
+}
+
+/// Who made what a step saw, beyond what its order says: consumer and producers, by id.
+pub type Edges = FxHashMap<StepId, Vec<StepId>>;
+
+/// Reads what the last build of a workspace found out about who feeds whom; nothing, if that is lost.
+pub fn edges(larder: &Larder, workspace: WorkspaceId) -> Result<Edges, LarderError> {
+    let notes = larder.notes(workspace, EDGES)?;
+    let Some((_, value)) = notes.into_iter().find(|(found, _)| found == EDGES) else {
+        return Ok(Edges::default());
+    };
+    let read = || -> Result<Edges, BadObject> {
+        let mut reader = Reader::with_format(&value, EDGES_FORMAT)?;
+        let mut edges = Edges::default();
+        for _ in 0..reader.count()? {
+            let consumer = step_id(&mut reader)?;
+            let count = reader.count()?;
+            let producers = (0..count).map(|_| step_id(&mut reader)).collect::<Result<_, _>>()?;
+            edges.insert(consumer, producers);
+        }
+        reader.finish()?;
+        Ok(edges)
+    };
+    Ok(read().unwrap_or_default())
+}
+
+fn step_id(reader: &mut Reader<'_>) -> Result<StepId, BadObject> {
+    let text = std::str::from_utf8(reader.bytes()?).map_err(|_| BadObject::Field("a step id"))?;
+    Ok(StepId::new(text))
+}
+
+/// Writes who feeds whom.
+pub fn write_edges(larder: &Larder, workspace: WorkspaceId, edges: &Edges) -> Result<(), LarderError> {
+    let mut sorted: Vec<_> = edges.iter().filter(|(_, producers)| !producers.is_empty()).collect();
+    sorted.sort();
+    let mut writer = Writer::with_format(EDGES_FORMAT);
+    writer.number(sorted.len() as u64);
+    for (consumer, producers) in sorted {
+        writer.bytes(consumer.as_str().as_bytes()).number(producers.len() as u64);
+        for producer in producers {
+            writer.bytes(producer.as_str().as_bytes());
+        }
+    }
+    larder.note(workspace, EDGES, &writer.finish())
 }
 
 /// A trace by its digest, with its path set; `None` if either is gone or of a format that is not known here.
@@ -93,7 +150,7 @@ pub fn outputs(larder: &Larder, workspace: WorkspaceId) -> Result<Vec<(RelPath, 
     for (step, record) in all(larder, workspace)? {
         let Some((trace, _)) = trace(larder, &record.trace)? else { continue };
         let tree = match state(larder, workspace, &step)? {
-            Some((_, tree)) => tree,
+            Some(settled) => settled.tree,
             None => {
                 let bytes = larder.get(ObjectKind::Tree, &trace.outputs)?;
                 bytes.and_then(|bytes| Tree::decode(&bytes).ok()).unwrap_or_default()

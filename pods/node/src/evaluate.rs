@@ -11,11 +11,14 @@ use parking_lot::RwLock;
 use protocol::observation::strong_key;
 use protocol::{Digest, Look, PathSet, RelPath, Seen, Trace, WorkspaceId};
 use rustc_hash::FxHashMap;
-use view::{HostTools, see};
+use view::{HostTools, SourceError, see};
 
 use crate::lenses::{Sight, through};
 use crate::run::project_prefix;
 use crate::{NodeError, Project};
+
+/// Path sets that a miss gives back.
+const KNOWN: usize = 4;
 
 /// What a look-up found.
 #[derive(Debug, Clone)]
@@ -29,10 +32,12 @@ pub enum Verdict {
         /// Its questions.
         path_set: Arc<PathSet>,
     },
-    /// None; `tried` path sets were evaluated.
+    /// None.
     Miss {
-        /// How many.
-        tried: usize,
+        /// The path sets that did not hold, as far as they are worth a second try: at most [`KNOWN`].
+        known: Vec<Arc<PathSet>>,
+        /// The first of them that looks at something that is promised and not made yet: it may still hold.
+        unmade: Option<Arc<PathSet>>,
     },
 }
 
@@ -121,15 +126,24 @@ impl Evaluator {
         workspace: WorkspaceId,
     ) -> Result<Verdict, NodeError> {
         let candidates = self.larder.path_sets(weak, workspace)?;
-        let tried = candidates.len();
+        let known = candidates.iter().take(KNOWN).map(|(_, set)| Arc::clone(set)).collect();
+        let mut unmade = None;
         for (digest, path_set) in candidates {
-            let seen = self.evaluate(&path_set, project).await?;
+            let seen = match self.evaluate(&path_set, project).await {
+                Ok(seen) => seen,
+                // Candidates that force no run are tried first.
+                Err(NodeError::Source(SourceError::NotYet { .. })) => {
+                    unmade.get_or_insert(path_set);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let strong = strong_key(weak, &digest, &seen);
             if let Some((digest, trace)) = self.larder.trace(&strong)? {
                 return Ok(Verdict::Hit { digest, trace, path_set });
             }
         }
-        Ok(Verdict::Miss { tried })
+        Ok(Verdict::Miss { known, unmade })
     }
 
     /// The observations of an older trace that do not hold any more: path, look, what it saw, what is there now.

@@ -19,6 +19,7 @@ mod pod;
 mod printed;
 mod project;
 mod run;
+mod slots;
 
 pub use error::NodeError;
 pub use evaluate::{Evaluator, Hidden, Verdict};
@@ -27,5 +28,8 @@ pub use judge::Refusal;
 pub use lenses::{Lenses, MAX_LENSED};
 pub use pod::{Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
-pub use project::{Ages, Entry, Names, Outputs, OutputsBuilder, Project, SourceFiles, Sources};
+pub use project::{
+    Ages, Entry, Names, Outputs, OutputsBuilder, Project, Promised, PromisedAt, SourceFiles, Sources,
+};
 pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
+pub use slots::{Share, Slot, Slots};

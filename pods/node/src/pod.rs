@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use view::{DigestMemo, Flavour, HostOptions, HostTools, Mount};
 
 use crate::run::{StepOrder, StepRun, run};
-use crate::{Home, NodeError, PrintedLine};
+use crate::{Home, NodeError, PrintedLine, Slots};
 
 /// How a pod is started.
 #[derive(Debug, Clone)]
@@ -36,6 +36,7 @@ struct Inner {
     /// View and zygote, from the first step on; replaced when the zygote has gone.
     running: Mutex<Option<Arc<Running>>>,
     last_root: Arc<AtomicU64>,
+    slots: Slots,
     home: Home,
 }
 
@@ -105,6 +106,7 @@ impl Pod {
             runtime,
             running: Mutex::default(),
             last_root: Arc::default(),
+            slots: Slots::default(),
         })))
     }
 
@@ -116,6 +118,11 @@ impl Pod {
     /// The larder.
     pub fn larder(&self) -> &Larder {
         &self.0.larder
+    }
+
+    /// How many steps may run at once, for all builds together.
+    pub fn slots(&self) -> &Slots {
+        &self.0.slots
     }
 
     /// The runtime on which the pod's tasks run.

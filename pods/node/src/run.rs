@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Ended, HowEnded, Line, Usage};
+use kitchen::{Clock, Ended, HowEnded, Line, Usage};
 use protocol::step::{INPUT_MTIME, PROJECT, Promise};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use tokio::sync::mpsc;
@@ -30,6 +30,8 @@ pub struct StepOrder {
     pub timeout: Option<Duration>,
     /// The trace of the run whose outputs it sees as its own; part of its key.
     pub previous: Option<Digest>,
+    /// Its time, which stands still while the step is held.
+    pub clock: Clock,
 }
 
 /// How a step's run ended.
@@ -114,6 +116,7 @@ pub(crate) async fn run(
     kitchen_order.env = environment(&order.spec);
     kitchen_order.network = order.spec.network;
     kitchen_order.timeout = order.timeout;
+    kitchen_order.clock = order.clock.clone();
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();
     let cancel = async {
@@ -151,7 +154,7 @@ fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
             SourceError::Changed { path } if is_project => StepEnd::SourceChanged(path),
             SourceError::Changed { path } => StepEnd::ToolsChanged(vec![path]),
             SourceError::Gone => StepEnd::Lost(failure.path),
-            SourceError::Io { .. } => StepEnd::Unreadable(failure),
+            SourceError::Io { .. } | SourceError::NotYet { .. } => StepEnd::Unreadable(failure),
         });
     }
     None

@@ -25,6 +25,12 @@ pub enum SourceError {
     /// What stands behind the source is there no more: its producer or holder is lost.
     #[error("the source is gone")]
     Gone,
+    /// It has to be made first, and whoever asks does not wait for it. A step is never answered so.
+    #[error("`{path}` is not made yet")]
+    NotYet {
+        /// Path in the source.
+        path: RelPath,
+    },
     /// The question was cancelled before it was answered: the root was closed, or the build ended.
     #[error("cancelled")]
     Cancelled,

@@ -1,19 +1,18 @@
 //! What all steps of one attempt of a build share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use node::{Evaluator, NodeError, Pod, Project, SourceFiles, Sources, project_prefix};
+use node::{Evaluator, NodeError, Outputs, Pod, Project, Promised, SourceFiles, Sources, project_prefix};
 use parking_lot::Mutex;
 use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, Trace, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::sync::Semaphore;
 use view::HostTools;
 
+use super::demand::StepView;
 use super::made::MadeSoFar;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::recall::Recall;
-use crate::majordomo::records::Record;
+use crate::majordomo::records::{Edges, Record};
 use crate::majordomo::request::{BuildOptions, Failure};
 use crate::majordomo::sink::{Cancel, Sink};
 
@@ -38,6 +37,8 @@ pub enum Stop {
     },
     /// The larder no longer has bytes of this path: whoever made them has to do so again.
     Lost(RelPath),
+    /// Something that is promised has to be made first; the path in the project.
+    NotYet(RelPath),
     /// It cannot go on.
     Fatal(Box<Failure>),
 }
@@ -48,6 +49,7 @@ impl From<NodeError> for Stop {
             NodeError::Source(view::SourceError::Changed { path }) => {
                 Stop::Restart { why: format!("`{path}` changed"), changed: Changed::Source }
             }
+            NodeError::Source(view::SourceError::NotYet { path }) => Stop::NotYet(path),
             error => Stop::Fatal(Box::new(crate::majordomo::border::node(&error))),
         }
     }
@@ -82,8 +84,6 @@ pub struct Context {
     pub sink: Sink,
     /// Set when the build is to end.
     pub cancel: Cancel,
-    /// Set by the first failure, unless the build keeps going: nothing more starts.
-    pub stopping: AtomicBool,
     /// How the build is to be made.
     pub options: BuildOptions,
     /// The plan.
@@ -101,21 +101,21 @@ pub struct Context {
     /// Evaluates path sets.
     pub evaluator: Evaluator,
     /// What has been made.
-    pub made: MadeSoFar,
+    pub made: Arc<MadeSoFar>,
     /// What is remembered of each step.
     pub last: FxHashMap<StepId, Record>,
+    /// Who fed whom in the last build.
+    pub last_edges: Edges,
     /// Their weak keys.
     pub weak_keys: Vec<Digest>,
-    /// What a step sees that nothing comes before.
-    pub sources_alone: Project,
     /// What the last good build came to.
     pub recall: Recall,
     /// Which of its observations outside of the project count for this one.
     pub recalled_looks: Mutex<FxHashSet<u32>>,
     /// The steps that are done: those that are as recalled, and the traces of the others.
     pub done: Mutex<Vec<(usize, Done)>>,
-    /// One permit for each step that may run.
-    pub slots: Arc<Semaphore>,
+    /// How many steps may run at once.
+    pub jobs: usize,
     /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
     pub host_looks: Mutex<FxHashSet<(RelPath, Look)>>,
     /// What the steps printed, in the order in which they ended.
@@ -123,10 +123,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// What a step sees at `/project`.
-    pub fn project_for(&self, step: usize) -> Project {
-        let outputs = self.made.outputs_for(step);
-        Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs).seen_by(&self.specs[step])
+    /// What a step sees at `/project`: sources, outputs over them, and what other steps promise.
+    pub fn project(&self, step: usize, view: &Arc<StepView>, outputs: Outputs) -> Project {
+        let promised: Arc<dyn Promised> = Arc::clone(view) as Arc<dyn Promised>;
+        Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs)
+            .with_promises(promised)
+            .seen_by(&self.specs[step])
     }
 
     /// Notes what a step printed, if anything.

@@ -83,12 +83,12 @@ pub async fn hand_over_the_rest(
     context: &Arc<Context>,
     mut prepared: Prepared,
     wanted: Wanted,
-    steps: Vec<usize>,
+    (steps, good): (Vec<usize>, Vec<usize>),
     lock: Arc<Lock>,
 ) -> Result<u64, Stop> {
     let context = Arc::clone(context);
     let finishing = tokio::task::spawn_blocking(move || {
-        let outputs = context.made.merged(&steps);
+        let outputs = context.made.merged(&good);
         deliver_all(&context, &mut prepared, &wanted, &steps, &outputs, &lock)
     });
     finishing.await.map_err(|_| Stop::from(node::NodeError::Task("hand-over")))?
@@ -138,7 +138,7 @@ fn deliver_all(
         }
     }
     let done: FxHashSet<usize> =
-        steps.iter().copied().filter(|&step| context.made.tree(step).is_some()).collect();
+        steps.iter().copied().filter(|&step| context.made.good(step).is_some()).collect();
     // The step may have another name by now, and have failed under it.
     let are_all_done = done.len() == steps.len();
     for (path, output) in prepared.manifest.entries() {
@@ -173,7 +173,7 @@ fn remember(context: &Context, prepared: &Prepared) {
         match (done, context.made.tree(*index)) {
             (Done::AsRecalled, _) => builder.again(id),
             (Done::By { digest, trace, path_set }, Some(tree)) => {
-                builder.add(id, *digest, trace, path_set, Arc::clone(tree));
+                builder.add(id, *digest, trace, path_set, tree);
             }
             (Done::By { .. }, None) => {}
         }

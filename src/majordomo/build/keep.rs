@@ -1,38 +1,60 @@
-//! A step that sees its own earlier outputs: passes until one observes the state that it leaves.
+//! A step that sees its own earlier outputs: what it left, and whether it would leave the same again.
 //!
 //! The state is what the step made, as far as `keep` names it. A pass is an ordinary cached run over a state; the trace of
 //! the run that left the state is part of its key, so another home replays the chain. A pass is the last if all its
-//! observations still hold over the state that it left. A state that comes again without that is an oscillation.
+//! observations still hold over the state that it left. The conductor decides when the next pass is due; the states of all
+//! passes are held against each other in [`super::conductor`]'s circles.
 //! See DESIGN §4.8, §4.10 and §6; tectonic and latexmk iterate alike, but ask fewer questions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use node::{Ages, OutputsBuilder, Project};
 use protocol::{Digest, Glob, Keep, RelPath, Tree, TreeEntry};
 use rustc_hash::FxHashSet;
 
 use super::context::{Context, Stop};
-use super::reason;
-use super::step::{Hit, Pass, Passed, look_up, refuse, run};
+use super::demand::StepView;
+use super::step::{Hit, is_there, keeps};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 
-/// Passes after which a step that has not settled fails.
-pub const MAX_PASSES: usize = 8;
+/// The state that a pass starts from.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    /// The run that left it; `None`: there is nothing yet.
+    pub left_by: Option<Hit>,
+    /// What is there of the step's own.
+    pub own: Arc<Tree>,
+    /// Whether it was left by another command, and so is no result of this one.
+    pub is_of_another: bool,
+}
 
 /// The part of a tree that the step sees again.
-fn kept(tree: &Tree, keep: &[Glob], everything: bool) -> Tree {
-    let is_kept = |path: &RelPath| everything || keep.iter().any(|glob| glob.matches(path.as_bytes()));
+fn kept(context: &Context, index: usize, tree: &Tree) -> Arc<Tree> {
+    let is_kept = |path: &RelPath| match &context.specs[index].keep {
+        Keep::Nothing => false,
+        Keep::Everything => true,
+        // Checked when the project file was read; a pattern that is none keeps nothing.
+        Keep::Matching(globs) => {
+            globs.iter().any(|glob| Glob::new(glob).is_ok_and(|glob| glob.matches(path.as_bytes())))
+        }
+    };
     let entries = tree.entries().iter().filter(|(path, entry)| *entry != TreeEntry::Deleted && is_kept(path));
     // A part of a tree is a tree.
-    Tree::new(entries.cloned().collect()).unwrap_or_default()
+    Tree::new(entries.cloned().collect()).map(Arc::new).unwrap_or_default()
+}
+
+/// What a pass leaves for the next one.
+pub(super) fn state_after(context: &Context, index: usize, hit: &Hit) -> State {
+    State { own: kept(context, index, &hit.tree), left_by: Some(hit.clone()), is_of_another: false }
 }
 
 /// All that is there after a pass: what it saw of its own and left alone, and what it made.
-fn carried(own: &Tree, made: &Tree) -> Tree {
-    let mut entries: std::collections::BTreeMap<RelPath, TreeEntry> = own.entries().iter().cloned().collect();
-    for (path, entry) in made.entries() {
+pub(super) fn carry(state: Option<&State>, hit: Hit) -> Hit {
+    let Some(state) = state else { return hit };
+    let mut entries: BTreeMap<RelPath, TreeEntry> = state.own.entries().iter().cloned().collect();
+    for (path, entry) in hit.tree.entries() {
         let before = entries.len();
         entries.retain(|other, _| !other.is_within(path) && !path.is_within(other));
         // Its own outputs it may remove without a trace of them; what was there for it has to be said.
@@ -40,137 +62,48 @@ fn carried(own: &Tree, made: &Tree) -> Tree {
             entries.insert(path.clone(), entry.clone());
         }
     }
-    Tree::new(entries.into_iter().collect()).unwrap_or_default()
+    // No path was left below another one that is no folder.
+    let tree = Tree::new(entries.into_iter().collect()).map(Arc::new).unwrap_or_default();
+    Hit { tree, ..hit }
 }
 
-/// The state that a pass starts from.
-struct State {
-    /// The trace of the run that left it; `None`: there is nothing yet.
-    left_by: Option<Hit>,
-    own: Tree,
-}
-
-/// Brings a step with `keep` to its end.
-pub(super) async fn settle(context: &Context, index: usize) -> Result<Passed, Stop> {
-    let (globs, everything) = match &context.specs[index].keep {
-        Keep::Matching(globs) => (globs.iter().filter_map(|glob| Glob::new(glob).ok()).collect(), false),
-        _ => (Vec::new(), true),
-    };
-    let own_of = |tree: &Tree| kept(tree, &globs, everything);
-    let mut state = State { left_by: None, own: Tree::default() };
-    if let Some((weak, hit)) = last(context, index)? {
-        state = State { own: own_of(&hit.tree), left_by: Some(hit) };
-        // What another command left is what this one starts from, and never its result.
-        if weak == context.specs[index].weak_key()
-            && let Some(hit) = settled(context, index, &mut state).await?
-        {
-            return Ok(Passed::Well(Box::new(hit)));
-        }
-    }
-    let mut states: Vec<Tree> = vec![state.own.clone()];
-    let mut ran = None;
-    for pass in 1..=MAX_PASSES {
-        let previous = state.left_by.as_ref().map(|hit| hit.digest);
-        let project = Arc::new(project_over(context, index, &state).await?);
-        let why = why(context, &state, &project).await?;
-        let mut hit = match look_up(context, index, &project, previous.as_ref()).await? {
-            Some(hit) => hit,
-            None => {
-                let reason = if pass == 1 { why.clone() } else { format!("pass {pass}: {why}") };
-                match run(context, index, Pass { project, previous, reason, is_again: ran.is_some() }).await?
-                {
-                    Passed::Well(hit) => *hit,
-                    otherwise => return Ok(otherwise),
-                }
-            }
-        };
-        ran = hit.ran.take().or(ran);
-        let own = own_of(&carried(&state.own, &hit.tree));
-        hit.tree = carried(&state.own, &hit.tree);
-        let seen_before = states.iter().rposition(|state| *state == own);
-        states.push(own.clone());
-        state = State { left_by: Some(hit), own };
-        if let Some(mut hit) = settled(context, index, &mut state).await? {
-            hit.ran = ran;
-            return Ok(Passed::Well(Box::new(hit)));
-        }
-        if let Some(at) = seen_before
-            && states.len() - 1 - at > 1
-        {
-            let words = format!(
-                "it oscillates: what it leaves after pass {pass} came up {} passes before; {}",
-                states.len() - 1 - at,
-                alternating(&states[at..])
-            );
-            return Ok(fail(context, index, words));
-        }
-    }
-    let project = project_over(context, index, &state).await?;
-    let still = why(context, &state, &project).await?;
-    Ok(fail(context, index, format!("it did not settle in {MAX_PASSES} passes: {still}")))
-}
-
-/// How many paths that alternate are named.
-const NAMED: usize = 5;
-
-/// What differs between states that come up again and again, as a sentence for people.
-fn alternating(states: &[Tree]) -> String {
-    let shown = |state: &Tree, path: &RelPath| match state.get(path) {
-        Some(TreeEntry::File { digest, .. }) => digest.short(),
-        Some(TreeEntry::Link { target }) => format!("a link to `{}`", protocol::path::escape(target)),
-        Some(TreeEntry::EmptyDir) => "an empty folder".to_owned(),
-        Some(TreeEntry::Deleted) | None => "absent".to_owned(),
-    };
-    let paths: std::collections::BTreeSet<&RelPath> =
-        states.iter().flat_map(|state| state.entries().iter().map(|(path, _)| path)).collect();
-    let differ = |path: &&RelPath| states.windows(2).any(|two| two[0].get(path) != two[1].get(path));
-    let mut differing = paths.into_iter().filter(differ).map(|path| {
-        let turns: Vec<String> = states.iter().map(|state| shown(state, path)).collect();
-        format!("`{path}` is {}", turns.join(", then "))
-    });
-    let mut words: Vec<String> = differing.by_ref().take(NAMED).collect();
-    let more = differing.count();
-    if more > 0 {
-        words.push(format!("and {more} more paths alternate"));
-    }
-    words.join("; ")
-}
-
-fn fail(context: &Context, index: usize, words: String) -> Passed {
-    Passed::Otherwise(refuse(context, &context.plan.steps[index], &words, Instant::now()))
-}
-
-/// What the step left when it last settled here, and the weak key that it had then.
-fn last(context: &Context, index: usize) -> Result<Option<(Digest, Hit)>, Stop> {
+/// What the step left when it last settled in this workspace.
+pub(super) fn last(context: &Context, index: usize) -> Result<State, Stop> {
     let planned = &context.plan.steps[index];
-    if context.options.cold || planned.volatile {
-        return Ok(None);
-    }
     let larder = context.pod.larder();
-    let Some(record) = context.last.get(&planned.id) else { return Ok(None) };
-    if larder.is_revoked(&record.trace)? {
-        return Ok(None);
+    if context.options.cold || planned.volatile {
+        return Ok(State::default());
     }
-    let Some((trace, path_set)) = records::trace(larder, &record.trace)? else { return Ok(None) };
-    let Some((weak, tree)) = records::state(larder, context.workspace, &planned.id)? else { return Ok(None) };
-    for (_, entry) in tree.entries() {
-        if let TreeEntry::File { digest, .. } = entry
-            && !larder.contains(digest)?
-        {
-            return Ok(None);
-        }
+    let Some(settled) = records::state(larder, context.workspace, &planned.id)? else {
+        return Ok(State::default());
+    };
+    if larder.is_revoked(&settled.trace)? || !is_there(context, &settled.tree)? {
+        return Ok(State::default());
     }
-    Ok(Some((weak, Hit { digest: record.trace, trace: Arc::new(trace), path_set, tree, ran: None })))
+    let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else {
+        return Ok(State::default());
+    };
+    let hit = Hit { digest: settled.trace, trace: Arc::new(trace), path_set, tree: Arc::new(settled.tree) };
+    let is_of_another = settled.weak != context.specs[index].weak_key();
+    Ok(State { is_of_another, ..state_after(context, index, &hit) })
 }
 
-/// The project with the step's own outputs, and with ages.
-async fn project_over(context: &Context, index: usize, state: &State) -> Result<Project, Stop> {
-    let mut builder = OutputsBuilder::over(context.made.outputs_for(index));
-    builder.apply(&state.own);
-    let project = Project::new(Arc::clone(&context.sources), Arc::clone(&context.files), builder.finish());
-    let project = project.seen_by(&context.specs[index]);
-    let Some(hit) = &state.left_by else { return Ok(project) };
-    let own = state.own.entries().iter().map(|(path, _)| path.clone()).collect();
+/// What a step sees at `/project`: with its own outputs and their ages, if it sees those.
+pub(super) async fn project(
+    context: &Context,
+    index: usize,
+    view: &Arc<StepView>,
+    producers: &[usize],
+    state: Option<&State>,
+) -> Result<Project, Stop> {
+    let Some(State { left_by, own, .. }) = state else {
+        return Ok(context.project(index, view, context.made.outputs_for(index, producers)));
+    };
+    let mut builder = OutputsBuilder::over(context.made.outputs_for(index, producers));
+    builder.apply(own);
+    let project = context.project(index, view, builder.finish());
+    let Some(hit) = left_by else { return Ok(project) };
+    let own = own.entries().iter().map(|(path, _)| path.clone()).collect();
     let mut seen = FxHashSet::default();
     for (path, look, before) in hit.trace.observations(&hit.path_set).into_iter().flatten() {
         if let Some(inside) = in_project(path)
@@ -182,25 +115,26 @@ async fn project_over(context: &Context, index: usize, state: &State) -> Result<
     Ok(project.with_ages(Ages { own, seen }))
 }
 
-/// The run that left a state, if all that it observed holds over that state. Takes it out of the state.
-async fn settled(context: &Context, index: usize, state: &mut State) -> Result<Option<Hit>, Stop> {
-    let project = project_over(context, index, state).await?;
-    let Some(hit) = &state.left_by else { return Ok(None) };
-    let differs = !context.evaluator.differences(&hit.trace, &hit.path_set, &project, 1).await?.is_empty();
-    if differs {
+/// The run that left a state, if all that it observed holds over that state.
+pub(super) async fn settled(
+    context: &Context,
+    index: usize,
+    state: Option<&State>,
+    project: &Project,
+) -> Result<Option<Hit>, Stop> {
+    let Some(hit) = state.filter(|state| !state.is_of_another).and_then(|state| state.left_by.as_ref())
+    else {
         return Ok(None);
-    }
-    let weak = context.specs[index].weak_key();
-    let id = &context.plan.steps[index].id;
-    records::write_state(context.pod.larder(), context.workspace, id, &weak, &hit.tree)?;
-    Ok(state.left_by.take())
+    };
+    debug_assert!(keeps(context, index));
+    let differs = !context.evaluator.differences(&hit.trace, &hit.path_set, project, 1).await?.is_empty();
+    Ok((!differs).then(|| hit.clone()))
 }
 
-async fn why(context: &Context, state: &State, project: &Project) -> Result<String, Stop> {
-    if context.options.cold && state.left_by.is_none() {
-        return Ok("a cold build was asked for".to_owned());
-    }
-    let Some(hit) = &state.left_by else { return Ok("it was never built here".to_owned()) };
-    let weak = hit.trace.weak;
-    Ok(reason::of_last(&context.evaluator, project, &weak, Some((&hit.trace, &hit.path_set))).await?)
+/// Notes where a step has settled, to begin there the next time.
+pub(super) fn remember(context: &Context, index: usize, hit: &Hit) -> Result<(), Stop> {
+    let weak: Digest = context.specs[index].weak_key();
+    let id = &context.plan.steps[index].id;
+    let settled = records::Settled { weak, trace: hit.digest, tree: (*hit.tree).clone() };
+    Ok(records::write_state(context.pod.larder(), context.workspace, id, &settled)?)
 }

@@ -1,12 +1,17 @@
-//! What the steps of one build have made so far, and what each step sees of it.
+//! What the steps of one build have made so far.
+//!
+//! Actors: the conductor of the build writes; views of steps read, from the threads of the FUSE sessions. What a step made
+//! is *good* while nothing is known that would make it run again, and only what is good is believed without waiting.
+//! What was settled in an earlier build stands here, not good, for the steps of a circle.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use node::{Outputs, OutputsBuilder};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use protocol::{RelPath, StepId, Tree, TreeEntry};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::promises::Promises;
 use crate::majordomo::plan::Plan;
 
 /// Two steps that nothing orders made one path differently.
@@ -23,116 +28,158 @@ pub struct Clash {
     pub second: StepId,
 }
 
-/// The trees of the steps that are done.
+#[derive(Default, Clone)]
+struct Made {
+    tree: Option<Arc<Tree>>,
+    /// The part of the tree that is not promised.
+    unpromised: Option<Arc<Tree>>,
+    is_good: bool,
+}
+
+/// The trees of the steps.
 pub struct MadeSoFar {
     plan: Arc<Plan>,
-    /// Each step's place in one order in which all could run one by one.
-    position: Vec<usize>,
-    trees: Vec<OnceLock<Arc<Tree>>>,
-    /// Who made which path last.
-    makers: Mutex<FxHashMap<RelPath, usize>>,
+    promises: Arc<Promises>,
+    steps: RwLock<Vec<Made>>,
+    /// Who made which path, the last in order first.
+    makers: RwLock<FxHashMap<RelPath, Vec<usize>>>,
     /// What two steps made differently: neither is right.
-    disputed: Mutex<FxHashSet<RelPath>>,
-    /// The folders of all promises.
-    folders: Outputs,
+    disputed: RwLock<FxHashSet<RelPath>>,
 }
 
 impl MadeSoFar {
     /// Nothing yet.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let mut builder = OutputsBuilder::default();
-        for output in plan.outputs() {
-            if let Some(parent) = output.path().parent().filter(|parent| !parent.is_root()) {
-                builder.folder(&parent);
-            }
-        }
-        let mut position = vec![0; plan.steps.len()];
-        for (place, step) in plan.one_by_one().into_iter().enumerate() {
-            position[step] = place;
-        }
         Self {
-            trees: plan.steps.iter().map(|_| OnceLock::new()).collect(),
-            makers: Mutex::default(),
-            disputed: Mutex::default(),
-            folders: builder.finish(),
-            position,
+            promises: Arc::new(Promises::new(Arc::clone(&plan))),
+            steps: RwLock::new(vec![Made::default(); plan.steps.len()]),
+            makers: RwLock::default(),
+            disputed: RwLock::default(),
             plan,
         }
     }
 
-    /// All steps that come before this one, in an order in which they could run one by one.
-    pub fn before(&self, step: usize) -> Vec<usize> {
-        let mut seen = vec![false; self.plan.steps.len()];
-        let mut todo: Vec<usize> = self.plan.steps[step].after.to_vec();
-        let mut before = Vec::new();
-        while let Some(next) = todo.pop() {
-            if !std::mem::replace(&mut seen[next], true) {
-                before.push(next);
-                todo.extend(self.plan.steps[next].after.iter());
-            }
-        }
-        before.sort_by_key(|&step| self.position[step]);
-        before
+    /// What is promised.
+    pub fn promises(&self) -> &Arc<Promises> {
+        &self.promises
     }
 
-    /// What a step sees over the sources: the folders of promises, and what all steps before it made.
-    pub fn outputs_for(&self, step: usize) -> Outputs {
-        let mut builder = OutputsBuilder::over(self.folders.clone());
-        if self.plan.steps[step].after.is_empty() {
+    /// All steps that come before this one, in an order in which they could run one by one.
+    pub fn before(&self, step: usize) -> Vec<usize> {
+        self.promises.before(step)
+    }
+
+    /// What a step sees over the sources besides what is promised: all that the steps before it made, and what `producers`
+    /// made without having promised it.
+    pub fn outputs_for(&self, step: usize, producers: &[usize]) -> Outputs {
+        let before = self.promises.before(step);
+        let mut builder = OutputsBuilder::default();
+        if before.is_empty() && producers.is_empty() {
             return builder.finish();
         }
-        for before in self.before(step) {
-            if let Some(tree) = self.trees[before].get() {
+        let mut all: Vec<(usize, bool)> = before.iter().map(|&before| (before, true)).collect();
+        let is_other = |producer: &&usize| **producer != step && !before.contains(producer);
+        all.extend(producers.iter().filter(is_other).map(|&producer| (producer, false)));
+        all.sort_by_key(|&(step, _)| self.promises.position(step));
+        let steps = self.steps.read();
+        for (step, is_before) in all {
+            let tree = if is_before { &steps[step].tree } else { &steps[step].unpromised };
+            if let Some(tree) = tree {
                 builder.apply(tree);
             }
         }
         builder.finish()
     }
 
-    /// The folders of all promises: what is there before anything is made.
-    pub fn folders(&self) -> Outputs {
-        self.folders.clone()
+    /// The tree of a step.
+    pub fn tree(&self, step: usize) -> Option<Arc<Tree>> {
+        self.steps.read()[step].tree.clone()
     }
 
-    /// The tree of a step that is done.
-    pub fn tree(&self, step: usize) -> Option<&Arc<Tree>> {
-        self.trees[step].get()
+    /// The tree of a step, if it can be believed.
+    pub fn good(&self, step: usize) -> Option<Arc<Tree>> {
+        let steps = self.steps.read();
+        steps[step].tree.clone().filter(|_| steps[step].is_good)
     }
 
-    /// Takes in what a step made.
-    pub fn add(&self, step: usize, tree: Arc<Tree>) -> Result<(), Clash> {
-        let mut makers = self.makers.lock();
-        for (path, entry) in tree.entries() {
-            let Some(&other) = makers.get(path) else {
-                makers.insert(path.clone(), step);
-                continue;
-            };
-            let same = self.trees[other].get().is_some_and(|tree| tree.get(path) == Some(entry));
-            if same || other == step {
-                continue;
-            }
-            let (earlier, later) =
-                if self.position[other] < self.position[step] { (other, step) } else { (step, other) };
-            if !self.before(later).contains(&earlier) {
-                let id = |step: usize| self.plan.steps[step].id.clone();
-                self.disputed.lock().insert(path.clone());
-                return Err(Clash { path: path.clone(), first: id(other), second: id(step) });
-            }
-            makers.insert(path.clone(), later);
+    /// Whether a step made something without having promised it.
+    pub fn has_unpromised(&self, step: usize) -> bool {
+        self.steps.read()[step].unpromised.as_ref().is_some_and(|tree| !tree.is_empty())
+    }
+
+    /// What is known of a step from now on is not to be believed any more.
+    pub fn doubt(&self, step: usize) {
+        self.steps.write()[step].is_good = false;
+    }
+
+    fn unpromised(&self, step: usize, tree: &Arc<Tree>) -> Arc<Tree> {
+        let is_promised = |path: &RelPath| self.promises.makers_of(path).any(|by| by == step);
+        if tree.entries().iter().all(|(path, _)| is_promised(path)) {
+            return Arc::default();
         }
-        drop(makers);
-        self.trees[step].set(tree).ok();
+        let entries = tree.entries().iter().filter(|(path, _)| !is_promised(path)).cloned().collect();
+        // A part of a tree is a tree.
+        Tree::new(entries).map(Arc::new).unwrap_or_default()
+    }
+
+    /// What a step settled at in an earlier build: something to begin a circle with.
+    pub fn begin_with(&self, step: usize, tree: Arc<Tree>) {
+        let unpromised = Some(self.unpromised(step, &tree));
+        self.steps.write()[step] = Made { tree: Some(tree), unpromised, is_good: false };
+    }
+
+    /// Takes in what a step made. `is_good`: it can be believed.
+    pub fn add(&self, step: usize, tree: Arc<Tree>, is_good: bool) -> Result<(), Clash> {
+        let unpromised = Some(self.unpromised(step, &tree));
+        let mut makers = self.makers.write();
+        let mut steps = self.steps.write();
+        for (path, entry) in tree.entries() {
+            for &other in makers.get(path).into_iter().flatten() {
+                let theirs = steps[other].tree.as_ref().and_then(|tree| tree.get(path));
+                let is_fine = other == step
+                    || !steps[other].is_good
+                    || theirs.is_none_or(|theirs| theirs == entry)
+                    || self.promises.is_after(step, other)
+                    || self.promises.is_after(other, step);
+                if !is_fine {
+                    let id = |step: usize| self.plan.steps[step].id.clone();
+                    self.disputed.write().insert(path.clone());
+                    return Err(Clash { path: path.clone(), first: id(other), second: id(step) });
+                }
+            }
+        }
+        for (path, _) in tree.entries() {
+            match makers.get_mut(path) {
+                Some(known) if known.contains(&step) => {}
+                Some(known) => known.push(step),
+                None => drop(makers.insert(path.clone(), vec![step])),
+            }
+        }
+        steps[step] = Made { tree: Some(tree), unpromised, is_good };
         Ok(())
+    }
+
+    /// Whether what `by` made of a path is a version that comes after the one that `reader` is ordered to see (DESIGN §4.9).
+    pub fn is_later_version(&self, path: &RelPath, by: usize, reader: usize) -> bool {
+        let makers = self.makers.read();
+        let Some(makers) = makers.get(path).filter(|makers| makers.len() > 1) else { return false };
+        makers.iter().any(|&earlier| {
+            earlier != by
+                && self.promises.is_after(by, earlier)
+                && self.promises.is_after(reader, earlier)
+                && !self.promises.is_after(reader, by)
+        })
     }
 
     /// Everything that the given steps made, the later over the earlier: path, entry, and who made it. What is disputed is
     /// left out.
     pub fn merged(&self, steps: &[usize]) -> Vec<(RelPath, TreeEntry, usize)> {
-        let mut steps = steps.to_vec();
-        steps.sort_by_key(|&step| self.position[step]);
+        let mut order = steps.to_vec();
+        order.sort_by_key(|&step| self.promises.position(step));
         let mut merged: std::collections::BTreeMap<RelPath, (TreeEntry, usize)> = Default::default();
-        for step in steps {
-            let Some(tree) = self.trees[step].get() else { continue };
+        let made = self.steps.read();
+        for step in order {
+            let Some(tree) = &made[step].tree else { continue };
             for (path, entry) in tree.entries() {
                 if *entry == TreeEntry::Deleted {
                     merged.retain(|other, _| !other.is_within(path));
@@ -141,7 +188,7 @@ impl MadeSoFar {
                 merged.insert(path.clone(), (entry.clone(), step));
             }
         }
-        let disputed = self.disputed.lock();
+        let disputed = self.disputed.read();
         merged.retain(|path, _| !disputed.contains(path));
         merged.into_iter().map(|(path, (entry, step))| (path, entry, step)).collect()
     }

@@ -6,13 +6,17 @@
 //! gone from the larder are made again by another attempt, too; after a few the whole larder is checked. Failures travel
 //! as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
 
+mod conductor;
 mod context;
+mod demand;
+mod differing;
 mod finish;
 mod keep;
 mod made;
+mod promises;
 pub mod reason;
-mod schedule;
 mod step;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +24,12 @@ use std::sync::Arc;
 use node::Pod;
 use protocol::BuildId;
 use protocol::event::{EVENT_SCHEMA, Event, How, Outcome};
-use tokio::sync::Semaphore;
 
+use self::conductor::Tally;
 use self::context::{Changed, Context, Stop};
+pub use self::demand::StepView;
 pub use self::made::MadeSoFar;
-use self::schedule::Tally;
+pub use self::promises::Promises;
 use super::plan::{Meaning, Wanted};
 use super::prepare::{self, Prepared};
 use super::recall::{self, Recall};
@@ -137,6 +142,10 @@ async fn attempts(
             match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
                 Ok(done) => return Ok(done),
                 Err(Stop::Fatal(failure)) => return Err(failure),
+                Err(Stop::NotYet(path)) => {
+                    let words = format!("`{path}` was not made, and nobody waited for it");
+                    return Err(Box::new(border::machine(words)));
+                }
                 Err(Stop::Restart { why, changed }) => {
                     changes += 1;
                     let giving_up = (changes == MAX_ATTEMPTS).then(|| always_changed(&why, changed));
@@ -251,12 +260,11 @@ async fn attempt(
         return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
     }
     let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
-    let made = MadeSoFar::new(Arc::clone(&prepared.plan));
+    let made = Arc::new(MadeSoFar::new(Arc::clone(&prepared.plan)));
     let context = Arc::new(Context {
         pod: pod.clone(),
         sink: sink.clone(),
         cancel: cancel.clone(),
-        stopping: Default::default(),
         options: asked.options.clone(),
         evaluator: prepared.evaluator(pod),
         plan: Arc::clone(&prepared.plan),
@@ -266,15 +274,11 @@ async fn attempt(
         files: Arc::clone(&prepared.files),
         tools: Arc::clone(&prepared.tools),
         last: records::all(pod.larder(), prepared.workspace.id())?,
-        slots: Arc::new(Semaphore::new(jobs)),
+        jobs,
+        last_edges: records::edges(pod.larder(), prepared.workspace.id())?,
         host_looks: Default::default(),
         printed: Default::default(),
         weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
-        sources_alone: node::Project::new(
-            Arc::clone(&prepared.sources),
-            Arc::clone(&prepared.files),
-            made.folders(),
-        ),
         recall: match recalls {
             true => {
                 Recall::load(pod.home().path(), prepared.workspace.id(), &recall::promises(&prepared.plan))
@@ -285,11 +289,11 @@ async fn attempt(
         done: Default::default(),
         made,
     });
-    let tally = schedule::all(&context, &steps).await?;
+    let Tally { needed: steps, good, failed, cancelled } = conductor::conduct(&context, &steps).await?;
     let count = steps.len() as u64;
-    let outcome = match tally {
-        Tally { cancelled: true, .. } => Outcome::Cancelled,
-        Tally { failed: 0, .. } => Outcome::Success,
+    let outcome = match (cancelled, failed) {
+        (true, _) => Outcome::Cancelled,
+        (false, 0) => Outcome::Success,
         _ => Outcome::Failure,
     };
     let written = match outcome {
@@ -298,7 +302,7 @@ async fn attempt(
         }
         // As with other build tools: what could be made is there.
         Outcome::Failure if asked.options.keep_going => {
-            finish::hand_over_the_rest(&context, prepared, wanted, steps, Arc::clone(lock)).await?
+            finish::hand_over_the_rest(&context, prepared, wanted, (steps, good), Arc::clone(lock)).await?
         }
         _ => 0,
     };

@@ -48,7 +48,13 @@ pub async fn of_last(
     if trace.weak != *weak {
         return Ok("its command, environment or promises changed".to_owned());
     }
-    let found = evaluator.differences(trace, set, project, 1).await?;
+    let found = match evaluator.differences(trace, set, project, 1).await {
+        // Words are no reason to make anything.
+        Err(NodeError::Source(view::SourceError::NotYet { path })) => {
+            return Ok(format!("{path} has to be made first"));
+        }
+        found => found?,
+    };
     Ok(match found.first() {
         Some((path, look, before, now)) => of_change(path, *look, before, now),
         None => "what it made is no longer in the larder".to_owned(),

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use node::{Outputs, Pod, Project};
 use protocol::Tree;
 
-use super::build::MadeSoFar;
+use super::build::{MadeSoFar, StepView};
 use super::prepare::Prepared;
+use super::records;
 use super::request::Failure;
 use super::sink::Sink;
 use super::workspace::{Moment, Workspace};
@@ -63,11 +64,41 @@ async fn prepared(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<Prepared> 
     preparing.await.map_err(|_| Box::new(border::machine("looking at the project ended in the middle")))?
 }
 
-/// What a step would see, given what the steps before it made.
-fn project_for(prepared: &Prepared, made: &MadeSoFar, step: usize) -> Project {
-    let outputs: Outputs = made.outputs_for(step);
+/// What a step would see, given what other steps made.
+fn project_for(prepared: &Prepared, made: &Arc<MadeSoFar>, step: usize, producers: &[usize]) -> Project {
+    let outputs: Outputs = made.outputs_for(step, producers);
+    let view = StepView::new(Arc::clone(made), step, Default::default());
     Project::new(Arc::clone(&prepared.sources), Arc::clone(&prepared.files), outputs)
         .seen_by(&prepared.specs[step])
+        .with_promises(Arc::new(view))
+}
+
+/// What all steps made by their last traces, and for each step those that feed it besides the ones that it is after.
+fn made_last(pod: &Pod, prepared: &Prepared) -> Fallible<(Arc<MadeSoFar>, Vec<Vec<usize>>)> {
+    let plan = &prepared.plan;
+    let made = Arc::new(MadeSoFar::new(Arc::clone(plan)));
+    let (larder, workspace) = (pod.larder(), prepared.workspace.id());
+    for (id, record) in records::all(larder, workspace).map_err(larder_failed)? {
+        let Some(step) = plan.step(&id) else { continue };
+        let tree = match records::state(larder, workspace, &id).map_err(larder_failed)? {
+            Some(settled) => Some(settled.tree),
+            None => match records::trace(larder, &record.trace).map_err(larder_failed)? {
+                Some((trace, _)) => tree(pod, &trace.outputs)?,
+                None => None,
+            },
+        };
+        // Two that clash were never built together.
+        if let Some(tree) = tree {
+            made.add(step, Arc::new(tree), true).ok();
+        }
+    }
+    let mut edges = vec![Vec::new(); plan.steps.len()];
+    for (consumer, producers) in records::edges(larder, workspace).map_err(larder_failed)? {
+        if let Some(consumer) = plan.step(&consumer) {
+            edges[consumer] = producers.iter().filter_map(|producer| plan.step(producer)).collect();
+        }
+    }
+    Ok((made, edges))
 }
 
 /// A tree of the larder.

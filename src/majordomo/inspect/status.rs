@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use node::{Pod, Verdict};
 
-use super::{Fallible, larder_failed, node_failed, prepared, project_for, tree};
-use crate::majordomo::build::{MadeSoFar, reason};
+use super::{Fallible, larder_failed, made_last, node_failed, prepared, project_for, tree};
+use crate::majordomo::build::reason;
 use crate::majordomo::prepare::Prepared;
 use crate::majordomo::records;
 use crate::majordomo::request::{StatusReport, StepState};
@@ -29,25 +29,25 @@ pub async fn status_of(
     let evaluator = prepared.evaluator(pod);
     let workspace = prepared.workspace.id();
     let last = records::all(pod.larder(), workspace).map_err(larder_failed)?;
-    let made = MadeSoFar::new(Arc::clone(&prepared.plan));
+    let (made, edges) = made_last(pod, prepared)?;
     let mut is_asked = vec![false; prepared.plan.steps.len()];
     steps.iter().for_each(|&step| is_asked[step] = true);
     let mut would_run = vec![false; prepared.plan.steps.len()];
     let mut states = Vec::with_capacity(steps.len());
     for step in prepared.plan.one_by_one().into_iter().filter(|&step| is_asked[step]) {
         let planned = &prepared.plan.steps[step];
-        let project = project_for(prepared, &made, step);
+        let project = project_for(prepared, &made, step, &edges[step]);
         let spec = &prepared.specs[step];
-        let unsure = planned.after.iter().find(|&&before| would_run[before]);
+        let unsure = planned.after.iter().chain(&edges[step]).find(|&&before| would_run[before]);
         let verdict = match cold || planned.volatile {
-            true => Verdict::Miss { tried: 0 },
+            true => Verdict::Miss { known: Vec::new(), unmade: None },
             false => evaluator.look_up(&spec.weak_key(), &project, workspace).await.map_err(node_failed)?,
         };
         let mut state = StepState { step: planned.id.clone(), up_to_date: false, reason: String::new() };
         match verdict {
             Verdict::Hit { trace, .. } if unsure.is_none() => {
                 if let Some(tree) = tree(pod, &trace.outputs)? {
-                    made.add(step, Arc::new(tree)).ok();
+                    made.add(step, Arc::new(tree), true).ok();
                     state.up_to_date = true;
                 } else {
                     state.reason = "what it made is no longer in the larder".to_owned();

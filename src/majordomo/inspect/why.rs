@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use node::Pod;
 use protocol::{RelPath, StepId};
 
 use super::trace::record;
-use super::{Fallible, larder_failed, node_failed, prepared, project_for, tree};
-use crate::majordomo::build::MadeSoFar;
+use super::{Fallible, larder_failed, made_last, node_failed, prepared, project_for};
 use crate::majordomo::prepare::{Prepared, in_project};
 use crate::majordomo::records;
 use crate::majordomo::request::{Change, WhyReport};
@@ -23,7 +21,7 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, sink: &Sink) -> Fallib
     let prepared = prepared(pod, project, sink).await?;
     let step = maker(pod, &prepared, target)?;
     let id = prepared.plan.steps[step].id.clone();
-    let made = made_before(pod, &prepared, step)?;
+    let (made, edges) = made_last(pod, &prepared)?;
     let mut report = WhyReport {
         target: target.to_owned(),
         step: id.clone(),
@@ -38,7 +36,7 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, sink: &Sink) -> Fallib
     let found = records::trace(pod.larder(), &record.trace).map_err(larder_failed)?;
     let Some((trace, set)) = found else { return Ok(report) };
     let evaluator = prepared.evaluator(pod);
-    let project = project_for(&prepared, &made, step);
+    let project = project_for(&prepared, &made, step, &edges[step]);
     let differences =
         evaluator.differences(&trace, &set, &project, MAX_CHANGES).await.map_err(node_failed)?;
     report.changes = differences
@@ -51,7 +49,7 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, sink: &Sink) -> Fallib
         })
         .collect();
     let read: BTreeSet<RelPath> = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
-    for before in made.before(step) {
+    for before in made.before(step).into_iter().chain(edges[step].iter().copied()) {
         let Some(tree) = made.tree(before) else { continue };
         if tree.entries().iter().any(|(path, _)| read.contains(path)) {
             report.reads_from.push(prepared.plan.steps[before].id.clone());
@@ -86,20 +84,4 @@ fn maker(pod: &Pod, prepared: &Prepared, target: &str) -> Fallible<usize> {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`majordomo graph` shows all steps"),
     }))
-}
-
-/// What the steps before one made by their last traces.
-fn made_before(pod: &Pod, prepared: &Prepared, step: usize) -> Fallible<MadeSoFar> {
-    let made = MadeSoFar::new(Arc::clone(&prepared.plan));
-    let all = records::all(pod.larder(), prepared.workspace.id()).map_err(larder_failed)?;
-    for before in made.before(step) {
-        let Some(record) = all.get(&prepared.plan.steps[before].id) else { continue };
-        let found = records::trace(pod.larder(), &record.trace).map_err(larder_failed)?;
-        if let Some((trace, _)) = found
-            && let Some(tree) = tree(pod, &trace.outputs)?
-        {
-            made.add(before, Arc::new(tree)).ok();
-        }
-    }
-    Ok(made)
 }

@@ -76,6 +76,8 @@ pub struct PlannedStep {
     pub timeout: Option<Duration>,
     /// Never adopt a trace.
     pub volatile: bool,
+    /// How many passes it may make until it has settled; `None`: the usual number.
+    pub max_passes: Option<usize>,
     /// Undeclared reads of project files and undeclared outputs are errors.
     pub strict: bool,
 }
@@ -132,6 +134,7 @@ impl Plan {
                 inputs,
                 timeout: rule.typed.timeout,
                 volatile: rule.typed.volatile,
+                max_passes: rule.typed.max_passes,
                 strict: rule.typed.strict,
             });
         }

@@ -47,7 +47,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 12] = [
+pub const STEP_KEYS: [Key; 13] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -92,6 +92,12 @@ pub const STEP_KEYS: [Key; 12] = [
         "boolean, pattern or list of patterns",
         "`false`",
         "Which of its own earlier outputs the step sees when it runs again; it then repeats until a pass sees what it leaves.",
+    ),
+    key(
+        "max_passes",
+        "whole number",
+        "8",
+        "After how many passes a step fails that sees its own outputs, or is in a circle, and has not settled.",
     ),
     key("volatile", "boolean", "`false`", "Run it in every build, whatever is remembered."),
     key(

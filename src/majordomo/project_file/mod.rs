@@ -72,6 +72,8 @@ pub struct StepRule {
     pub network: bool,
     /// `keep`.
     pub keep: KeepRule,
+    /// `max_passes`: after how many passes a step that has not settled fails.
+    pub max_passes: Option<usize>,
     /// `volatile`: never adopt a trace.
     pub volatile: bool,
     /// `strict`: undeclared reads of project files and undeclared outputs are errors.

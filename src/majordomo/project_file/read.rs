@@ -139,6 +139,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         timeout: None,
         network: false,
         keep: KeepRule::Nothing,
+        max_passes: None,
         volatile: false,
         strict: false,
     };
@@ -159,6 +160,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "timeout" => rule.timeout = Some(field.timeout()?),
             "network" => rule.network = field.boolean()?,
             "keep" => rule.keep = keep(field)?,
+            "max_passes" => rule.max_passes = Some(field.passes()?),
             "volatile" => rule.volatile = field.boolean()?,
             "strict" => rule.strict = field.boolean()?,
             _ => return Err(unknown(key, field, &place, &keys::STEP_KEYS)),

@@ -54,6 +54,7 @@ fn the_whole_vocabulary_is_read() {
         timeout = "5m"
         network = true
         keep = ["*.aux"]
+        max_passes = 12
         volatile = true
         strict = true
         [tools]
@@ -70,6 +71,7 @@ fn the_whole_vocabulary_is_read() {
     assert_eq!((rule.each.len(), rule.out.len(), rule.inputs.len(), rule.after.len()), (1, 2, 1, 1));
     assert_eq!(rule.timeout, Some(Duration::from_secs(300)));
     assert!(rule.network && rule.volatile && rule.strict);
+    assert_eq!(rule.max_passes, Some(12));
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
     assert!(matches!(&rule.env[0], Variable::Set(name, value) if name.value == "LANG" && value.value == "C"));
     for key in keys::STEP_KEYS {
@@ -152,28 +154,28 @@ fn unknown_words_get_the_nearest_known() {
       |
     3 | 	makes = "x"
       | 	^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\neahc = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `eahc` in `[step.a]`; the nearest known key is `each`
       |
     3 | eahc = "x"
       | ^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\noutputs = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `outputs` in `[step.a]`; the nearest known key is `out`
       |
     3 | outputs = "x"
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
     "#);
-    insta::assert_snapshot!(said(&step("run = 'true'\nmax_passes = 3")), @"
-    demo/majordomo.toml:3:1: unknown key `max_passes` in `[step.a]`
+    insta::assert_snapshot!(said(&step("run = 'true'\nretries = 3")), @"
+    demo/majordomo.toml:3:1: unknown key `retries` in `[step.a]`
       |
-    3 | max_passes = 3
-      | ^^^^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `volatile`, `strict`
+    3 | retries = 3
+      | ^^^^^^^
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[project]\ntarget = []"), @"
     demo/majordomo.toml:2:1: unknown key `target` in `[project]`; the nearest known key is `targets`

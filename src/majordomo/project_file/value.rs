@@ -12,6 +12,9 @@ use super::{Located, Spot, Text};
 /// The longest time-out.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
 
+/// The most that `max_passes` may be.
+const MAX_MAX_PASSES: usize = 1000;
+
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 pub(super) type Fault = Box<Located<Wrong>>;
 
@@ -86,6 +89,16 @@ impl<'a, 'i> Field<'a, 'i> {
             return Err(self.fault(at, Wrong::Nul { key: self.key.to_owned() }));
         }
         Ok(Spot { value: text.to_owned(), at })
+    }
+
+    /// How many passes a step may make: at least 1, at most [`MAX_MAX_PASSES`].
+    pub fn passes(&self) -> Result<usize, Fault> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(number) => usize::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| (1..=MAX_MAX_PASSES).contains(number));
+        number.ok_or_else(|| self.not("a whole number from 1 to 1000"))
     }
 
     pub fn timeout(&self) -> Result<Duration, Fault> {

@@ -1,0 +1,144 @@
+//! The sources of a project: what the snapshot says of them, and their bytes, read once for all steps of a build.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use larder::{Larder, LarderError, Stamp};
+use parking_lot::Mutex;
+use protocol::{Digest, FileKind, RelPath};
+use rustc_hash::FxHashMap;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use tokio::runtime::Handle;
+use view::SourceError;
+
+/// What stands at a path of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A folder.
+    Dir,
+    /// A source file: its bytes are those that the file with this stamp has.
+    Source {
+        /// Whether it may be executed.
+        exec: bool,
+        /// Its stamp at the snapshot; its size is the file's.
+        stamp: Stamp,
+    },
+    /// An output: its bytes are in the larder.
+    Output {
+        /// Whether it may be executed.
+        exec: bool,
+        /// Length in bytes.
+        size: u64,
+        /// Digest of the bytes.
+        digest: Digest,
+    },
+    /// A symbolic link.
+    Link {
+        /// The target's bytes.
+        target: Arc<[u8]>,
+    },
+}
+
+impl Entry {
+    pub(super) fn kind(&self) -> FileKind {
+        match self {
+            Entry::Dir => FileKind::Dir,
+            Entry::Source { .. } | Entry::Output { .. } => FileKind::File,
+            Entry::Link { .. } => FileKind::Link,
+        }
+    }
+}
+
+/// Names and kinds in a folder.
+pub type Names = Vec<(Box<[u8]>, FileKind)>;
+
+/// The sources of a snapshot, as the majordomo has them. Answers come from memory.
+pub trait Sources: Send + Sync + 'static {
+    /// What stands at a path; never [`Entry::Output`]. The root is a folder.
+    fn get(&self, path: &RelPath) -> Option<Entry>;
+    /// The names in a folder; `None` if no folder stands there.
+    fn list(&self, path: &RelPath) -> Option<Names>;
+}
+
+/// The source files of one build: where they are, and the digests of those that were read.
+pub struct SourceFiles {
+    project: OwnedFd,
+    pub(super) larder: Larder,
+    pub(super) runtime: Handle,
+    read: Mutex<FxHashMap<RelPath, Digest>>,
+    pub(super) memo: lens::Memo,
+}
+
+impl SourceFiles {
+    /// For the project in a folder.
+    pub fn new(project: &Path, larder: Larder, runtime: Handle) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let project = rustix::fs::open(project, flags, Mode::empty())?;
+        Ok(Self { project, larder, runtime, read: Mutex::default(), memo: lens::Memo::default() })
+    }
+
+    /// The digest of a source; its bytes are in the larder then.
+    pub(super) fn take_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
+        if let Some(digest) = self.read.lock().get(path) {
+            return Ok(*digest);
+        }
+        let digest = match self.larder.known_digest(stamp).map_err(|e| failed(path, e))? {
+            Some(digest) if self.larder.contains(&digest).map_err(|e| failed(path, e))? => digest,
+            _ => self.read_in(path, stamp)?,
+        };
+        self.read.lock().insert(path.clone(), digest);
+        Ok(digest)
+    }
+
+    fn read_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
+        let changed = || SourceError::Changed { path: path.clone() };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let opened = rustix::fs::openat2(&self.project, path.as_path(), flags, Mode::empty(), resolve);
+        let file = match opened {
+            Ok(fd) => File::from(fd),
+            // Whatever stood there at the snapshot does no more.
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                return Err(changed());
+            }
+            Err(errno) => return Err(SourceError::io(path, errno.into())),
+        };
+        let begun = now_ns();
+        let agrees = || -> Result<bool, SourceError> {
+            let meta = file.metadata().map_err(|e| SourceError::io(path, e))?;
+            Ok(Stamp::from(&meta) == *stamp)
+        };
+        if !agrees()? {
+            return Err(changed());
+        }
+        let (digest, _) = self.larder.put_file(&file).map_err(|e| failed(path, e))?;
+        if !agrees()? {
+            return Err(changed());
+        }
+        if stamp.is_settled(begun) {
+            self.larder.remember_digest(stamp, &digest).map_err(|e| failed(path, e))?;
+        }
+        Ok(digest)
+    }
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as i64)
+}
+
+pub(super) fn failed(path: &RelPath, error: LarderError) -> SourceError {
+    match error {
+        LarderError::Changed { .. } | LarderError::NoFile { .. } => {
+            SourceError::Changed { path: path.clone() }
+        }
+        // Whoever is asked why a step failed has to know that it is the machine's turn.
+        error @ LarderError::NoSpace { .. } => {
+            SourceError::io(path, io::Error::new(io::ErrorKind::StorageFull, error))
+        }
+        error => SourceError::io(path, io::Error::other(error)),
+    }
+}

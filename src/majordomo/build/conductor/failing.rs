@@ -1,0 +1,147 @@
+//! Failures: final only when nothing that could still publish is left (DESIGN §4.9).
+
+use std::collections::HashMap;
+
+use protocol::event::How;
+use protocol::{Look, RelPath, Seen};
+
+use super::super::context::Stop;
+use super::super::step::Failed;
+use super::state::Phase;
+use super::{Conductor, Ending};
+
+impl Conductor {
+    /// A run failed.
+    pub(super) async fn failed(&mut self, index: usize, failed: Failed, epoch: u64) -> Result<(), Stop> {
+        if epoch != self.hazards.epoch && self.is_stale_by(index, &failed.seen).await? {
+            self.doubt_again(index);
+            return Ok(());
+        }
+        self.steps[index].passes += 1;
+        if self.hazards.is_kept() {
+            self.hazards.looked(index, &failed.seen);
+        }
+        self.steps[index].phase = Phase::Failing(Box::new(failed));
+        self.failing.insert(index);
+        if !self.may_be_helped(index) {
+            self.give_up(index);
+        }
+        Ok(())
+    }
+
+    /// Whether something that is still to come could make a step that failed come to a better end.
+    fn may_be_helped(&self, index: usize) -> bool {
+        let Phase::Failing(failed) = &self.steps[index].phase else { return false };
+        let missed: Vec<&RelPath> =
+            failed.seen.iter().filter(|look| is_open_question(look)).map(|(path, ..)| path).collect();
+        if missed.is_empty() {
+            return false;
+        }
+        let open = self.steps.iter().enumerate().filter(|(_, step)| step.is_open());
+        open.map(|(other, _)| other).any(|other| {
+            other != index && !self.failing.contains(&other) && self.could_make(other, index, &missed)
+        })
+    }
+
+    /// Whether a step may come to make one of these paths, as far as the last build tells.
+    fn could_make(&self, other: usize, index: usize, paths: &[&RelPath]) -> bool {
+        let context = &self.context;
+        if context.made.promises().is_after(other, index) || context.plan.steps[other].strict {
+            return false;
+        }
+        let id = &context.plan.steps[other].id;
+        match context.recall.step(id).filter(|recalled| recalled.weak == context.weak_keys[other]) {
+            None => true,
+            Some(recalled) => {
+                let touches = |made: &RelPath| {
+                    paths.iter().any(|path| made.is_within(path) || made.parent().as_ref() == Some(*path))
+                };
+                recalled.tree.entries().iter().any(|(made, _)| touches(made))
+            }
+        }
+    }
+
+    /// Those failures are final that nothing can help any more. Whether there was one.
+    pub(super) fn give_up_hopeless(&mut self) -> bool {
+        let hopeless: Vec<usize> =
+            self.failing.iter().copied().filter(|&index| !self.may_be_helped(index)).collect();
+        hopeless.iter().for_each(|&index| self.give_up(index));
+        !hopeless.is_empty()
+    }
+
+    /// All failures are final. Whether there was one.
+    pub(super) fn give_up_all(&mut self) -> bool {
+        let all: Vec<usize> = self.failing.iter().copied().collect();
+        all.iter().for_each(|&index| self.give_up(index));
+        !all.is_empty()
+    }
+
+    fn give_up(&mut self, index: usize) {
+        self.failing.remove(&index);
+        let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Over);
+        let Phase::Failing(failed) = phase else { return };
+        // It had not waited for a step of its circle that failed by itself: that one is what is wrong.
+        let opened: Vec<usize> = self.steps[index].opened.iter().copied().collect();
+        let first = opened.into_iter().find(|&other| {
+            matches!(self.steps[other].phase, Phase::Over | Phase::Failing(_)) && other != index
+        });
+        match first {
+            Some(by) => self.skip(index, by),
+            None => self.fail_for_good(index, *failed),
+        }
+    }
+
+    /// A step failed, and that is final.
+    pub(super) fn fail_for_good(&mut self, index: usize, failed: Failed) {
+        self.failing.remove(&index);
+        self.doubted.remove(&index);
+        self.steps[index].phase = Phase::Over;
+        self.context.made.doubt(index);
+        self.failed += 1;
+        let Failed { exit, failure, command, .. } = failed;
+        self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), command });
+        self.over(index);
+    }
+
+    /// A step cannot come to its end, since another one failed.
+    pub(super) fn skip(&mut self, index: usize, by: usize) {
+        self.failing.remove(&index);
+        self.doubted.remove(&index);
+        self.ready.retain(|(_, ready)| *ready != index);
+        self.missed.retain(|(_, missed)| *missed != index);
+        self.steps[index].phase = Phase::Over;
+        self.context.made.doubt(index);
+        let failure = format!("it needs `{}`, which failed", self.context.plan.steps[by].id);
+        self.say_finished(index, How::Skipped, Ending { failure: Some(failure), ..Ending::default() });
+        self.over(index);
+    }
+
+    /// A step is over: whatever needs it is skipped.
+    fn over(&mut self, index: usize) {
+        self.end_held_by(index);
+        let promises = self.context.made.promises().clone();
+        let mut skipped: HashMap<usize, usize> = HashMap::new();
+        for other in 0..self.steps.len() {
+            let is_waiting = matches!(
+                self.steps[other].phase,
+                Phase::Waiting(_) | Phase::Ready | Phase::Missed { .. } | Phase::Doubted
+            );
+            if is_waiting && promises.is_after(other, index) {
+                skipped.insert(other, index);
+            }
+        }
+        let mut all: Vec<usize> = skipped.into_keys().collect();
+        all.sort_unstable();
+        for other in all {
+            if !matches!(self.steps[other].phase, Phase::Over) {
+                self.skip(other, index);
+            }
+        }
+        self.wake(index);
+    }
+}
+
+/// Whether a look was answered in a way that something made later would change.
+fn is_open_question((_, look, seen): &&(RelPath, Look, Seen)) -> bool {
+    *seen == Seen::Absent || *look == Look::Listing
+}

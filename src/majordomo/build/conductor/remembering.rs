@@ -1,0 +1,87 @@
+//! What is remembered of an attempt: traces by step, where steps settled, who fed whom.
+
+use protocol::{Keep, StepId};
+
+use super::super::context::{Done, Stop};
+use super::super::keep;
+use super::super::step::keeps;
+use super::Conductor;
+use super::publishing::seen_inside;
+use super::state::{Phase, Standing};
+use crate::majordomo::records::{self, Record};
+
+impl Conductor {
+    /// Notes all that came to a good end. Losing it costs time and words, never truth.
+    pub(super) fn remember(&mut self) -> Result<(), Stop> {
+        let context = self.context.clone();
+        let mut edges = context.last_edges.clone();
+        let mut is_noted = vec![false; self.steps.len()];
+        for &index in &self.ended {
+            let step = &self.steps[index];
+            if !matches!(step.phase, Phase::Good) || std::mem::replace(&mut is_noted[index], true) {
+                continue;
+            }
+            let planned = &context.plan.steps[index];
+            match &step.standing {
+                None => {}
+                Some(Standing::Recalled) => {
+                    let Some(recalled) = context.recall.step(&planned.id) else { continue };
+                    context.note_printed(index, recalled.printed);
+                    context.recalled_looks.lock().extend(context.recall.host_looks(recalled));
+                    context.done.lock().push((index, Done::AsRecalled));
+                }
+                Some(Standing::By(hit)) => {
+                    context.note_printed(index, hit.trace.printed);
+                    context.note_host_looks(&hit.path_set);
+                    if context.specs[index].keep == Keep::Nothing {
+                        let (trace, path_set) = (hit.trace.clone(), hit.path_set.clone());
+                        context.done.lock().push((index, Done::By { digest: hit.digest, trace, path_set }));
+                    }
+                    edges.insert(planned.id.clone(), self.fed_by(index, &seen_inside(hit)));
+                    if planned.volatile {
+                        continue;
+                    }
+                    let larder = context.pod.larder();
+                    if keeps(&context, index) {
+                        keep::remember(&context, index, hit)?;
+                    }
+                    if step.ran.is_none() {
+                        larder.hit(&hit.trace, context.workspace)?;
+                    }
+                    let last = context.last.get(&planned.id);
+                    if step.ran.is_some() || last.is_none_or(|last| last.trace != hit.digest) {
+                        let made_elsewhere =
+                            || last.map_or("it was made elsewhere", |last| &last.reason).to_owned();
+                        let reason = step.ran.clone().unwrap_or_else(made_elsewhere);
+                        let record = Record { trace: hit.digest, reason };
+                        records::write(larder, context.workspace, &planned.id, &record)?;
+                    }
+                }
+            }
+        }
+        edges.retain(|_, producers| !producers.is_empty());
+        if edges != context.last_edges {
+            records::write_edges(context.pod.larder(), context.workspace, &edges)?;
+        }
+        Ok(())
+    }
+
+    /// The steps that made what a step saw, besides those that it is `after`: sorted.
+    fn fed_by(&self, index: usize, seen: &super::state::SeenInside) -> Vec<StepId> {
+        let promises = self.context.made.promises();
+        let promised = seen.iter().flat_map(|(path, ..)| promises.makers_of(path));
+        let found = self.steps[index].producers.iter().copied();
+        let touched = |maker: &usize| {
+            let tree = self.context.made.tree(*maker);
+            let sees = |path: &protocol::RelPath| seen.iter().any(|(seen, ..)| path.is_within(seen));
+            tree.is_some_and(|tree| tree.entries().iter().any(|(path, _)| sees(path)))
+        };
+        let mut makers: Vec<usize> = promised.chain(found.filter(touched)).collect();
+        makers.retain(|&maker| {
+            maker != index && !promises.is_after(maker, index) && !promises.is_after(index, maker)
+        });
+        makers.sort_unstable();
+        makers.dedup();
+        makers.into_iter().map(|maker| self.context.plan.steps[maker].id.clone()).collect()
+    }
+}

@@ -1,0 +1,228 @@
+//! Look-ups and runs: who starts next.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kitchen::Clock;
+use node::Slot;
+use protocol::Keep;
+use protocol::event::{Event, How};
+
+use super::super::context::Stop;
+use super::super::demand::StepView;
+use super::super::keep;
+use super::super::step::{self, Looked, Pass, Ran, Start, keeps};
+use super::state::{EndedRun, Phase, Running, Standing};
+use super::{Conductor, Ending, LOOK_AHEAD, Outcome, Rank};
+use crate::majordomo::sink::Cancel;
+
+/// The name of the pod that runs steps, as events give it.
+const HERE: &str = "here";
+
+impl Conductor {
+    /// Looks steps up, as many as there is use for: those that the recall answers for at once.
+    pub(super) async fn start_look_ups(&mut self) -> Result<(), Stop> {
+        while !self.is_ending() {
+            let Some(&(rank, next)) = self.ready.first() else { return Ok(()) };
+            let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred).count();
+            let is_full = self.looking + waiting >= self.context.jobs + LOOK_AHEAD;
+            if is_full && rank != Rank::Demanded {
+                return Ok(());
+            }
+            self.ready.pop_first();
+            let is_first = self.steps[next].passes == 0;
+            if is_first && let Some(found) = self.recalled(next).await? {
+                self.accept_recalled(next, found).await?;
+                continue;
+            }
+            self.look(next)?;
+        }
+        Ok(())
+    }
+
+    fn view(&self, index: usize) -> Arc<StepView> {
+        let opened = self.steps[index].opened.clone();
+        Arc::new(StepView::new(Arc::clone(&self.context.made), index, opened))
+    }
+
+    pub(super) fn producers(&self, index: usize) -> Vec<usize> {
+        self.steps[index].producers.iter().copied().collect()
+    }
+
+    /// What the last build found for a step, if it saw then what it would see now. Runs nothing.
+    async fn recalled(&mut self, index: usize) -> Result<Option<Arc<protocol::Tree>>, Stop> {
+        let context = Arc::clone(&self.context);
+        let planned = &context.plan.steps[index];
+        let is_plain = context.specs[index].keep == Keep::Nothing && !planned.volatile && !planned.strict;
+        if context.options.cold || !is_plain {
+            return Ok(None);
+        }
+        let producers = self.producers(index);
+        let view = self.view(index);
+        let project = context.project(index, &view, context.made.outputs_for(index, &producers));
+        let is_first = planned.after.is_empty() && producers.is_empty();
+        let promises = is_first.then(|| &**context.made.promises());
+        let weak = &context.weak_keys[index];
+        let found = context.recall.find(&planned.id, weak, &context.evaluator, &project, promises).await;
+        match found.map_err(Stop::from) {
+            Ok(found) => Ok(found.map(|found| Arc::clone(&found.tree))),
+            Err(Stop::NotYet(_)) => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    pub(super) fn look_instead(&mut self, index: usize) -> Result<(), Stop> {
+        self.look(index)
+    }
+
+    fn look(&mut self, index: usize) -> Result<(), Stop> {
+        let context = Arc::clone(&self.context);
+        if keeps(&context, index) && self.steps[index].state.is_none() {
+            let state = keep::last(&context, index)?;
+            self.begin_history(index, &state);
+            self.steps[index].state = Some(state);
+        }
+        let step = &mut self.steps[index];
+        step.begun.get_or_insert_with(Instant::now);
+        let start = Start {
+            view: self.view(index),
+            producers: self.producers(index),
+            state: self.steps[index].state.clone(),
+            pass: self.steps[index].passes + 1,
+            again: self.steps[index].doubt.clone(),
+            may_demand: !self.steps[index].has_demanded,
+        };
+        self.steps[index].phase = Phase::Looking { epoch: self.hazards.epoch };
+        self.looking += 1;
+        self.tasks.spawn(async move {
+            let looked = step::look(&context, index, start).await;
+            (index, Outcome::Looked(looked))
+        });
+        Ok(())
+    }
+
+    /// A look-up has ended.
+    pub(super) async fn looked(&mut self, index: usize, looked: Looked) -> Result<(), Stop> {
+        self.looking -= 1;
+        let Phase::Looking { epoch } = self.steps[index].phase else { return Ok(()) };
+        match looked {
+            Looked::Answered(hit) => self.accept(index, Standing::By(hit), epoch, false).await,
+            Looked::Missed(pass) => {
+                let is_deferred = !pass.known.is_empty() && self.steps[index].passes == 0;
+                let rank = if is_deferred { Rank::Deferred } else { self.rank(index) };
+                self.steps[index].phase = Phase::Missed { pass, epoch };
+                self.missed.insert((rank, index));
+                Ok(())
+            }
+            Looked::Unmade(by) => {
+                let step = &mut self.steps[index];
+                step.has_demanded = true;
+                step.producers.extend(by.into_iter().filter(|&by| by != index));
+                self.try_ready(index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks for a slot if there is somebody to use it.
+    pub(super) fn start_taking(&mut self) {
+        let is_idle = self.looking == 0
+            && self.ready.is_empty()
+            && self.unheld > 0
+            && self.slots_used < self.context.jobs
+            && self.missed.first().is_some_and(|(rank, _)| *rank == Rank::Deferred);
+        if is_idle {
+            self.run_deferred();
+        }
+        let is_wanted = !self.resuming.is_empty()
+            || !self.is_ending() && self.missed.iter().any(|(rank, _)| *rank != Rank::Deferred);
+        if !is_wanted {
+            self.taking = None;
+        } else if self.taking.is_none() && self.slots_used < self.context.jobs {
+            self.taking = Some(self.share.queue());
+        }
+    }
+
+    /// Gives a slot to whoever comes first.
+    pub(super) fn use_slot(&mut self, slot: Slot) {
+        if let Some(next) = self.resuming.pop_front() {
+            return self.resume(next, slot);
+        }
+        if self.is_ending() {
+            return;
+        }
+        let Some((Rank::Demanded | Rank::First | Rank::Again, next)) = self.missed.pop_first() else {
+            return;
+        };
+        let phase = std::mem::replace(&mut self.steps[next].phase, Phase::Ready);
+        match phase {
+            Phase::Missed { pass, epoch } => self.run(next, *pass, epoch, slot),
+            other => self.steps[next].phase = other,
+        }
+    }
+
+    fn run(&mut self, index: usize, pass: Pass, epoch: u64, slot: Slot) {
+        let context = Arc::clone(&self.context);
+        self.last_run += 1;
+        let (run, clock, cancel) = (self.last_run, Clock::default(), Cancel::default());
+        pass.view.hold_by(self.hold_line.clone(), run, clock.clone());
+        context.sink.event(Event::StepStarted {
+            step: context.plan.steps[index].id.clone(),
+            pod: HERE.to_owned(),
+            reason: pass.reason.clone(),
+        });
+        self.slots_used += 1;
+        self.unheld += 1;
+        let step = &mut self.steps[index];
+        step.run = run;
+        step.ran.get_or_insert_with(|| pass.reason.clone());
+        step.is_said = false;
+        step.phase = Phase::Running(Box::new(Running {
+            run,
+            slot: Some(slot),
+            cancel: cancel.clone(),
+            held: Vec::new(),
+            answers: Vec::new(),
+            ended: None,
+            epoch,
+        }));
+        self.tasks.spawn(async move {
+            let ran = step::run(&context, index, pass, clock, cancel).await;
+            (index, Outcome::Ran(run, ran))
+        });
+    }
+
+    /// A run has ended.
+    pub(super) async fn ran(&mut self, index: usize, run: u64, ran: Ran) -> Result<(), Stop> {
+        if !matches!(&self.steps[index].phase, Phase::Running(running) if running.run == run) {
+            return Ok(());
+        }
+        let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Ready);
+        let Phase::Running(running) = phase else { return Ok(()) };
+        let Running { slot, ended, epoch, .. } = *running;
+        if slot.is_some() {
+            self.slots_used -= 1;
+            self.unheld -= 1;
+        }
+        drop(slot);
+        self.resuming.retain(|&resuming| resuming != index);
+        match (ran, ended) {
+            (Ran::Made(hit), _) => self.accept(index, Standing::By(hit), epoch, true).await,
+            (_, Some(EndedRun::Needs(by))) => {
+                self.skip(index, by);
+                Ok(())
+            }
+            (_, Some(EndedRun::TooManyHeld(by))) => {
+                self.steps[index].producers.insert(by);
+                self.try_ready(index);
+                Ok(())
+            }
+            (Ran::Cancelled, None) => {
+                self.steps[index].phase = Phase::Over;
+                self.say_finished(index, How::Cancelled, Ending::default());
+                Ok(())
+            }
+            (Ran::Failed(failed), None) => self.failed(index, *failed, epoch).await,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What the steps of a plan promise, and which of it each step sees.
+//!
+//! A step sees the declared outputs of every other step: their names at once, what stands there once it is made. Its own
+//! are hidden, and so are those of the steps that are `after` it: what they write is later than what it reads (DESIGN §4.3).
+
+use std::sync::{Arc, OnceLock};
+
+use node::{Names, PromisedAt};
+use protocol::{FileKind, RelPath};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::majordomo::plan::Plan;
+
+/// A name in a folder of promises.
+struct Name {
+    name: Box<[u8]>,
+    kind: FileKind,
+    /// Who makes it; empty: a folder on the way to something promised.
+    by: Vec<usize>,
+}
+
+/// The promises of a plan.
+pub struct Promises {
+    plan: Arc<Plan>,
+    /// The makers of each promised path, in the order in which they could run.
+    makers: FxHashMap<RelPath, Vec<usize>>,
+    /// Promised trees.
+    trees: FxHashSet<RelPath>,
+    folders: FxHashMap<RelPath, Vec<Name>>,
+    /// Each step's place in one order in which all could run one by one.
+    position: Vec<usize>,
+    /// All steps before each, through any number of others.
+    before: Vec<OnceLock<FxHashSet<usize>>>,
+}
+
+impl Promises {
+    /// Those of a plan.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let mut position = vec![0; plan.steps.len()];
+        for (place, step) in plan.one_by_one().into_iter().enumerate() {
+            position[step] = place;
+        }
+        let mut makers: FxHashMap<RelPath, Vec<usize>> = FxHashMap::default();
+        let mut trees = FxHashSet::default();
+        let mut folders: FxHashMap<RelPath, FxHashMap<Box<[u8]>, (FileKind, Vec<usize>)>> =
+            FxHashMap::default();
+        for output in plan.outputs() {
+            let path = output.path();
+            let at = makers.entry(path.clone()).or_default();
+            at.push(output.step);
+            at.sort_by_key(|&step| position[step]);
+            if output.is_tree() {
+                trees.insert(path.clone());
+            }
+            let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
+            let is_known = folders.contains_key(&parent);
+            let kind = if output.is_tree() { FileKind::Dir } else { FileKind::File };
+            let names = folders.entry(parent.clone()).or_default();
+            names.entry(name.into()).or_insert((kind, Vec::new())).1.push(output.step);
+            if is_known {
+                continue;
+            }
+            let mut folder = parent;
+            while let (Some(parent), Some(name)) = (folder.parent(), folder.name()) {
+                let is_known = folders.contains_key(&parent);
+                let names = folders.entry(parent.clone()).or_default();
+                names.entry(name.into()).or_insert((FileKind::Dir, Vec::new()));
+                if is_known {
+                    break;
+                }
+                folder = parent;
+            }
+        }
+        let named = |(name, (kind, by))| Name { name, kind, by };
+        Self {
+            folders: folders
+                .into_iter()
+                .map(|(folder, names)| (folder, names.into_iter().map(named).collect()))
+                .collect(),
+            before: plan.steps.iter().map(|_| OnceLock::new()).collect(),
+            makers,
+            trees,
+            position,
+            plan,
+        }
+    }
+
+    /// A step's place in one order in which all could run one by one.
+    pub fn position(&self, step: usize) -> usize {
+        self.position[step]
+    }
+
+    /// Whether a step is `after` another one, through any number of others.
+    pub fn is_after(&self, later: usize, earlier: usize) -> bool {
+        if self.plan.steps[later].after.is_empty() || self.position[later] <= self.position[earlier] {
+            return false;
+        }
+        self.before_set(later).contains(&earlier)
+    }
+
+    fn before_set(&self, step: usize) -> &FxHashSet<usize> {
+        self.before[step].get_or_init(|| {
+            let mut seen = FxHashSet::default();
+            let mut todo: Vec<usize> = self.plan.steps[step].after.to_vec();
+            while let Some(next) = todo.pop() {
+                if seen.insert(next) {
+                    todo.extend(self.plan.steps[next].after.iter());
+                }
+            }
+            seen
+        })
+    }
+
+    /// All steps that come before this one, in an order in which they could run one by one.
+    pub fn before(&self, step: usize) -> Vec<usize> {
+        if self.plan.steps[step].after.is_empty() {
+            return Vec::new();
+        }
+        let mut before: Vec<usize> = self.before_set(step).iter().copied().collect();
+        before.sort_by_key(|&step| self.position[step]);
+        before
+    }
+
+    /// Whether a step sees what another one promises.
+    fn sees(&self, step: usize, by: usize) -> bool {
+        step != by && !self.is_after(by, step)
+    }
+
+    /// The steps that promise a path, as itself or in a tree.
+    pub fn makers_of(&self, path: &RelPath) -> impl Iterator<Item = usize> {
+        let here = self.makers.get(path).into_iter().flatten();
+        let above = (!self.trees.is_empty()).then(|| path.ancestors()).into_iter().flatten();
+        let in_trees = above.filter(|folder| self.trees.contains(folder));
+        here.chain(in_trees.flat_map(|folder| self.makers.get(&folder).into_iter().flatten())).copied()
+    }
+
+    /// How a path stands to the promises that a step sees.
+    pub fn at(&self, step: usize, path: &RelPath) -> Option<PromisedAt> {
+        let by = self.makers_of(path).filter(|&by| self.sees(step, by)).max_by_key(|&by| self.position[by]);
+        match by {
+            Some(by) => Some(PromisedAt::By(by)),
+            None => self.folders.contains_key(path).then_some(PromisedAt::Folder),
+        }
+    }
+
+    /// The promised names in a folder that a step sees.
+    pub fn names(&self, step: usize, folder: &RelPath) -> Names {
+        let names = self.folders.get(folder).into_iter().flatten();
+        let is_seen = |name: &&Name| name.by.is_empty() || name.by.iter().any(|&by| self.sees(step, by));
+        names.filter(is_seen).map(|name| (name.name.clone(), name.kind)).collect()
+    }
+
+    /// Whether a folder leads to something promised, and so is always there.
+    pub fn leads(&self, folder: &RelPath) -> bool {
+        self.folders.contains_key(folder)
+    }
+
+    /// Whether what steps see at a path may depend on which step looks.
+    pub fn touch(&self, path: &RelPath) -> bool {
+        self.folders.contains_key(path) || self.makers_of(path).next().is_some()
+    }
+}
