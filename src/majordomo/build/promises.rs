@@ -19,6 +19,9 @@ struct Name {
     by: Vec<usize>,
 }
 
+/// Names in a folder, with kinds and makers.
+type NamesBy = FxHashMap<Box<[u8]>, (FileKind, Vec<usize>)>;
+
 /// The promises of a plan.
 pub struct Promises {
     plan: Arc<Plan>,
@@ -42,8 +45,7 @@ impl Promises {
         }
         let mut makers: FxHashMap<RelPath, Vec<usize>> = FxHashMap::default();
         let mut trees = FxHashSet::default();
-        let mut folders: FxHashMap<RelPath, FxHashMap<Box<[u8]>, (FileKind, Vec<usize>)>> =
-            FxHashMap::default();
+        let mut folders: FxHashMap<RelPath, NamesBy> = FxHashMap::default();
         for output in plan.outputs() {
             let path = output.path();
             let at = makers.entry(path.clone()).or_default();

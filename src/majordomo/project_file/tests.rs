@@ -205,7 +205,7 @@ fn unknown_words_get_the_nearest_known() {
       | ^^^^
     hint: known here: `roots`
     ");
-    for later in ["project", "normalise", "max_passes", "image", "limits", "secrets", "uses"] {
+    for later in ["project", "normalise", "image", "limits", "secrets", "uses"] {
         assert!(said(&step(&format!("run = 'true'\n{later} = 1"))).contains("unknown key"), "{later}");
     }
 }

@@ -153,17 +153,20 @@ impl Conductor {
 
     /// What stands where the steps of a circle read what they make.
     fn state_of(&self, circle: &[usize]) -> State {
-        let mut read: FxHashSet<RelPath> = FxHashSet::default();
-        for &step in circle {
-            read.extend(self.seen_by(step).into_iter().map(|(path, ..)| path));
-        }
+        let reads: Vec<(usize, FxHashSet<RelPath>)> = circle
+            .iter()
+            .map(|&step| (step, self.seen_by(step).into_iter().map(|(path, ..)| path).collect()))
+            .collect();
         let mut state = State::new();
         for &step in circle {
-            if let Some(keep_state) = self.steps[step].state.as_ref() {
-                state.extend(keep_state.own.entries().iter().cloned());
+            if let Some(left) = self.steps[step].state.as_ref() {
+                state.extend(left.own.entries().iter().cloned());
             }
             let Some(tree) = self.context.made.tree(step) else { continue };
-            let is_read = |(path, _): &&(RelPath, TreeEntry)| read.contains(path);
+            // What only the step itself looks at again is among its own.
+            let is_read = |(path, _): &&(RelPath, TreeEntry)| {
+                reads.iter().any(|(reader, read)| *reader != step && read.contains(path))
+            };
             state.extend(tree.entries().iter().filter(is_read).cloned());
         }
         state

@@ -33,7 +33,7 @@ impl Conductor {
     fn may_be_helped(&self, index: usize) -> bool {
         let Phase::Failing(failed) = &self.steps[index].phase else { return false };
         let missed: Vec<&RelPath> =
-            failed.seen.iter().filter(|look| is_open_question(look)).map(|(path, ..)| path).collect();
+            failed.seen.iter().filter(is_open_question).map(|(path, ..)| path).collect();
         if missed.is_empty() {
             return false;
         }
