@@ -1,4 +1,5 @@
-//! T16. The machine is the image: a changed system header or compiler runs exactly its users again.
+//! T16. The machine is the image: a changed system header or compiler runs exactly its users again, and a package with an
+//! unrelated library runs none.
 //!
 //! The machine's own folders are changed in a mount namespace of the test's own, which root may have.
 
@@ -151,6 +152,43 @@ fn install_library(place: &Place, name: &str, text: &str) {
     let made = Command::new("/sbin/ldconfig").arg("-X").arg("-C").arg(&cache).status();
     assert!(made.unwrap().success());
     put_file(Path::new("/etc/ld.so.cache"), &fs::read(&cache).unwrap());
+}
+
+#[test]
+fn t16_a_package_with_an_unrelated_library_runs_nothing() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    copy_on_write(Path::new("/usr/local/lib"));
+    copy_on_write(Path::new("/usr/local/include"));
+    install_library(&place, "related", "int related(void) { return 1; }\n");
+    let project = program(&place);
+    project.append(
+        "majordomo.toml",
+        "[step.use]\nrun = 'gcc use.c -o use -lrelated'\nout = 'use'\n[step.run]\nrun = './use > said'\nout = 'said'\nafter = 'use'\n",
+    );
+    project.write(
+        "use.c",
+        "#include <stdio.h>\nint related(void);\nint main(void) { printf(\"%d\\n\", related()); }\n",
+    );
+    project.builds(&["run", "use"]);
+    assert_eq!(project.read("said"), "1\n");
+
+    let before = fs::read("/etc/ld.so.cache").unwrap();
+    install_library(&place, "unrelated", "int unrelated(void) { return 1; }\n");
+    fs::write("/usr/local/include/unrelated.h", "int unrelated(void);\n").unwrap();
+    assert_ne!(fs::read("/etc/ld.so.cache").unwrap(), before, "the loader's cache names it");
+    project.builds(&[]);
+    // Nor does it when it goes.
+    fs::remove_file("/usr/local/lib/libunrelated.so").unwrap();
+    put_file(Path::new("/etc/ld.so.cache"), &before);
+    project.builds(&[]);
+
+    // One that is used runs its users: the link, and what the program prints.
+    install_library(&place, "related", "int related(void) { return 2; }\n");
+    project.builds(&["run", "use"]);
+    assert_eq!(project.read("said"), "2\n");
 }
 
 #[test]
