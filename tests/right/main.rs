@@ -10,6 +10,8 @@ mod common;
 use common::random as chance;
 
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod compiler;
@@ -35,6 +37,8 @@ mod pdf;
 mod random;
 #[cfg(test)]
 mod reads;
+#[cfg(test)]
+mod report;
 #[cfg(test)]
 mod watch;
 #[cfg(test)]
