@@ -4,4 +4,5 @@
 //! `cli` → `majordomo` → the pod's crates → `protocol`.
 
 pub mod cli;
+pub mod env_vars;
 pub mod majordomo;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cli::env_vars::{self, EnvVar};
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
 use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::style::{Style, Tone};
 use crate::cli::{Majordomo, Open, border, place};
+use crate::env_vars::{self, EnvVar};
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
 
 /// A copy of the process's environment variables.

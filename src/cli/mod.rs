@@ -17,7 +17,6 @@ use crate::majordomo::request::{Failure, Reply, Request};
 
 pub mod border;
 pub mod context;
-pub mod env_vars;
 pub mod event_log;
 pub mod exit;
 pub mod global;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::border;
 use crate::cli::context::Environment;
-use crate::cli::env_vars;
+use crate::env_vars;
 use crate::majordomo::request::{Failure, FailureKind};
 
 /// The file that makes a folder a project.

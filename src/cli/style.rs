@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use clap::ValueEnum;
 
 use crate::cli::context::Environment;
-use crate::cli::env_vars;
+use crate::env_vars;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -7,8 +7,9 @@
 //! another version – is answered by the long way.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -21,12 +22,13 @@ use super::build::{self, Asked};
 use super::request::{Reply, Request, Sandbox};
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
+use super::tool_roots::{self, ToolRoot};
 use super::watch::kept::Kept;
 use super::watch::projects;
 use super::watch::watched::Watched;
 use super::workspace::Workspace;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What steps print is recorded up to so many bytes; a build that printed more has no record.
 pub const MAX_PRINTED: usize = 256 * 1024;
@@ -38,6 +40,8 @@ pub struct Answer {
     pub question: Digest,
     /// The names of variables that steps pass on, and the digest of their values ([`passed_on`]).
     pub variables: (Vec<String>, Digest),
+    /// The tool roots that the project file names, and the digest of where all of them are ([`tool_roots`]).
+    pub tool_roots: (Vec<PathBuf>, Digest),
     /// How many steps the targets need.
     pub steps: u64,
     /// What they printed, in the order in which they ended.
@@ -52,8 +56,25 @@ pub fn question(home: &Path, targets: &[String]) -> Digest {
     for target in targets {
         writer.bytes(target.as_bytes());
     }
-    for name in ["HOME", "RUSTUP_HOME"] {
-        writer.bytes(std::env::var_os(name).unwrap_or_default().as_bytes());
+    Digest::of(&writer.finish())
+}
+
+/// The digest of where folders of tools beyond the usual ones are: a link on the way to one, or rustup's default, may lead
+/// elsewhere by now. `None`: one of them cannot be used.
+pub fn tool_roots(
+    named: &[PathBuf],
+    project: &Path,
+    environment: &HashMap<String, String>,
+) -> Option<Digest> {
+    tool_roots::find(named, project, environment).ok().map(|roots| tool_roots_digest(&roots))
+}
+
+/// As [`tool_roots`], of those that have been found.
+pub fn tool_roots_digest(roots: &[ToolRoot]) -> Digest {
+    let mut writer = Writer::with_format(FORMAT);
+    for root in roots {
+        writer.bytes(root.path.as_bytes());
+        writer.bytes(root.programs.as_ref().map_or(&[][..], |folder| folder.as_os_str().as_bytes()));
     }
     Digest::of(&writer.finish())
 }
@@ -78,7 +99,11 @@ impl Answer {
         for name in &self.variables.0 {
             writer.bytes(name.as_bytes());
         }
-        writer.digest(&self.variables.1).number(self.steps).number(self.printed.len() as u64);
+        writer.digest(&self.variables.1).number(self.tool_roots.0.len() as u64);
+        for root in &self.tool_roots.0 {
+            writer.bytes(root.as_os_str().as_bytes());
+        }
+        writer.digest(&self.tool_roots.1).number(self.steps).number(self.printed.len() as u64);
         for (step, stream, line) in &self.printed {
             writer.bytes(step.as_str().as_bytes());
             writer.byte(u8::from(*stream == Stream::Stderr)).bytes(line);
@@ -94,6 +119,9 @@ impl Answer {
         let count = reader.count()?;
         let names = (0..count).map(|_| text(reader.bytes()?)).collect::<Result<Vec<_>, _>>()?;
         let variables = (names, reader.digest()?);
+        let count = reader.count()?;
+        let roots = (0..count).map(|_| Ok(PathBuf::from(OsStr::from_bytes(reader.bytes()?))));
+        let tool_roots = (roots.collect::<Result<Vec<_>, BadObject>>()?, reader.digest()?);
         let steps = reader.number()?;
         let count = reader.count()?;
         let mut printed = Vec::with_capacity(count);
@@ -103,7 +131,7 @@ impl Answer {
             printed.push((step, stream, reader.bytes()?.to_vec()));
         }
         reader.finish()?;
-        Ok(Self { question, variables, steps, printed })
+        Ok(Self { question, variables, tool_roots, steps, printed })
     }
 }
 
@@ -143,7 +171,8 @@ pub fn answers(home: &Path, asked: &Asked, sink: &Sink, said: &mut dyn FnMut()) 
     let Ok(answer) = Answer::decode(last.blob()) else { return false };
     let environment: HashMap<String, String> = environment.iter().cloned().collect();
     let same = answer.question == question(home, targets)
-        && answer.variables.1 == passed_on(&answer.variables.0, &environment);
+        && answer.variables.1 == passed_on(&answer.variables.0, &environment)
+        && tool_roots(&answer.tool_roots.0, project, &environment) == Some(answer.tool_roots.1);
     // While another build runs, what is there now may not be there in a moment.
     let Ok(Ok(_lock)) = workspace.try_lock() else { return false };
     if !same || !last.still_holds(project) {
@@ -232,6 +261,7 @@ mod tests {
         let answer = Answer {
             question: question(Path::new("/home"), &["a".into()]),
             variables: (vec!["A".into()], passed_on(&["A".into()], &HashMap::new())),
+            tool_roots: (vec!["/mnt/tools".into()], tool_roots_digest(&[])),
             steps: 7,
             printed: vec![(StepId::new("s"), Stream::Stderr, b"\xff".to_vec())],
         };

@@ -12,8 +12,9 @@ use super::plan::Plan;
 use super::project_file::ProjectFile;
 use super::request::Failure;
 use super::snapshot::Snapshot;
+use super::tool_roots::{self, ToolRoot};
 use super::workspace::{Manifest, Moment, Workspace};
-use super::{border, sources, tool_roots};
+use super::{border, sources};
 
 /// A project as it is now.
 pub struct Prepared {
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub snapshot: Snapshot,
     /// The plan over it.
     pub plan: Arc<Plan>,
+    /// Folders of tools beyond the usual ones.
+    pub tool_roots: Vec<ToolRoot>,
     /// Each step's spec, with the `PATH` of extra tool roots.
     pub specs: Vec<Arc<StepSpec>>,
     /// The sources as steps see them.
@@ -63,7 +66,7 @@ impl Prepared {
             environment.get(name).map(|value| value.clone().into_bytes())
         };
         let plan = Plan::new(&file, &names, &lookup).map_err(boxed(border::plan))?;
-        let roots = tool_roots::find(&plan.tool_roots, workspace.project())?;
+        let roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
         let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &roots))).collect();
         let files = SourceFiles::new(workspace.project(), pod.larder().clone(), pod.runtime().clone())
             .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))?;
@@ -74,6 +77,7 @@ impl Prepared {
             files: Arc::new(files),
             passed_on: passed_on.into_inner().into_iter().collect(),
             plan: Arc::new(plan),
+            tool_roots: roots,
             specs,
             workspace,
             manifest,
@@ -88,7 +92,7 @@ impl Prepared {
 }
 
 /// The spec with a `PATH` that leads to the programs of extra tool roots, if there are any and the step sets none.
-fn with_path(spec: &StepSpec, roots: &[tool_roots::ToolRoot]) -> StepSpec {
+fn with_path(spec: &StepSpec, roots: &[ToolRoot]) -> StepSpec {
     let mut spec = spec.clone();
     let folders: Vec<&PathBuf> = roots.iter().filter_map(|root| root.programs.as_ref()).collect();
     if folders.is_empty() || spec.env.iter().any(|(name, _)| name == b"PATH") {

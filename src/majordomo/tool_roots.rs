@@ -1,11 +1,13 @@
 //! Folders of tools beyond the usual ones: those that the project file names, and rustup's toolchain.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use protocol::RelPath;
 
 use super::border;
 use super::request::Failure;
+use crate::env_vars::{HOME, RUSTUP_HOME};
 
 /// A folder that steps see besides the usual ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +19,12 @@ pub struct ToolRoot {
 }
 
 /// Resolves the named roots, and adds the toolchain that rustup would use where `rustc` is not installed otherwise.
-pub fn find(named: &[PathBuf], project: &Path) -> Result<Vec<ToolRoot>, Box<Failure>> {
+/// The environment is that of the caller, who need not be the pod's holder.
+pub fn find(
+    named: &[PathBuf],
+    project: &Path,
+    environment: &HashMap<String, String>,
+) -> Result<Vec<ToolRoot>, Box<Failure>> {
     let mut roots = Vec::new();
     for folder in named {
         let real = std::fs::canonicalize(project.join(folder)).map_err(|error| {
@@ -29,7 +36,7 @@ pub fn find(named: &[PathBuf], project: &Path) -> Result<Vec<ToolRoot>, Box<Fail
         })?;
         roots.push(root(&real)?);
     }
-    roots.extend(rustup_toolchain().into_iter().filter_map(|real| root(&real).ok()));
+    roots.extend(rustup_toolchain(environment).into_iter().filter_map(|real| root(&real).ok()));
     Ok(roots)
 }
 
@@ -43,11 +50,9 @@ fn root(real: &Path) -> Result<ToolRoot, Box<Failure>> {
 
 /// `<rustup home>/toolchains/<default>`, if there is one. The shims in `~/.cargo/bin` are of no use to a step: they need
 /// the user's home.
-fn rustup_toolchain() -> Option<PathBuf> {
-    let home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME")?;
-        Some(Path::new(&home).join(".rustup"))
-    })?;
+fn rustup_toolchain(environment: &HashMap<String, String>) -> Option<PathBuf> {
+    let home = environment.get(RUSTUP_HOME.name).map(PathBuf::from);
+    let home = home.or_else(|| Some(Path::new(environment.get(HOME.name)?).join(".rustup")))?;
     let settings = std::fs::read_to_string(home.join("settings.toml")).ok()?;
     let settings: toml::Table = settings.parse().ok()?;
     let default = settings.get("default_toolchain")?.as_str()?;

@@ -1,11 +1,11 @@
 //! What a step sees of the machine: its tools, traced, and nothing else; the same for root and for an ordinary user.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::common::private_mounts::{small_disk, unshare_mounts};
-use crate::common::{Place, Project};
+use crate::common::{Gate, Place, Project, Running};
 
 /// Runs a script in a step of its own, and gives what it printed.
 #[track_caller]
@@ -110,6 +110,78 @@ fn tools_elsewhere_are_named_by_tool_roots_and_traced() {
     write("one");
     project.builds(&[]);
     assert_eq!(project.read("made"), "one x\n");
+}
+
+/// A folder with a program `mytool` that prints a word.
+fn toolchain(folder: &Path, word: &str) {
+    let program = folder.join("bin/mytool");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    fs::write(&program, format!("#!/bin/sh\necho {word}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_tool_root_behind_a_link_that_leads_elsewhere_now() {
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    let place = Place::new();
+    let link = Path::new("/mnt/current");
+    let point = |to: &str| {
+        fs::remove_file(link).ok();
+        symlink(to, link).unwrap();
+    };
+    ["one", "two"].iter().for_each(|word| toolchain(&Path::new("/mnt").join(word), word));
+    point("one");
+    let file = "[tools]\nroots = ['/mnt/current']\n[step.s]\nrun = 'mytool > made'\nout = 'made'\n";
+    let project = place.project("p", file);
+    project.builds(&["s"]);
+    project.builds(&[]);
+    point("two");
+    project.builds(&["s"]);
+    assert_eq!(project.read("made"), "two\n");
+    project.builds(&[]);
+}
+
+#[test]
+fn rustups_default_toolchain_is_the_callers_of_now() {
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    let place = Place::new();
+    let gate = Gate::new();
+    let rustup = |home: &str, default: &str| {
+        fs::create_dir_all(home).unwrap();
+        fs::write(format!("{home}/settings.toml"), format!("default_toolchain = '{default}'\n")).unwrap();
+    };
+    for word in ["stable", "nightly"] {
+        toolchain(&Path::new("/mnt/rustup/toolchains").join(word), word);
+    }
+    toolchain(Path::new("/mnt/other/toolchains/stable"), "other");
+    rustup("/mnt/rustup", "stable");
+    rustup("/mnt/other", "stable");
+    let project = place.project("p", "[step.s]\nrun = 'mytool > made'\nout = 'made'\n");
+    let build_with = |home: &str| {
+        let mut command = place.command("majordomo", &["build", "--events", "-", "-p"]);
+        command.arg(project.path()).env("RUSTUP_HOME", home);
+        let built = Running::start(command).built().ok();
+        (built.ran().len(), project.read("made"))
+    };
+    assert_eq!(build_with("/mnt/rustup"), (1, "stable\n".into()));
+    assert_eq!(build_with("/mnt/rustup"), (0, "stable\n".into()));
+    rustup("/mnt/rustup", "nightly");
+    assert_eq!(build_with("/mnt/rustup"), (1, "nightly\n".into()));
+    // Another process holds the pod, and has no rustup at all.
+    let gated = format!("[step.s]\nnetwork = true\nrun = \"\"\"\n{}\"\"\"\n", gate.command());
+    let holder_project = place.project("holder", &gated);
+    let holder = holder_project.start(&[]);
+    let at_the_gate = gate.arrival();
+    assert_eq!(build_with("/mnt/other"), (1, "other\n".into()));
+    assert_eq!(build_with("/mnt/other"), (0, "other\n".into()));
+    at_the_gate.go();
+    holder.built().ok();
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn answer(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked
     Some(Answer {
         question: noop::question(context.pod.home().path(), &asked.targets),
         variables: (names.clone(), noop::passed_on(&names, &environment)),
+        tool_roots: (context.plan.tool_roots.clone(), noop::tool_roots_digest(&prepared.tool_roots)),
         steps: steps.len() as u64,
         printed,
     })

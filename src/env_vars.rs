@@ -27,9 +27,17 @@ pub const XDG_DATA_HOME: EnvVar = EnvVar {
     help: "The home is `$XDG_DATA_HOME/computepods` if nothing else names one. A relative path in it is ignored.",
 };
 
-/// The last resort for the default home.
-pub const HOME: EnvVar =
-    EnvVar { name: "HOME", help: "Without `XDG_DATA_HOME` the home is `$HOME/.local/share/computepods`." };
+/// The user's folder: the last resort for the default home, and for rustup's.
+pub const HOME: EnvVar = EnvVar {
+    name: "HOME",
+    help: "Without `XDG_DATA_HOME` the home is `$HOME/.local/share/computepods`, and without `RUSTUP_HOME` rustup is looked for in `$HOME/.rustup`.",
+};
+
+/// Where rustup keeps its toolchains.
+pub const RUSTUP_HOME: EnvVar = EnvVar {
+    name: "RUSTUP_HOME",
+    help: "Steps see rustup's default toolchain in this folder, as a tool root. It is the caller's that counts, whoever holds the pod.",
+};
 
 /// No colour, please.
 pub const NO_COLOR: EnvVar = EnvVar {
@@ -41,7 +49,8 @@ pub const NO_COLOR: EnvVar = EnvVar {
 pub const TERM: EnvVar = EnvVar { name: "TERM", help: "`dumb`: no colour and no live progress." };
 
 /// All of them, in the order of the reference page.
-pub const ALL: [EnvVar; 6] = [COMPUTEPODS_HOME, COMPUTEPODS_LOG, XDG_DATA_HOME, HOME, NO_COLOR, TERM];
+pub const ALL: [EnvVar; 7] =
+    [COMPUTEPODS_HOME, COMPUTEPODS_LOG, XDG_DATA_HOME, HOME, RUSTUP_HOME, NO_COLOR, TERM];
 
 /// Set by a developer: tests that compare a generated page with the code write it anew.
 #[cfg(test)]
