@@ -21,6 +21,8 @@ mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod lenses;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod mistakes;

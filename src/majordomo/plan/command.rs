@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use protocol::step::Keep;
+use protocol::step::{Keep, Lensed};
 use protocol::{Glob, RelPath, StepSpec};
 
-use crate::majordomo::project_file::{KeepRule, Variable};
+use crate::majordomo::project_file::{KeepRule, LensRule, Variable};
 
 use super::MAX_WORD;
 use super::error::Problem;
@@ -63,8 +63,8 @@ pub(super) fn spec(
         keep: keep(rule, few)?,
         network: rule.typed.network,
         declared_in: rule.declared_in.clone(),
-        projections: vec![],
-        normalisers: vec![],
+        projections: projections(rule, few)?,
+        normalisers: lensed(rule, "normalise", &rule.normalisers, few)?,
     })
 }
 
@@ -102,4 +102,25 @@ fn keep(rule: &Rule<'_>, values: Values<'_>) -> Result<Keep, Fault> {
             Keep::Matching(globs.iter().map(|glob| glob.as_str().to_owned()).collect())
         }
     })
+}
+
+/// In one order, since all that match a path add up.
+fn projections(rule: &Rule<'_>, values: Values<'_>) -> Result<Vec<Lensed>, Fault> {
+    let mut projections = lensed(rule, "project", &rule.projections, values)?;
+    projections.sort();
+    projections.dedup();
+    Ok(projections)
+}
+
+fn lensed(
+    rule: &Rule<'_>,
+    key: &'static str,
+    lenses: &[(Template, &LensRule)],
+    values: Values<'_>,
+) -> Result<Vec<Lensed>, Fault> {
+    let one = |(template, LensRule { lens, id, .. }): &(Template, &LensRule)| {
+        let glob = rule.glob_of(key, template, values)?.as_str().to_owned();
+        Ok(Lensed { glob, lens: lens.clone(), id: *id })
+    };
+    lenses.iter().map(one).collect()
 }

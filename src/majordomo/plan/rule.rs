@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use protocol::{Glob, RelPath};
 
-use crate::majordomo::project_file::{Command, KeepRule, Located, ProjectFile, Spot, StepRule, Variable};
+use crate::majordomo::project_file::{
+    Command, KeepRule, LensRule, Located, ProjectFile, Spot, StepRule, Variable,
+};
 
 use super::error::Problem;
 use super::template::{Placeholder, Template, Values};
@@ -22,6 +24,8 @@ pub(super) struct Rule<'a> {
     pub run: Vec<Runnable>,
     pub env: Vec<(&'a Variable, Template)>,
     pub keep: Vec<Template>,
+    pub projections: Vec<(Template, &'a LensRule)>,
+    pub normalisers: Vec<(Template, &'a LensRule)>,
     pub cwd: Template,
     /// The patterns of `in` as written.
     pub declared_in: Vec<String>,
@@ -73,6 +77,10 @@ impl<'a> Rule<'a> {
             KeepRule::Matching(patterns) => reader.templates("keep", patterns)?,
             KeepRule::Nothing | KeepRule::Everything => vec![],
         };
+        let lenses = |key: &'static str, lenses: &'a [LensRule]| {
+            let read = |lens: &'a LensRule| Ok((reader.template(key, &lens.pattern)?, lens));
+            lenses.iter().map(read).collect::<Result<Vec<_>, Fault>>()
+        };
         Ok(Self {
             file,
             typed,
@@ -82,6 +90,8 @@ impl<'a> Rule<'a> {
             run: run.collect::<Result<_, Fault>>()?,
             env: env.collect::<Result<_, Fault>>()?,
             keep,
+            projections: lenses("project", &typed.projections)?,
+            normalisers: lenses("normalise", &typed.normalisers)?,
             cwd,
             declared_in: typed.inputs.iter().map(|spot| spot.value.clone()).collect(),
         })

@@ -71,7 +71,7 @@ pub enum Wrong {
     /// A table or key that is not known.
     #[error("unknown {kind} `{name}` in {place}{}", .nearest.as_ref().map_or(String::new(), |near| format!("; the nearest known {kind} is `{near}`")))]
     Unknown {
-        /// `key` or `table`.
+        /// `key`, `table`, `projection` or `normaliser`.
         kind: &'static str,
         /// What was written.
         name: String,
@@ -81,6 +81,14 @@ pub enum Wrong {
         nearest: Option<&'static str>,
         /// All that is known there.
         known: Vec<&'static str>,
+    },
+    /// A projection or a normaliser that cannot be.
+    #[error("`{text}` cannot be: {why}")]
+    Lens {
+        /// What was written.
+        text: String,
+        /// Why not.
+        why: String,
     },
     /// A value of another type than the key takes.
     #[error("`{key}` takes {wanted}, and this is {found}")]
@@ -190,6 +198,7 @@ impl Wrong {
                 format!("`{name}` belongs in a table of a step: write `[step.NAME]` above it")
             }
             Self::Unknown { known, .. } => format!("known here: {}", list(known)),
+            Self::Lens { .. } => "the reference of projections and normalisers says what each takes".into(),
             Self::Type { hint, .. } => match hint {
                 Some(hint) => hint.clone(),
                 None => return vec![],

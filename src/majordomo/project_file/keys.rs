@@ -47,7 +47,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 13] = [
+pub const STEP_KEYS: [Key; 15] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -99,6 +99,18 @@ pub const STEP_KEYS: [Key; 13] = [
         "8",
         "After how many passes a step fails that sees its own outputs, or is in a circle, and has not settled.",
     ),
+    key(
+        "project",
+        "table: pattern = projection or list of them",
+        "none",
+        "Which part of the files that match matters to this step: a change of anything else in them does not run it again (`{ \"*.aux\" = \"bibtex-aux\" }`). Several projections of one file add up. See [Projections and normalisers](lenses.md).",
+    ),
+    key(
+        "normalise",
+        "normaliser, list of them, or table: pattern = normaliser or list of them",
+        "none",
+        "What gives outputs their normal form before they are stored: those that match the patterns, or the normaliser's own ones (`\"pdf\"`: `**/*.pdf`).",
+    ),
     key("volatile", "boolean", "`false`", "Run it in every build, whatever is remembered."),
     key(
         "strict",
@@ -109,7 +121,7 @@ pub const STEP_KEYS: [Key; 13] = [
 ];
 
 /// Words from other tools, and what they are called here.
-const SYNONYMS: [(&str, &str); 17] = [
+const SYNONYMS: [(&str, &str); 21] = [
     ("cmd", "run"),
     ("cmds", "run"),
     ("command", "run"),
@@ -127,6 +139,10 @@ const SYNONYMS: [(&str, &str); 17] = [
     ("foreach", "each"),
     ("dir", "cwd"),
     ("environment", "env"),
+    ("normalize", "normalise"),
+    ("projection", "project"),
+    ("projections", "project"),
+    ("ignore", "project"),
 ];
 
 /// The key of `known` that somebody who wrote `word` may have meant.

@@ -11,6 +11,7 @@
 
 pub mod error;
 pub mod keys;
+mod lenses;
 pub mod load;
 pub mod locate;
 pub mod nearest;
@@ -24,6 +25,8 @@ mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use protocol::Digest;
 
 pub use error::{ProjectFileError, Wrong};
 pub use locate::{Located, Spot, Text};
@@ -74,10 +77,25 @@ pub struct StepRule {
     pub keep: KeepRule,
     /// `max_passes`: after how many passes a step that has not settled fails.
     pub max_passes: Option<usize>,
+    /// `project`, in the order in which it is written.
+    pub projections: Vec<LensRule>,
+    /// `normalise`, in the order in which it is written.
+    pub normalisers: Vec<LensRule>,
     /// `volatile`: never adopt a trace.
     pub volatile: bool,
     /// `strict`: undeclared reads of project files and undeclared outputs are errors.
     pub strict: bool,
+}
+
+/// A projection or a normaliser that there is, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LensRule {
+    /// The pattern; for a normaliser without one, its own.
+    pub pattern: Spot<String>,
+    /// Its name and parameters.
+    pub lens: String,
+    /// The digest of its name, version and parameters.
+    pub id: Digest,
 }
 
 /// One command of a step.

@@ -7,6 +7,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Wrong;
 use super::keys::{self, Key};
+use super::lenses;
 use super::nearest::nearest;
 use super::value::{Fault, Field, Value};
 use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
@@ -50,14 +51,17 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
 }
 
 /// The fields of a table in the order in which they are written.
-fn fields<'a, 'i>(text: &'a Text, table: &'a DeTable<'i>) -> Vec<(&'a Spanned<DeString<'i>>, Field<'a, 'i>)> {
+pub(super) fn fields<'a, 'i>(
+    text: &'a Text,
+    table: &'a DeTable<'i>,
+) -> Vec<(&'a Spanned<DeString<'i>>, Field<'a, 'i>)> {
     let mut fields: Vec<_> =
         table.iter().map(|(key, value)| (key, Field { text, key: key.get_ref(), value })).collect();
     fields.sort_by_key(|(key, _)| key.span().start);
     fields
 }
 
-fn table<'a, 'i>(field: Field<'a, 'i>, wanted: &'static str) -> Result<&'a DeTable<'i>, Fault> {
+pub(super) fn table<'a, 'i>(field: Field<'a, 'i>, wanted: &'static str) -> Result<&'a DeTable<'i>, Fault> {
     field.value.get_ref().as_table().ok_or_else(|| field.not(wanted))
 }
 
@@ -140,6 +144,8 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         network: false,
         keep: KeepRule::Nothing,
         max_passes: None,
+        projections: vec![],
+        normalisers: vec![],
         volatile: false,
         strict: false,
     };
@@ -161,6 +167,8 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "network" => rule.network = field.boolean()?,
             "keep" => rule.keep = keep(field)?,
             "max_passes" => rule.max_passes = Some(field.passes()?),
+            "project" => rule.projections = lenses::projections(field)?,
+            "normalise" => rule.normalisers = lenses::normalisers(field)?,
             "volatile" => rule.volatile = field.boolean()?,
             "strict" => rule.strict = field.boolean()?,
             _ => return Err(unknown(key, field, &place, &keys::STEP_KEYS)),

@@ -75,7 +75,7 @@ const PLACEHOLDERS: &str = r#"
 
 | placeholder | stands for | in |
 |---|---|---|
-| `{in}` | the path that `each` matched, else all that `in` matched | `run`, `env`; with `each` also `out`, `in`, `keep`, `cwd` |
+| `{in}` | the path that `each` matched, else all that `in` matched | `run`, `env`; with `each` also `out`, `in`, `keep`, `project`, `normalise`, `cwd` |
 | `{out}` | all paths of `out`, in its order | `run`, `env` |
 | `{stem}` | the name of the matched path without its last extension | with `each`: everywhere but `each` |
 | `{dir}` | the folder of the matched path, `.` for the project's | with `each`: everywhere but `each` |
@@ -86,14 +86,14 @@ error.
 - In a shell text paths are quoted where they need it, inside of quotes and `"$(…)"` too. Do not quote them yourself, but it does no harm.
   The bodies of here-documents are not followed.
 - In a list of words they are put in as they are. A word that is only `{in}` or `{out}` becomes one word for each path.
-- In commands and `env` paths are relative to `cwd`; in `out`, `in` and `keep` to the project's folder.
+- In commands and `env` paths are relative to `cwd`; in `out`, `in`, `keep`, `project` and `normalise` to the project's folder.
 "#;
 
 const PATTERNS: &str = r#"
 ## Paths and patterns
 
 Paths are relative to the project's folder, with `/`, compared byte by byte and with case. A byte that is no UTF-8 text is `\xNN`, a backslash `\\`
-(in TOML's `'…'`; doubled in `"…"`). `out` and `cwd` take paths, `each`, `in` and `keep` patterns:
+(in TOML's `'…'`; doubled in `"…"`). `out` and `cwd` take paths, `each`, `in`, `keep`, `project` and `normalise` patterns:
 
 | in a pattern | matches |
 |---|---|
@@ -105,7 +105,7 @@ Paths are relative to the project's folder, with `/`, compared byte by byte and 
 | final `/` | all that is in the folder |
 | `\*` | a plain `*`; so for every special character |
 
-Wildcards do not match a leading dot: `.github/**` must be written out. A pattern that matches nothing is an error.
+Wildcards do not match a leading dot: `.github/**` must be written out. A pattern of `each` or `in` that matches nothing is an error.
 
 Patterns look at sources and at declared outputs of other rules, never at those of the own rule. In a declared tree (`out = "docs/"`) names are not
 known beforehand: `in = "docs/"` is the tree as one path, `in = "docs/*.html"` gives the order but no names, and `each` cannot look into it.

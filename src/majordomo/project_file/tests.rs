@@ -55,6 +55,8 @@ fn the_whole_vocabulary_is_read() {
         network = true
         keep = ["*.aux"]
         max_passes = 12
+        project = { "*.aux" = "bibtex-aux", "c.toml" = ["toml:a", "toml:b"] }
+        normalise = ["pdf"]
         volatile = true
         strict = true
         [tools]
@@ -74,6 +76,11 @@ fn the_whole_vocabulary_is_read() {
     assert_eq!(rule.max_passes, Some(12));
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
     assert!(matches!(&rule.env[0], Variable::Set(name, value) if name.value == "LANG" && value.value == "C"));
+    let shown = |rules: &[LensRule]| {
+        rules.iter().map(|rule| format!("{} {}", rule.pattern.value, rule.lens)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&rule.projections), ["*.aux bibtex-aux", "c.toml toml:a", "c.toml toml:b"]);
+    assert_eq!(shown(&rule.normalisers), ["**/*.pdf pdf"]);
     for key in keys::STEP_KEYS {
         assert!(
             file.text.as_str().contains(&format!("\n        {} = ", key.name)),
@@ -154,28 +161,28 @@ fn unknown_words_get_the_nearest_known() {
       |
     3 | 	makes = "x"
       | 	^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\neahc = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `eahc` in `[step.a]`; the nearest known key is `each`
       |
     3 | eahc = "x"
       | ^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\noutputs = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `outputs` in `[step.a]`; the nearest known key is `out`
       |
     3 | outputs = "x"
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\nretries = 3")), @"
     demo/majordomo.toml:3:1: unknown key `retries` in `[step.a]`
       |
     3 | retries = 3
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[project]\ntarget = []"), @"
     demo/majordomo.toml:2:1: unknown key `target` in `[project]`; the nearest known key is `targets`
@@ -205,7 +212,7 @@ fn unknown_words_get_the_nearest_known() {
       | ^^^^
     hint: known here: `roots`
     ");
-    for later in ["project", "normalise", "image", "limits", "secrets", "uses"] {
+    for later in ["image", "limits", "secrets", "uses"] {
         assert!(said(&step(&format!("run = 'true'\n{later} = 1"))).contains("unknown key"), "{later}");
     }
 }
@@ -469,4 +476,72 @@ fn files_that_cannot_be_read() {
     let name = base.file_name().unwrap().to_str().unwrap();
     assert_eq!(ProjectFile::load(base).unwrap().name, name);
     assert!(ProjectFile::load(&base.join("majordomo.toml/..")).is_err());
+}
+
+#[test]
+fn lenses() {
+    let dotted =
+        parse(&step("run = 'true'\nproject.'*.aux' = 'bibtex-aux'\nnormalise.'doc/*' = 'pdf'")).unwrap();
+    let rule = &dotted.steps[0];
+    assert_eq!(
+        (rule.projections[0].pattern.value.as_str(), rule.projections[0].lens.as_str()),
+        ("*.aux", "bibtex-aux")
+    );
+    assert_eq!(rule.normalisers[0].pattern.value, "doc/*");
+    assert_ne!(rule.projections[0].id, rule.normalisers[0].id);
+    assert_eq!(parse(&step("run = 'true'\nnormalise = []")).unwrap().steps[0].normalisers, []);
+    insta::assert_snapshot!(said(&step("run = 'true'\nproject.'*.aux' = 'bibtex_aux'")), @r#"
+    demo/majordomo.toml:3:19: unknown projection `bibtex_aux` in `project`; the nearest known projection is `bibtex-aux`
+      |
+    3 | project.'*.aux' = 'bibtex_aux'
+      |                   ^^^^^^^^^^^^
+    hint: known here: `bibtex-aux`, `ignore`, `json`, `pdf`, `toml`, `yaml`
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nproject = { '*.aux' = ['ignore', 7] }")), @r#"
+    demo/majordomo.toml:3:34: `*.aux` takes a string or a list of strings, and this is a number
+      |
+    3 | project = { '*.aux' = ['ignore', 7] }
+      |                                  ^
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nproject = 'ignore'")), @r#"
+    demo/majordomo.toml:3:11: `project` takes a table of patterns and projections, such as { "*.aux" = "bibtex-aux" }, and this is a string
+      |
+    3 | project = 'ignore'
+      |           ^^^^^^^^
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nproject.'c.json' = 'json:a..b'")), @r#"
+    demo/majordomo.toml:3:20: `json:a..b` cannot be: behind the `:` stands the path of a key, such as `a.b` or `a."b.c"`
+      |
+    3 | project.'c.json' = 'json:a..b'
+      |                    ^^^^^^^^^^^
+    hint: the reference of projections and normalisers says what each takes
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nproject.'*' = []")), @r#"
+    demo/majordomo.toml:3:15: `*` is empty
+      |
+    3 | project.'*' = []
+      |               ^^
+    hint: give `*` a value, or take it out
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nnormalise = ['pdf', 'dvi']")), @r#"
+    demo/majordomo.toml:3:21: unknown normaliser `dvi` in `normalise`
+      |
+    3 | normalise = ['pdf', 'dvi']
+      |                     ^^^^^
+    hint: known here: `pdf`
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nnormalise.'*.pdf' = 'ignore'")), @r#"
+    demo/majordomo.toml:3:21: unknown normaliser `ignore` in `normalise`
+      |
+    3 | normalise.'*.pdf' = 'ignore'
+      |                     ^^^^^^^^
+    hint: known here: `pdf`
+    "#);
+    insta::assert_snapshot!(said(&step("run = 'true'\nnormalize = 'pdf'")), @r#"
+    demo/majordomo.toml:3:1: unknown key `normalize` in `[step.a]`; the nearest known key is `normalise`
+      |
+    3 | normalize = 'pdf'
+      | ^^^^^^^^^
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    "#);
 }

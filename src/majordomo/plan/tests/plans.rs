@@ -322,3 +322,27 @@ fn a_pattern_for_each_step() {
     let inputs: Vec<String> = plan.steps[1].declared_inputs().map(ToString::to_string).collect();
     assert_eq!(inputs, ["src/y.c", "include/y.h", "conf"]);
 }
+
+#[test]
+fn lenses_are_for_the_paths_of_each_step() {
+    let text = r#"
+        [step.a]
+        each = "*.tex"
+        run = "true"
+        project = { "{stem}.aux" = "bibtex-aux", "**/*.log" = "ignore" }
+        normalise = { "out/{stem}.pdf" = "pdf" }
+        [step.b]
+        run = "true"
+        project = { "**/*.log" = "ignore", "x.aux" = "bibtex-aux" }
+        normalise = "pdf"
+    "#;
+    let plan = plan(text, "x.tex");
+    let shown = |step: usize| {
+        let spec = &plan.steps[step].spec;
+        let all = spec.projections.iter().chain(&spec.normalisers);
+        all.map(|lensed| format!("{} {}", lensed.glob, lensed.lens)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(shown(0), "**/*.log ignore, x.aux bibtex-aux, out/x.pdf pdf");
+    assert_eq!(shown(1), "**/*.log ignore, x.aux bibtex-aux, **/*.pdf pdf");
+    assert_eq!(plan.steps[0].spec.projections, plan.steps[1].spec.projections);
+}
