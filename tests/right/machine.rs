@@ -192,6 +192,29 @@ fn t16_a_package_with_an_unrelated_library_runs_nothing() {
 }
 
 #[test]
+fn t16_what_reads_the_whole_cache_of_the_loader() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    copy_on_write(Path::new("/usr/local/lib"));
+    let text = "[step.compile]\nrun = 'gcc -c a.c -o a.o'\nout = 'a.o'\n\
+        [step.all]\nrun = '/sbin/ldconfig -p > all'\nout = 'all'\n";
+    let project = place.project("p", text);
+    project.write("a.c", "int a(void) { return 1; }\n");
+    project.builds(&["all", "compile"]);
+    install_library(&place, "unrelated", "int unrelated(void) { return 1; }\n");
+    // What reads the whole cache is told apart from what looks a library up in it.
+    project.builds(&["all"]);
+    assert!(project.read("all").contains("libunrelated.so"));
+    project.append("a.c", "int b;\n");
+    project.builds(&["compile"]);
+    install_library(&place, "another", "int another(void) { return 1; }\n");
+    project.builds(&["all"]);
+    project.builds(&[]);
+}
+
+#[test]
 fn t16_a_library_that_the_cache_names_elsewhere() {
     if !unshare_mounts() {
         return;

@@ -25,7 +25,7 @@ fn a_reader_runs_for_what_matters_to_it() {
     let place = Place::new();
     let project = place.project("p", REPORT);
     project.write("doc", "\\relax\n\\citation{knuth}\npage 1\n");
-    project.builds(&["tex", "bib"]);
+    project.builds(&["bib", "tex"]);
     project.builds(&[]);
     // Longer, and elsewhere; the log is another one in any case.
     project.append("doc", "page 2\npage 3\n");
@@ -33,7 +33,7 @@ fn a_reader_runs_for_what_matters_to_it() {
     project.append("doc", "page 4\n");
     project.builds(&["tex"]);
     project.append("doc", "\\citation{lamport}\n");
-    let built = project.builds(&["tex", "bib"]);
+    let built = project.builds(&["bib", "tex"]);
     assert_eq!(built.reason("bib"), "main.aux changed");
     assert_eq!(project.read("main.bbl"), "\\citation{knuth}\n\\citation{lamport}\n0\n");
     // What was there before is known, whatever is beside it.
@@ -50,12 +50,12 @@ fn another_projection_is_another_step() {
     let place = Place::new();
     let project = place.project("p", REPORT);
     project.write("doc", "\\citation{knuth}\npage 1\n");
-    project.builds(&["tex", "bib"]);
+    project.builds(&["bib", "tex"]);
     project.replace("majordomo.toml", "\"*.aux\" = \"bibtex-aux\", ", "");
     let built = project.builds(&["bib"]);
     assert_eq!(built.reason("bib"), "its command, environment or promises changed");
     project.append("doc", "page 2\n");
-    project.builds(&["tex", "bib"]);
+    project.builds(&["bib", "tex"]);
 }
 
 #[test]
@@ -94,21 +94,21 @@ fn an_output_in_its_normal_form() {
         run = "printf '%%PDF-1.4\n<< /ModDate (D:%s) >>\n%s\n' $(cat moment) $(cat text) | tee doc/a.pdf > a.raw"
         out = ["doc/a.pdf", "a.raw"]
         normalise = "pdf"
-        [step.size]
-        run = "wc -c < doc/a.pdf > size"
-        out = "size"
+        [step.copy]
+        run = "cat doc/a.pdf > copy"
+        out = "copy"
         after = "pdf"
         "#,
     );
     project.write("moment", "20240101120000Z");
     project.write("text", "one");
-    project.builds(&["pdf", "size"]);
+    project.builds(&["copy", "pdf"]);
     assert_eq!(project.read("doc/a.pdf"), "%PDF-1.4\n<< /ModDate (D:20000101000000Z) >>\none\n");
     assert!(project.read("a.raw").contains("D:20240101120000Z"), "it is for what matches alone");
     project.write("moment", "20250202130000Z");
     project.builds(&["pdf"]);
     project.write("text", "two");
-    project.builds(&["pdf", "size"]);
+    project.builds(&["copy", "pdf"]);
     project.remove("doc/a.pdf");
     project.builds(&[]);
     assert_eq!(project.read("doc/a.pdf"), "%PDF-1.4\n<< /ModDate (D:20000101000000Z) >>\ntwo\n");
