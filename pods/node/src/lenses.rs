@@ -76,7 +76,7 @@ impl Lenses {
 
     /// The look that counts where a step asked this one of a path of its project. A size would undo a projection, so a probe is
     /// of the kind alone; nothing that a blind projection stands before counts but its kind.
-    fn counted(&self, path: &RelPath, look: Look) -> Look {
+    pub fn counted(&self, path: &RelPath, look: Look) -> Look {
         if !matches!(look, Look::Probe | Look::Content) || self.projections.is_empty() {
             return look;
         }

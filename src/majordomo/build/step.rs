@@ -314,6 +314,7 @@ async fn seen_by(
     let prefix = node::project_prefix();
     let mut all = Vec::with_capacity(looked_at.len());
     for (path, look) in looked_at {
+        let look = project.lenses().counted(&path, look);
         match context.evaluator.see(project, &prefix.join(&path), look).await {
             Ok(seen) => all.push((path, look, seen)),
             // It never was answered.
