@@ -2,8 +2,8 @@
 //!
 //! Peer and we in one run, in turn; medians and ratios pair by pair; CPU seconds of the whole process tree beside wall. It
 //! asserts nothing about time: it prints a table in Markdown, which `docs/benchmarks.md` has. Rows: `lua`, `full`, `noop`,
-//! `edit`, `configure`, `restore`, `import`, `read`, `memory`; all of them if none is named. With `--user` the commands of
-//! both sides run as that user. Needs ninja, gcc, and a network for Debian's sources.
+//! `edit`, `configure`, `restore`, `import`, `read`, `memory`, `watch-noop`, `watch-save`; all of them if none is named. With `--user` the commands of
+//! both sides run as that user. Needs ninja, gcc, tup, and a network for Debian's sources.
 
 #![allow(missing_docs, clippy::expect_used)]
 
@@ -11,6 +11,7 @@ mod import;
 mod measure;
 mod projects;
 mod row;
+mod watching;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -314,6 +315,9 @@ fn main() {
     }
     if wanted("read") {
         lines.extend(read(&stage).iter().map(Row::markdown));
+    }
+    if ["watch-noop", "watch-save"].iter().any(|row| wanted(row)) {
+        lines.extend(watching::rows(&stage, &wanted));
     }
     if wanted("memory") {
         lines.push(memory(&stage));
