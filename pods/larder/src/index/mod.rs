@@ -126,8 +126,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(32);
+    keep_plans(&connection)?;
     connection.pragma_update(None, "cache_size", -2048)?;
     Ok(connection)
+}
+
+/// Lets a prepared statement keep its plan. With its statistics of columns SQLite else throws a plan away as soon as another value
+/// is bound, and prepares the statement anew for each execution; here all are look-ups by key.
+pub(crate) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Reads a number of `meta`; 0 if it is not there.

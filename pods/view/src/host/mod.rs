@@ -58,6 +58,18 @@ pub struct HostTools {
     memo: Arc<dyn DigestMemo>,
 }
 
+/// What the host says of a path after a step.
+enum Now {
+    /// It is not the host's, so it never changes.
+    Never,
+    /// It is a folder above tool roots, of which only its names can change.
+    Leads,
+    /// It was never asked about, or cannot be now.
+    Unknown,
+    /// What was known, and what stands there if its stamp is another one.
+    Examined(Arc<Known>, Option<(What, Option<Stamp>)>),
+}
+
 impl HostTools {
     /// Starts a generation: nothing is known yet.
     pub fn new(options: HostOptions, memo: Arc<dyn DigestMemo>) -> Result<Self, SourceError> {
@@ -73,39 +85,57 @@ impl HostTools {
         self.known.len()
     }
 
-    /// Which of these observations the host would answer otherwise now, sorted, each once: one `stat` for each that is
-    /// unchanged. To be asked after a step, with what it observed: what changed while it ran it may have seen in either
-    /// state. Racy files are read again. An error while asking counts as a change.
+    /// Which of these observations the host would answer otherwise now, sorted, each once: one `stat` for each path that is
+    /// unchanged, if the looks at one path follow each other. To be asked after a step, with what it observed: what
+    /// changed while it ran it may have seen in either state. Racy files are read again. An error while asking counts as a change.
     pub fn verify<'a>(&self, observed: impl IntoIterator<Item = (&'a RelPath, Look)>) -> Vec<RelPath> {
-        let mut changed: Vec<RelPath> = observed
-            .into_iter()
-            .filter(|(path, look)| !self.holds(path, *look))
-            .map(|(path, _)| path.clone())
-            .collect();
+        let mut changed = Vec::new();
+        let mut last: Option<(&RelPath, Now)> = None;
+        for (path, look) in observed {
+            let now = match last.take() {
+                Some((same, now)) if same == path => now,
+                _ => self.now(path),
+            };
+            if !self.holds(path, look, &now) {
+                changed.push(path.clone());
+            }
+            last = Some((path, now));
+        }
         changed.sort_unstable();
         changed.dedup();
         changed
     }
 
-    fn holds(&self, path: &RelPath, look: Look) -> bool {
+    fn now(&self, path: &RelPath) -> Now {
         match self.policy.place(path) {
-            Place::Fixed(_) | Place::Hidden => return true,
-            Place::Leads if look != Look::Listing => return true,
-            Place::Leads | Place::Host => (),
+            Place::Fixed(_) | Place::Hidden => Now::Never,
+            Place::Leads => Now::Leads,
+            Place::Host => {
+                let known = self.known.get(path);
+                match known.map(|known| (self.examine(path, known.stamp.as_ref()), known)) {
+                    Some((Ok(examined), known)) => Now::Examined(known, examined),
+                    Some((Err(_), _)) | None => Now::Unknown,
+                }
+            }
         }
-        let Some(known) = self.known.get(path) else { return false };
-        if let Place::Leads = self.policy.place(path) {
-            return self.same_listing(path, &known);
-        }
-        let Ok(now) = self.examine(path, known.stamp.as_ref()) else { return false };
-        let Some((what, stamp)) = now else { return !known.racy || self.holds_racy(path, look, &known) };
+    }
+
+    fn holds(&self, path: &RelPath, look: Look, now: &Now) -> bool {
+        let (known, now) = match now {
+            Now::Never => return true,
+            Now::Unknown => return false,
+            Now::Leads if look != Look::Listing => return true,
+            Now::Leads => return self.known.get(path).is_some_and(|known| self.same_listing(path, &known)),
+            Now::Examined(known, now) => (known, now),
+        };
+        let Some((what, stamp)) = now else { return !known.racy || self.holds_racy(path, look, known) };
         match look {
             Look::Kind => what.kind() == known.what.kind(),
-            Look::Probe | Look::Link => what == known.what,
-            Look::Listing => what == known.what && (what != What::Dir || self.same_listing(path, &known)),
+            Look::Probe | Look::Link => *what == known.what,
+            Look::Listing => *what == known.what && (*what != What::Dir || self.same_listing(path, known)),
             Look::Content => match what {
-                What::File { .. } => stamp == known.stamp,
-                _ => what == known.what,
+                What::File { .. } => *stamp == known.stamp,
+                _ => *what == known.what,
             },
         }
     }

@@ -3,13 +3,14 @@
 //! Removed roots linger, oldest first, because the kernel drops a shared file's page cache with its last directory
 //! entry (FUSE uses `generic_delete_inode`): the next step should find the compiler's pages still there. They are bounded
 //! by number and by the paths in them. Invalidation waits on the kernel's directory lock, so it never runs in a
-//! session thread or under a lock of ours.
+//! session thread or under a lock of ours. It also makes the kernel ask for the mount's own attributes again, so it is
+//! done for many roots at a time.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 
 use fuser::{INodeNo, Notifier};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// How many removed roots of a [`crate::Flavour::Tools`] mount linger.
 pub const TOOLS_LINGER_ROOTS: usize = 64;
@@ -36,6 +37,7 @@ struct Queue {
 
 /// The queue of removed roots.
 pub struct Linger {
+    /// How many stay when the thread has been at work; it waits for half as many more.
     max_roots: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -52,7 +54,13 @@ impl Linger {
         let mut queue = self.queue.lock();
         queue.paths += paths;
         queue.gone.push_back(Gone { name, paths });
-        self.changed.notify_all();
+        if self.is_full(&queue) {
+            self.changed.notify_all();
+        }
+    }
+
+    fn is_full(&self, queue: &Queue) -> bool {
+        queue.gone.len() > self.max_roots + self.max_roots / 2 || queue.paths > MAX_LINGER_PATHS
     }
 
     /// Whether the kernel may still know a removed root by this name.
@@ -77,20 +85,24 @@ impl Linger {
     pub fn run(&self, notifier: &Notifier) {
         let mut queue = self.queue.lock();
         while !queue.end {
-            let too_many = queue.gone.len() > self.max_roots || queue.paths > MAX_LINGER_PATHS;
-            let Some(gone) = (if too_many { queue.gone.pop_front() } else { None }) else {
+            if !self.is_full(&queue) {
                 self.changed.wait(&mut queue);
                 continue;
-            };
-            queue.paths -= gone.paths;
-            queue.busy = Some(gone.name);
-            drop(queue);
-            let name = gone.name.to_string();
-            if let Err(error) = notifier.inval_entry(INodeNo::ROOT, OsStr::new(&name)) {
-                tracing::debug!(root = gone.name, %error, "the kernel did not forget a removed root");
             }
-            queue = self.queue.lock();
-            queue.busy = None;
+            while !queue.end && (queue.gone.len() > self.max_roots || queue.paths > MAX_LINGER_PATHS) {
+                let Some(gone) = queue.gone.pop_front() else { break };
+                queue.paths -= gone.paths;
+                queue.busy = Some(gone.name);
+                MutexGuard::unlocked(&mut queue, || forget(notifier, gone.name));
+                queue.busy = None;
+            }
         }
+    }
+}
+
+fn forget(notifier: &Notifier, root: u64) {
+    let name = root.to_string();
+    if let Err(error) = notifier.inval_entry(INodeNo::ROOT, OsStr::new(&name)) {
+        tracing::debug!(root, %error, "the kernel did not forget a removed root");
     }
 }
