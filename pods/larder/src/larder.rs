@@ -21,7 +21,7 @@ use protocol::Digest;
 use crate::blobs::{Blobs, TempFile, hash_file, mark_of, with_buffer};
 use crate::host_digests::HostDigests;
 use crate::index::{self, Change, meta};
-use crate::options::{MAX_STRUCTURED_SIZE, UNSYNCED_BLOBS, WHOLE_BLOB_SIZE};
+use crate::options::{MAX_STRUCTURED_SIZE, PLACES_AHEAD, UNSYNCED_BLOBS, WHOLE_BLOB_SIZE};
 use crate::packs::{Spot, list_packs};
 use crate::places::Place;
 use crate::record::{HEADER, Header, RecordKind, Salt};
@@ -281,6 +281,19 @@ impl Larder {
     /// The object's size in bytes, if it is there.
     pub fn size_of(&self, digest: &Digest) -> Result<Option<u64>, LarderError> {
         Ok(self.locate(digest, u64::MAX)?.map(|place| place.size()))
+    }
+
+    /// Looks up where these objects are, as many as [`PLACES_AHEAD`], because they will be asked for. Only speed depends on it.
+    pub fn expect(&self, digests: &[Digest]) -> Result<(), LarderError> {
+        let shared = self.shared();
+        let unknown = digests.iter().take(PLACES_AHEAD).filter(|digest| shared.places.get(digest).is_none());
+        let unknown: Vec<Digest> = unknown.copied().collect();
+        for (digest, place) in self.ask(|connection| index::places(connection, &unknown))? {
+            if !matches!(place, Place::Whole { mark: None, .. }) {
+                shared.places.add_known(digest, place);
+            }
+        }
+        Ok(())
     }
 
     /// Where an object is. A blob that may be so big is looked for by its name too: a process that was killed may

@@ -23,6 +23,9 @@ pub const UNSYNCED_PACKS: usize = 32;
 /// Repairs that are remembered until somebody asks; beyond that they are only logged.
 pub const REPAIRS_KEPT: usize = 1024;
 
+/// Places that are looked up at once; beyond that each is looked up when it is asked for.
+pub const PLACES_AHEAD: usize = 1 << 13;
+
 /// How a larder is to be run.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{FileKind, RelPath};
+use protocol::{Digest, FileKind, RelPath};
 
 use super::error::{Conflict, InTheWay};
 use super::folders::Folders;
@@ -17,6 +17,16 @@ pub struct Write {
     pub output: Output,
     /// What stands there and may be replaced; `None`: nothing may.
     pub replaces: Option<Stamp>,
+}
+
+impl Write {
+    /// The blob with its bytes.
+    pub fn digest(&self) -> Option<Digest> {
+        match &self.output.made {
+            Made::File { digest, .. } => Some(*digest),
+            Made::Link(_) | Made::Folder => None,
+        }
+    }
 }
 
 /// What has to be done.

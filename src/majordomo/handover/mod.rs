@@ -50,6 +50,9 @@ pub trait Blobs: Sync {
     /// A blob, verified; `None` if it is not there any more.
     fn open_blob(&self, digest: &Digest)
     -> Result<Option<Content>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// These are going to be opened; whoever can find them quicker all at once may do so now.
+    fn expect(&self, _digests: &[Digest]) {}
 }
 
 impl Blobs for larder::Larder {
@@ -58,6 +61,13 @@ impl Blobs for larder::Larder {
         digest: &Digest,
     ) -> Result<Option<Content>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(larder::Larder::open_blob(self, digest)?)
+    }
+
+    fn expect(&self, digests: &[Digest]) {
+        // Whatever is wrong will be met again, and told, when the blob is opened.
+        if let Err(error) = larder::Larder::expect(self, digests) {
+            tracing::debug!(%error, "blobs are not looked up ahead");
+        }
     }
 }
 
@@ -188,6 +198,7 @@ impl<'a> Site<'a> {
         let writes = &checked.writes;
         let staging = if writes.len() >= STAGING_FROM { Some(Staging::new(self.workspace)?) } else { None };
         let tmp = staging.as_ref().map_or(self.tmp.as_fd(), Staging::folder);
+        blobs.expect(&writes.iter().filter_map(check::Write::digest).collect::<Vec<_>>());
         let state = |thread| write::Writer::new(self, tmp, thread);
         let (written, failure) =
             in_parallel(writes, threads_for(writes.len()), state, |writer, item| writer.write(item, blobs));

@@ -5,15 +5,17 @@
 //! that of any later write, so the stamp can be believed at once, without waiting for a tick.
 //! The rename. Where nothing stood nothing may stand; else the two are exchanged, and what comes out must be what was
 //! looked at before: if the user was quicker, they are exchanged back.
+//! A new file is written without any name, where the file system can do that, and then linked to its place: a rename from
+//! one folder to another takes a lock that the whole file system shares, and a crash leaves nothing to be swept.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use protocol::RelPath;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, fchmod, fstat, futimens, openat, renameat,
-    renameat_with, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, fchmod, fstat, futimens, linkat, openat,
+    renameat, renameat_with, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
@@ -34,11 +36,27 @@ pub struct Writer<'a> {
     thread: usize,
     count: usize,
     ways: Ways,
+    /// The file system, or a system without `/proc`, was found to want a name.
+    wants_names: bool,
+}
+
+/// A file that has a temporary name, or none yet.
+enum Filled {
+    Named(File),
+    Unnamed(File),
 }
 
 impl<'a> Writer<'a> {
     pub fn new(site: &'a Site<'a>, tmp: BorrowedFd<'a>, thread: usize) -> Self {
-        Self { site, tmp, folders: site.folders(), thread, count: 0, ways: Ways::default() }
+        Self {
+            site,
+            tmp,
+            folders: site.folders(),
+            thread,
+            count: 0,
+            ways: Ways::default(),
+            wants_names: false,
+        }
     }
 
     /// Writes one output; its line for the manifest.
@@ -53,16 +71,23 @@ impl<'a> Writer<'a> {
         if written.is_err() {
             discard(self.tmp, &temp);
         }
-        let stamp = written?;
+        let stamp = match written? {
+            Some(written) => written,
+            None => {
+                self.wants_names = true;
+                return self.write(item, blobs);
+            }
+        };
         Ok((item.path.clone(), Output { stamp, ..item.output.clone() }))
     }
 
+    /// The stamp, if it can be believed. `None` outside: it has to be done again, with a name.
     fn write_by(
         &mut self,
         temp: &str,
         item: &Write,
         blobs: &dyn Blobs,
-    ) -> Result<Option<Stamp>, HandOverError> {
+    ) -> Result<Option<Option<Stamp>>, HandOverError> {
         let path = &item.path;
         let failed = |errno: Errno| HandOverError::io("written", path, errno);
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
@@ -74,11 +99,12 @@ impl<'a> Writer<'a> {
         let times = Timestamps { last_access: time, last_modification: time };
         let file = match &item.output.made {
             Made::File { size, exec, .. } => {
-                let file = self.fill(temp, *size, item, blobs)?;
+                let filled = self.fill(temp, *size, item, blobs)?;
                 fault.point()?;
-                fchmod(&file, Mode::from_raw_mode(if *exec { 0o755 } else { 0o644 })).map_err(failed)?;
-                futimens(&file, &times).map_err(failed)?;
-                Some(file)
+                let (Filled::Named(file) | Filled::Unnamed(file)) = &filled;
+                fchmod(file, Mode::from_raw_mode(if *exec { 0o755 } else { 0o644 })).map_err(failed)?;
+                futimens(file, &times).map_err(failed)?;
+                Some(filled)
             }
             Made::Link(target) => {
                 symlinkat(&**target, tmp, temp).map_err(failed)?;
@@ -89,19 +115,32 @@ impl<'a> Writer<'a> {
         };
         fault.point()?;
         let Some(folder) = self.folders.get(&parent)? else { return Err(failed(Errno::NOENT)) };
-        put(fault, (tmp, temp), (folder, name), item)?;
+        match &file {
+            Some(Filled::Unnamed(file)) => {
+                if !link_new(file, (folder, name), path)? {
+                    return Ok(None);
+                }
+            }
+            Some(Filled::Named(_)) | None => put(fault, (tmp, temp), (folder, name), item)?,
+        }
         fault.point()?;
         let stat = match &file {
-            Some(file) => fstat(file),
+            Some(Filled::Named(file) | Filled::Unnamed(file)) => fstat(file),
             None => statat(folder, name, AtFlags::SYMLINK_NOFOLLOW),
         };
         let stamp = stamp_of(&stat.map_err(failed)?);
         // A file system that rounds times gives back another one.
         let kept = stamp.mtime_ns == nanoseconds(time);
-        Ok(kept.then_some(stamp))
+        Ok(Some(kept.then_some(stamp)))
     }
 
-    fn fill(&self, temp: &str, size: u64, item: &Write, blobs: &dyn Blobs) -> Result<File, HandOverError> {
+    fn fill(
+        &mut self,
+        temp: &str,
+        size: u64,
+        item: &Write,
+        blobs: &dyn Blobs,
+    ) -> Result<Filled, HandOverError> {
         let path = &item.path;
         let Made::File { digest, .. } = &item.output.made else {
             return Err(HandOverError::io("written", path, Errno::INVAL));
@@ -110,17 +149,59 @@ impl<'a> Writer<'a> {
             .open_blob(digest)
             .map_err(|source| HandOverError::Bytes { path: path.clone(), source })?
             .ok_or_else(|| HandOverError::Gone { path: path.clone(), digest: *digest })?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(self.tmp, temp, flags, Mode::from_raw_mode(0o600));
-        let mut file = File::from(file.map_err(|errno| HandOverError::io("written", path, errno))?);
+        let mut filled = match self.open_unnamed(item)? {
+            Some(file) => Filled::Unnamed(file),
+            None => {
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = openat(self.tmp, temp, flags, Mode::from_raw_mode(0o600));
+                Filled::Named(File::from(file.map_err(|errno| HandOverError::io("written", path, errno))?))
+            }
+        };
         self.site.fault.point()?;
-        let written = copy(&content, &mut file, &self.ways)
-            .map_err(|error| HandOverError::io("written", path, error))?;
+        let (Filled::Named(file) | Filled::Unnamed(file)) = &mut filled;
+        let written =
+            copy(&content, file, &self.ways).map_err(|error| HandOverError::io("written", path, error))?;
         if written != size {
             let source = io::Error::other(format!("{written} bytes instead of {size}"));
             return Err(HandOverError::Bytes { path: path.clone(), source: source.into() });
         }
-        Ok(file)
+        Ok(filled)
+    }
+
+    /// A file without a name, for where nothing may stand; `None` where it needs one.
+    fn open_unnamed(&mut self, item: &Write) -> Result<Option<File>, HandOverError> {
+        if item.replaces.is_some() || self.wants_names {
+            return Ok(None);
+        }
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match openat(self.tmp, ".", flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => Ok(Some(File::from(file))),
+            // The file system cannot, the kernel does not know it, or something between does not.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+                self.wants_names = true;
+                Ok(None)
+            }
+            Err(errno) => Err(HandOverError::io("written", &item.path, errno)),
+        }
+    }
+}
+
+/// Gives a file its name where nothing may stand. Whether it could be done; it cannot without `/proc`.
+fn link_new(
+    file: &File,
+    (folder, name): (BorrowedFd<'_>, &[u8]),
+    path: &RelPath,
+) -> Result<bool, HandOverError> {
+    let this = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match linkat(CWD, this, folder, name, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Err(HandOverError::conflict(path, InTheWay::Own)),
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
+            Err(HandOverError::io("written", path, errno))
+        }
+        // Whatever else it is, a rename does it or tells it better.
+        Err(_) => Ok(false),
     }
 }
 

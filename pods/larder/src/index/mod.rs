@@ -90,6 +90,20 @@ pub(crate) fn place(connection: &Connection, digest: &Digest) -> rusqlite::Resul
     Ok(place.flatten())
 }
 
+/// Where objects are, all seen at one moment: one transaction, which costs more than a look-up in it.
+pub(crate) fn places(
+    connection: &Connection,
+    digests: &[Digest],
+) -> rusqlite::Result<Vec<(Digest, Place)>> {
+    let moment = connection.unchecked_transaction()?;
+    let mut found = Vec::with_capacity(digests.len());
+    for digest in digests {
+        found.extend(place(&moment, digest)?.map(|place| (*digest, place)));
+    }
+    moment.finish()?;
+    Ok(found)
+}
+
 /// A place from seven columns; `None` if they make no sense.
 pub(crate) fn place_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Option<Place>> {
     let (kind, length): (u8, u64) = (row.get(from)?, row.get::<_, i64>(from + 1)? as u64);
