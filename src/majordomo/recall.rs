@@ -37,6 +37,13 @@ struct Observed {
     stamp: Option<Stamp>,
 }
 
+impl Observed {
+    fn stamp_now(&self, stamp: impl Fn(&RelPath) -> Option<Stamp>) -> Option<Stamp> {
+        let is_of_file = matches!(self.seen, Seen::Content { .. } | Seen::File { .. });
+        in_project(&self.path).filter(|_| is_of_file).and_then(|path| stamp(&path))
+    }
+}
+
 /// A step of the last build.
 #[derive(Debug, Clone)]
 pub struct Recalled {
@@ -218,6 +225,18 @@ impl Recall {
         step.observed.len()
     }
 
+    /// Whether a build that came to as many steps, all of them as recalled, would write this again.
+    pub fn is_still(
+        &self,
+        steps: usize,
+        evaluator: &Evaluator,
+        stamp: impl Fn(&RelPath) -> Option<Stamp>,
+    ) -> bool {
+        self.steps.len() == steps
+            && self.ld_cache == evaluator.ld_cache()
+            && self.observed.iter().all(|observed| observed.stamp_now(&stamp) == observed.stamp)
+    }
+
     fn decode(bytes: &[u8], promises: &Digest) -> Result<Self, BadObject> {
         let mut reader = Reader::with_format(bytes, FORMAT)?;
         if reader.digest()? != *promises {
@@ -359,8 +378,7 @@ impl<'a> RecallBuilder<'a> {
         for observed in &self.observed {
             writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
             observed.seen.write(&mut writer);
-            let is_of_file = matches!(observed.seen, Seen::Content { .. } | Seen::File { .. });
-            match in_project(&observed.path).filter(|_| is_of_file).and_then(|path| stamp(&path)) {
+            match observed.stamp_now(&stamp) {
                 Some(Stamp { dev, ino, size, mtime_ns, ctime_ns }) => {
                     writer.byte(1).number(dev).number(ino).number(size);
                     writer.number(mtime_ns as u64).number(ctime_ns as u64)

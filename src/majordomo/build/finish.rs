@@ -167,8 +167,19 @@ fn deliver_all(
 
 /// Writes the recall of this build.
 fn remember(context: &Context, prepared: &Prepared) {
+    let snapshot = &prepared.snapshot;
+    let stamp = |path: &RelPath| match snapshot.get(path) {
+        Some(Entry::File { stamp, .. }) if snapshot.is_settled(path) => Some(stamp),
+        _ => None,
+    };
+    let all = context.done.lock();
+    if all.iter().all(|(_, done)| matches!(done, Done::AsRecalled))
+        && context.recall.is_still(all.len(), &context.evaluator, stamp)
+    {
+        return;
+    }
     let mut builder = RecallBuilder::new(&context.recall, &context.evaluator);
-    for (index, done) in context.done.lock().iter() {
+    for (index, done) in all.iter() {
         let id = &context.plan.steps[*index].id;
         match (done, context.made.tree(*index)) {
             (Done::AsRecalled, _) => builder.again(id),
@@ -178,11 +189,7 @@ fn remember(context: &Context, prepared: &Prepared) {
             (Done::By { .. }, None) => {}
         }
     }
-    let snapshot = &prepared.snapshot;
-    let stamp = |path: &RelPath| match snapshot.get(path) {
-        Some(Entry::File { stamp, .. }) if snapshot.is_settled(path) => Some(stamp),
-        _ => None,
-    };
+    drop(all);
     let home = context.pod.home().path();
     if let Err(error) = builder.save(home, prepared.workspace.id(), &recall::promises(&prepared.plan), stamp)
     {

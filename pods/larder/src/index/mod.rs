@@ -91,10 +91,7 @@ pub(crate) fn place(connection: &Connection, digest: &Digest) -> rusqlite::Resul
 }
 
 /// Where objects are, all seen at one moment: one transaction, which costs more than a look-up in it.
-pub(crate) fn places(
-    connection: &Connection,
-    digests: &[Digest],
-) -> rusqlite::Result<Vec<(Digest, Place)>> {
+pub(crate) fn places(connection: &Connection, digests: &[Digest]) -> rusqlite::Result<Vec<(Digest, Place)>> {
     let moment = connection.unchecked_transaction()?;
     let mut found = Vec::with_capacity(digests.len());
     for digest in digests {
