@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BuildId, RelPath, StepId};
 
 /// The version that `build-started` carries.
-pub const EVENT_SCHEMA: u32 = 1;
+pub const EVENT_SCHEMA: u32 = 2;
 
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,11 @@ pub enum Event {
         how: How,
         /// Exit code of the command that ended it, where one ran to its end.
         exit: Option<i32>,
-        /// Why it failed, was cancelled or skipped; for a step that ran, why it ran.
+        /// Why it failed, was cancelled or skipped; `None` of a step that came to a good end.
         failure: Option<String>,
+        /// Why its commands ran, or why they did not have to, one line for people; `None` where that was not asked for.
+        #[serde(default)]
+        reason: Option<String>,
         /// The command that ended a step that failed, as a shell would take it; left out elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<String>,
@@ -167,6 +170,7 @@ mod tests {
                 how: How::Failed,
                 exit: Some(1),
                 failure: Some("exit code 1".into()),
+                reason: Some("a.c changed".into()),
                 command: Some("cc -c a.c".into()),
                 seconds: 0.25,
             },
@@ -175,9 +179,9 @@ mod tests {
         .map(|event| serde_json::to_string(&Stamped { at: 0.5, event }).unwrap())
         .collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        {"at":0.5,"event":"build-started","schema":1,"build":"00000000000000000000000000000007"}
+        {"at":0.5,"event":"build-started","schema":2,"build":"00000000000000000000000000000007"}
         {"at":0.5,"event":"step-output","step":"a","stream":"stderr","text":"hi"}
-        {"at":0.5,"event":"step-finished","step":"a","how":"failed","exit":1,"failure":"exit code 1","command":"cc -c a.c","seconds":0.25}
+        {"at":0.5,"event":"step-finished","step":"a","how":"failed","exit":1,"failure":"exit code 1","reason":"a.c changed","command":"cc -c a.c","seconds":0.25}
         "#);
     }
 }

@@ -73,12 +73,17 @@ pub fn is_stdout(path: Option<&PathBuf>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use protocol::event::EVENT_SCHEMA;
+
     use super::*;
     use protocol::BuildId;
     use protocol::event::Event;
 
     fn event() -> Stamped {
-        Stamped { at: 0.0, event: Event::BuildStarted { schema: 1, build: BuildId::from_random(1) } }
+        Stamped {
+            at: 0.0,
+            event: Event::BuildStarted { schema: EVENT_SCHEMA, build: BuildId::from_random(1) },
+        }
     }
 
     #[test]

@@ -112,14 +112,14 @@ fn cli_page_is_up_to_date() {
 
 #[test]
 fn events_page_names_every_event_and_field() {
-    use protocol::event::{Event, How, Outcome, Stream};
+    use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stream};
     use protocol::{BuildId, StepId};
 
     let page = std::fs::read_to_string(format!("{DOCS}/events.md")).unwrap();
     let (step, text) = (StepId::new("a"), String::new());
     let path: protocol::RelPath = "a".parse().unwrap();
     let events = [
-        Event::BuildStarted { schema: 1, build: BuildId::from_random(1) },
+        Event::BuildStarted { schema: EVENT_SCHEMA, build: BuildId::from_random(1) },
         Event::Planned { steps: 1 },
         Event::StepStarted { step: step.clone(), pod: text.clone(), reason: text.clone() },
         Event::StepOutput { step: step.clone(), stream: Stream::Stdout, text: text.clone() },
@@ -131,6 +131,7 @@ fn events_page_names_every_event_and_field() {
             how: How::Ran,
             exit: Some(0),
             failure: None,
+            reason: None,
             command: Some(text.clone()),
             seconds: 0.0,
         },
@@ -162,5 +163,5 @@ fn events_page_names_every_event_and_field() {
             assert!(section.contains(&format!("`{field}`")), "`{field}` of `{name}` is not in the page");
         }
     }
-    assert!(page.contains(&format!("schema: {}", protocol::event::EVENT_SCHEMA)));
+    assert!(page.contains(&format!("schema: {EVENT_SCHEMA}")));
 }

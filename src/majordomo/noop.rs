@@ -196,6 +196,7 @@ pub fn answers(home: &Path, asked: &Asked, sink: &Sink, said: &mut dyn FnMut()) 
                 how: How::Reused,
                 exit: None,
                 failure: None,
+                reason: None,
                 command: None,
                 seconds: 0.0,
             });

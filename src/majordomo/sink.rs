@@ -64,6 +64,7 @@ impl Steps {
             how: How::Cancelled,
             exit: None,
             failure: None,
+            reason: None,
             command: None,
             seconds: 0.0,
         };
@@ -159,7 +160,8 @@ mod tests {
 
     fn finished(step: &str, how: How) -> Event {
         let step = StepId::new(step);
-        Event::StepFinished { step, how, exit: None, failure: None, command: None, seconds: 0.0 }
+        let (exit, failure, reason, command) = (None, None, None, None);
+        Event::StepFinished { step, how, exit, failure, reason, command, seconds: 0.0 }
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Built {
         let shown = || self.ended.shown();
         assert_eq!(
             (text(first, "event"), &first["schema"]),
-            ("build-started", &Value::from(1)),
+            ("build-started", &Value::from(2)),
             "{}",
             shown()
         );
@@ -84,6 +84,12 @@ impl Built {
                 }
                 "step-finished" => {
                     running.remove(step);
+                    let (failed, reason) = (text(event, "failure"), text(event, "reason"));
+                    match text(event, "how") {
+                        "ran" => assert!(failed.is_empty() && !reason.is_empty(), "{event}"),
+                        "reused" => assert!(failed.is_empty(), "{event}"),
+                        _ => assert!(!failed.is_empty() || text(event, "how") == "cancelled", "{event}"),
+                    }
                     let twice = finished.insert(step, text(event, "how"));
                     assert!(twice.is_none(), "finished twice: {event}\n{}", shown());
                 }

@@ -125,9 +125,13 @@ impl BuildView {
                     (running.waits_for, running.reason) = (None, why);
                 }
             }
-            Event::StepFinished { step, how, exit, failure, command, seconds } => {
-                let reason = self.board.finished(&step, how).map(|running| running.reason);
-                let text = failure.or(reason.filter(|_| how == How::Ran));
+            Event::StepFinished { step, how, exit, failure, reason, command, seconds } => {
+                let started_for = self.board.finished(&step, how).map(|running| running.reason);
+                let text = match how {
+                    How::Ran => reason.or(started_for),
+                    How::Reused => reason,
+                    How::Failed | How::Cancelled | How::Skipped => failure,
+                };
                 let end = End { how, exit, text, command, seconds };
                 self.finished(&step, end);
             }

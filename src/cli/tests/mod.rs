@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use parking_lot::Mutex;
-use protocol::event::{Event, How, Outcome, Stamped, Stream};
+use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stamped, Stream};
 use protocol::{BuildId, StepId};
 
 use crate::cli::context::{Context, Environment, Talk};
@@ -149,7 +149,7 @@ struct Story(Vec<Event>);
 impl Story {
     fn new(steps: u64) -> Self {
         Self(vec![
-            Event::BuildStarted { schema: 1, build: BuildId::from_random(1) },
+            Event::BuildStarted { schema: EVENT_SCHEMA, build: BuildId::from_random(1) },
             Event::Planned { steps },
         ])
     }
@@ -175,11 +175,13 @@ impl Story {
 
     fn ends(self, step: &str, how: How, text: Option<&str>) -> Self {
         let failed = how == How::Failed;
+        let is_good = matches!(how, How::Ran | How::Reused);
         self.then(Event::StepFinished {
             step: StepId::new(step),
             how,
             exit: failed.then_some(1),
-            failure: text.map(str::to_owned),
+            failure: text.filter(|_| !is_good).map(str::to_owned),
+            reason: text.filter(|_| is_good).map(str::to_owned),
             command: failed.then(|| format!("gcc -c {}", step.split(':').next_back().unwrap())),
             seconds: 0.214,
         })

@@ -99,7 +99,7 @@ impl Conductor {
         self.context.made.doubt(index);
         self.failed += 1;
         let Failed { exit, failure, command, .. } = failed;
-        self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), command });
+        self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), reason: None, command });
         self.over(index);
     }
 

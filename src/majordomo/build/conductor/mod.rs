@@ -242,6 +242,7 @@ impl Conductor {
             how,
             exit: ending.exit,
             failure: ending.failure,
+            reason: ending.reason.or_else(|| step.ran.clone()),
             command: ending.command,
             seconds: step.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
         });
@@ -268,6 +269,8 @@ impl Conductor {
 struct Ending {
     exit: Option<i32>,
     failure: Option<String>,
+    /// Why it did not have to run, where that is asked for.
+    reason: Option<String>,
     command: Option<String>,
 }
 

@@ -171,14 +171,12 @@ impl Conductor {
         if std::mem::replace(&mut self.steps[index].is_said, true) {
             return;
         }
-        let (how, failure) = match (&self.steps[index].ran, &self.steps[index].standing) {
-            (Some(reason), _) => (How::Ran, Some(reason.clone())),
-            (None, standing) => {
-                (How::Reused, standing.as_ref().and_then(|standing| self.explained(index, standing)))
-            }
+        let (how, exit, reason) = match (&self.steps[index].ran, &self.steps[index].standing) {
+            (Some(_), _) => (How::Ran, Some(0), None),
+            (None, Some(standing)) => (How::Reused, None, self.explained(index, standing)),
+            (None, None) => (How::Reused, None, None),
         };
-        let exit = (how == How::Ran).then_some(0);
-        self.say_finished(index, how, Ending { exit, failure, command: None });
+        self.say_finished(index, how, Ending { exit, reason, ..Ending::default() });
     }
 
     fn explained(&self, index: usize, standing: &Standing) -> Option<String> {
