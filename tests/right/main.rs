@@ -22,6 +22,8 @@ mod kills;
 #[cfg(test)]
 mod latex;
 #[cfg(test)]
+mod lenses;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod listings;

@@ -74,3 +74,45 @@ fn fault(field: Field<'_, '_>, text: &Spot<String>, kind: &'static str, bad: Bad
     };
     field.fault(text.at.clone(), wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every lens that there is has its row on the reference page.
+    #[test]
+    fn the_reference_page_names_them_all() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/lenses.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (projections, normalisers) = page.split_once("\n## Normalisers\n").unwrap();
+        let known = |bad: BadLens| match bad {
+            BadLens::Unknown { known, .. } => known,
+            BadLens::Parameters { .. } => panic!("none has no name"),
+        };
+        for (part, known) in [
+            (projections, known(builtin().projection("").unwrap_err())),
+            (normalisers, known(builtin().normaliser("").unwrap_err())),
+        ] {
+            let rows: Vec<&str> =
+                part.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+            let mut sorted = rows.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, known);
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_book_can_be_read() {
+        let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        for page in ["reference/lenses.md", "how-to/differences-that-do-not-matter.md"] {
+            let text = std::fs::read_to_string(book.join(page)).unwrap();
+            let examples: Vec<&str> =
+                text.split("```toml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+            assert!(!examples.is_empty());
+            for example in examples {
+                let file = std::path::Path::new("majordomo.toml");
+                crate::majordomo::project_file::ProjectFile::parse(file, example.as_bytes()).unwrap();
+            }
+        }
+    }
+}
