@@ -18,6 +18,20 @@ out = "whole"
 after = ["part", "big"]
 "#;
 
+/// The same, and nobody says who comes first.
+const WITHOUT_ORDER: &str = r#"
+[step.whole]
+run = "cat parts/* more/* > {out}; cksum < big >> {out}"
+out = "whole"
+[step.part]
+each = "in/*"
+run = "mkdir -p more; cat head {in} > {out}; tr a-z A-Z < {in} > more/{stem}; sleep 0.01"
+out = "parts/{stem}"
+[step.big]
+run = "for i in 1 2 3 4 5 6 7 8 9 10; do cat head in/*; head -c 200000 /dev/zero; done > {out}"
+out = "big"
+"#;
+
 const PARTS: usize = 8;
 
 /// The project, and what its outputs have to be.
@@ -31,7 +45,16 @@ pub struct Subject<'p> {
 impl<'p> Subject<'p> {
     /// Writes the project.
     pub fn new(place: &'p Place) -> Self {
-        let project = place.project("p", FILE);
+        Self::of(place, FILE)
+    }
+
+    /// Writes it so that the order of its steps has to be found out.
+    pub fn without_order(place: &'p Place) -> Self {
+        Self::of(place, WITHOUT_ORDER)
+    }
+
+    fn of(place: &'p Place, file: &str) -> Self {
+        let project = place.project("p", file);
         let inputs = (0..PARTS).map(|i| format!("input {i}\n")).collect();
         let subject = Self { project, head: "head\n".to_owned(), inputs };
         subject.project.write("head", &subject.head);

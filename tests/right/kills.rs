@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::common::subject::{Random, Subject, number};
 use crate::common::{Built, Gate, Place, Project, Running, left};
 
+/// Half of them where the order is declared, and half of them where it is found out.
 const KILLS: u64 = 30;
 
 /// Who is killed.
@@ -86,11 +87,20 @@ fn kill_a_step(place: &Place, running: &Running, random: &mut Random) {
 
 #[test]
 fn t15_whoever_is_killed() {
+    rounds(|place| Subject::new(place));
+}
+
+#[test]
+fn t15_whoever_is_killed_while_the_order_is_found_out() {
+    rounds(|place| Subject::without_order(place));
+}
+
+fn rounds(subject: for<'p> fn(&'p Place) -> Subject<'p>) {
     let mut random = Random(number("COMPUTEPODS_SEED", 1));
-    let kills = number("COMPUTEPODS_KILLS", KILLS);
+    let kills = number("COMPUTEPODS_KILLS", KILLS).div_ceil(2);
     let place = Place::new();
     let holder = Holder::new(&place);
-    let mut subject = Subject::new(&place);
+    let mut subject = subject(&place);
     let mut longest = subject.project.build(&[]).ok().ended.took;
     subject.assert_right();
     let (mut hits, mut rounds) = (0, 0);

@@ -18,6 +18,8 @@ mod compiler;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod interrupts;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod latex;
