@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use larder::Stamp;
 use node::{Entry, Evaluator, Home, NodeError, Project};
+use parking_lot::Mutex;
 use protocol::codec::{BadObject, Reader, Writer};
 use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
@@ -21,6 +22,7 @@ use rustc_hash::FxHashMap;
 use super::build::Promises;
 use super::plan::Plan;
 use super::prepare::in_project;
+use super::watch::projects;
 use super::workspace::{Seal, WorkspaceError};
 
 const LD_CACHE: &[u8] = b"etc/ld.so.cache";
@@ -58,15 +60,23 @@ pub struct Recalled {
     observed: Arc<[u32]>,
 }
 
-/// The last build.
+/// What is recalled of a build.
 #[derive(Debug, Default)]
-pub struct Recall {
+pub struct Recollection {
+    /// [`promises`] of its plan.
+    promises: Option<Digest>,
     observed: Vec<Observed>,
-    /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not, 3 differs from step to step.
-    holds: Vec<AtomicU8>,
     steps: FxHashMap<StepId, Recalled>,
     /// The dynamic linker's cache, whole; of which each step saw a part.
     ld_cache: Option<Seen>,
+}
+
+/// The last build, as one build asks it.
+#[derive(Debug, Default)]
+pub struct Recall {
+    last: Arc<Recollection>,
+    /// For each observation, over the sources alone: 0 not asked, 1 holds, 2 does not, 3 differs from step to step.
+    holds: Vec<AtomicU8>,
 }
 
 /// What a plan promises, and who is after whom.
@@ -99,6 +109,9 @@ fn place(home: &Path, workspace: WorkspaceId) -> PathBuf {
 
 /// Takes the recall of a workspace away.
 pub fn forget(home: &Path, workspace: WorkspaceId) -> Result<(), WorkspaceError> {
+    if let Some(watched) = projects::of(workspace) {
+        watched.recollection.lock().take();
+    }
     let path = place(home, workspace);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -113,15 +126,24 @@ impl Recall {
     ///
     /// `promises` is [`promises`] of the plan: a recall of another one is none, since what a step may look for depends on it.
     pub fn load(home: &Path, workspace: WorkspaceId, promises: &Digest) -> Self {
+        let in_memory = projects::of(workspace).and_then(|watched| watched.recollection.lock().clone());
+        if let Some(last) = in_memory.filter(|last| last.promises.as_ref() == Some(promises)) {
+            return Self::of(last);
+        }
         let read = SEAL.read(&place(home, workspace)).map_err(|error| error.to_string());
         let decoded = read.and_then(|sealed| match sealed {
-            Some(sealed) => Self::decode(sealed.body(), promises).map_err(|bad| bad.to_string()),
-            None => Ok(Self::default()),
+            Some(sealed) => Recollection::decode(sealed.body(), promises).map_err(|bad| bad.to_string()),
+            None => Ok(Recollection::default()),
         });
-        decoded.unwrap_or_else(|why| {
+        Self::of(Arc::new(decoded.unwrap_or_else(|why| {
             tracing::debug!(why, "the recall is not used");
-            Self::default()
-        })
+            Recollection::default()
+        })))
+    }
+
+    fn of(last: Arc<Recollection>) -> Self {
+        let holds = last.observed.iter().map(|_| AtomicU8::new(0)).collect();
+        Self { last, holds }
     }
 
     /// What the step came to, if all that it saw then is so now. `first`: nothing comes before it, so that it sees the
@@ -134,7 +156,7 @@ impl Recall {
         project: &Project,
         first: Option<&Promises>,
     ) -> Result<Option<&Recalled>, NodeError> {
-        let Some(recalled) = self.steps.get(step).filter(|recalled| recalled.weak == *weak) else {
+        let Some(recalled) = self.last.steps.get(step).filter(|recalled| recalled.weak == *weak) else {
             return Ok(None);
         };
         for &number in recalled.observed.iter() {
@@ -152,7 +174,7 @@ impl Recall {
         project: &Project,
         first: Option<&Promises>,
     ) -> Result<bool, NodeError> {
-        let observed = &self.observed[number];
+        let observed = &self.last.observed[number];
         let inside = in_project(&observed.path);
         // What the sources show is the same for all steps that nothing comes before, but where something is promised;
         // tools are the same for all steps.
@@ -180,7 +202,7 @@ impl Recall {
         };
         // While the whole cache is what it was, so are all parts of it.
         let is_part = observed.path.as_bytes() == LD_CACHE && observed.look == Look::Content;
-        let wanted = self.ld_cache.as_ref().filter(|_| is_part).unwrap_or(&observed.seen);
+        let wanted = self.last.ld_cache.as_ref().filter(|_| is_part).unwrap_or(&observed.seen);
         let holds = same_source || evaluator.see(project, &observed.path, observed.look).await? == *wanted;
         if is_shared {
             self.holds[number].store(if holds { 1 } else { 2 }, Ordering::Relaxed);
@@ -190,8 +212,8 @@ impl Recall {
 
     /// What a step saw of the project: paths in it.
     pub fn in_project(&self, step: &StepId) -> Vec<(RelPath, Look, Seen)> {
-        let Some(recalled) = self.steps.get(step) else { return Vec::new() };
-        let observed = recalled.observed.iter().map(|number| &self.observed[*number as usize]);
+        let Some(recalled) = self.last.steps.get(step) else { return Vec::new() };
+        let observed = recalled.observed.iter().map(|number| &self.last.observed[*number as usize]);
         let inside = observed.filter_map(|observed| {
             let inside = match observed.path.as_bytes() {
                 b"project" => RelPath::root(),
@@ -204,19 +226,19 @@ impl Recall {
 
     /// What a step came to, whether it would still or not.
     pub fn step(&self, step: &StepId) -> Option<&Recalled> {
-        self.steps.get(step)
+        self.last.steps.get(step)
     }
 
     /// The numbers of what a step looked at outside of the project.
     pub fn host_looks<'a>(&'a self, step: &'a Recalled) -> impl Iterator<Item = u32> + 'a {
         let is_outside =
-            |number: &u32| !self.observed[*number as usize].path.as_bytes().starts_with(b"project");
+            |number: &u32| !self.last.observed[*number as usize].path.as_bytes().starts_with(b"project");
         step.observed.iter().copied().filter(is_outside)
     }
 
     /// The look of this number.
     pub fn look(&self, number: u32) -> (RelPath, Look) {
-        let observed = &self.observed[number as usize];
+        let observed = &self.last.observed[number as usize];
         (observed.path.clone(), observed.look)
     }
 
@@ -232,11 +254,13 @@ impl Recall {
         evaluator: &Evaluator,
         stamp: impl Fn(&RelPath) -> Option<Stamp>,
     ) -> bool {
-        self.steps.len() == steps
-            && self.ld_cache == evaluator.ld_cache()
-            && self.observed.iter().all(|observed| observed.stamp_now(&stamp) == observed.stamp)
+        self.last.steps.len() == steps
+            && self.last.ld_cache == evaluator.ld_cache()
+            && self.last.observed.iter().all(|observed| observed.stamp_now(&stamp) == observed.stamp)
     }
+}
 
+impl Recollection {
     fn decode(bytes: &[u8], promises: &Digest) -> Result<Self, BadObject> {
         let mut reader = Reader::with_format(bytes, FORMAT)?;
         if reader.digest()? != *promises {
@@ -281,14 +305,55 @@ impl Recall {
             steps.insert(id, Recalled { weak, trace, printed, tree, observed: numbers.into() });
         }
         reader.finish()?;
-        let holds = observed.iter().map(|_| AtomicU8::new(0)).collect();
-        Ok(Self { observed, holds, steps, ld_cache })
+        Ok(Self { promises: Some(*promises), observed, steps, ld_cache })
+    }
+
+    fn write(&self, home: &Path, workspace: WorkspaceId) -> Result<(), WorkspaceError> {
+        let path = place(home, workspace);
+        let folder = Home::workspace(home, workspace);
+        let tmp = folder.join("tmp");
+        std::fs::create_dir_all(&tmp).map_err(|error| WorkspaceError::io("written", &tmp, error))?;
+        SEAL.write(&path, &tmp, &self.encode()).map(drop)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_format(FORMAT);
+        writer.digest(&self.promises.unwrap_or_else(|| Digest::of(b"")));
+        match &self.ld_cache {
+            Some(seen) => seen.write(writer.byte(1)),
+            None => drop(writer.byte(0)),
+        }
+        writer.number(self.observed.len() as u64);
+        for observed in &self.observed {
+            writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
+            observed.seen.write(&mut writer);
+            match &observed.stamp {
+                Some(Stamp { dev, ino, size, mtime_ns, ctime_ns }) => {
+                    writer.byte(1).number(*dev).number(*ino).number(*size);
+                    writer.number(*mtime_ns as u64).number(*ctime_ns as u64)
+                }
+                None => writer.byte(0),
+            };
+        }
+        writer.number(self.steps.len() as u64);
+        for (id, step) in &self.steps {
+            writer.bytes(id.as_str().as_bytes()).digest(&step.weak).digest(&step.trace);
+            match &step.printed {
+                Some(printed) => writer.byte(1).digest(printed),
+                None => writer.byte(0),
+            };
+            writer.bytes(&step.tree.encode()).number(step.observed.len() as u64);
+            for number in step.observed.iter() {
+                writer.number(u64::from(*number));
+            }
+        }
+        writer.finish()
     }
 }
 
 /// Puts a new recall together.
 pub struct RecallBuilder<'a> {
-    old: &'a Recall,
+    old: &'a Recollection,
     ld_cache: Option<Seen>,
     renumbered: Vec<u32>,
     observed: Vec<Observed>,
@@ -299,6 +364,7 @@ pub struct RecallBuilder<'a> {
 impl<'a> RecallBuilder<'a> {
     /// Some steps will be as in the old one; the evaluator is that of the build.
     pub fn new(old: &'a Recall, evaluator: &Evaluator) -> Self {
+        let old = &*old.last;
         Self {
             old,
             ld_cache: evaluator.ld_cache(),
@@ -362,46 +428,40 @@ impl<'a> RecallBuilder<'a> {
 
     /// Writes it. `stamp` answers for sources whose stamp can be believed.
     pub fn save(
-        self,
+        mut self,
         home: &Path,
         workspace: WorkspaceId,
         promises: &Digest,
         stamp: impl Fn(&RelPath) -> Option<Stamp>,
     ) -> Result<(), WorkspaceError> {
-        let mut writer = Writer::with_format(FORMAT);
-        writer.digest(promises);
-        match &self.ld_cache {
-            Some(seen) => seen.write(writer.byte(1)),
-            None => drop(writer.byte(0)),
+        for observed in &mut self.observed {
+            observed.stamp = observed.stamp_now(&stamp);
         }
-        writer.number(self.observed.len() as u64);
-        for observed in &self.observed {
-            writer.bytes(observed.path.as_bytes()).byte(observed.look as u8);
-            observed.seen.write(&mut writer);
-            match observed.stamp_now(&stamp) {
-                Some(Stamp { dev, ino, size, mtime_ns, ctime_ns }) => {
-                    writer.byte(1).number(dev).number(ino).number(size);
-                    writer.number(mtime_ns as u64).number(ctime_ns as u64)
-                }
-                None => writer.byte(0),
-            };
-        }
-        writer.number(self.steps.len() as u64);
-        for (id, step) in &self.steps {
-            writer.bytes(id.as_str().as_bytes()).digest(&step.weak).digest(&step.trace);
-            match &step.printed {
-                Some(printed) => writer.byte(1).digest(printed),
-                None => writer.byte(0),
-            };
-            writer.bytes(&step.tree.encode()).number(step.observed.len() as u64);
-            for number in step.observed.iter() {
-                writer.number(u64::from(*number));
+        let new = Arc::new(Recollection {
+            promises: Some(*promises),
+            observed: self.observed,
+            steps: self.steps.into_iter().collect(),
+            ld_cache: self.ld_cache,
+        });
+        let Some(watched) = projects::of(workspace) else { return new.write(home, workspace) };
+        // The next build finds it in memory, and does not wait until it is written.
+        *watched.recollection.lock() = Some(Arc::clone(&new));
+        let (home, latest) = (home.to_owned(), Arc::downgrade(&watched));
+        let write = move || {
+            static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+            let _turn = ONE_AT_A_TIME.lock();
+            let latest = latest.upgrade().and_then(|watched| watched.recollection.lock().clone());
+            if latest.is_some_and(|latest| !Arc::ptr_eq(&latest, &new)) {
+                return;
             }
-        }
-        let path = place(home, workspace);
-        let folder = Home::workspace(home, workspace);
-        let tmp = folder.join("tmp");
-        std::fs::create_dir_all(&tmp).map_err(|error| WorkspaceError::io("written", &tmp, error))?;
-        SEAL.write(&path, &tmp, &writer.finish()).map(drop)
+            if let Err(error) = new.write(&home, workspace) {
+                tracing::debug!(%error, "the build could not be remembered");
+            }
+        };
+        std::thread::Builder::new()
+            .name("recall".to_owned())
+            .spawn(write)
+            .map(drop)
+            .map_err(|error| WorkspaceError::io("written", &place(Path::new(""), workspace), error))
     }
 }

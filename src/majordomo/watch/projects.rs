@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use protocol::WorkspaceId;
 
 use super::watched::{Lost, MakeWatcher, Watched};
 use crate::majordomo::workspace::Workspace;
@@ -17,6 +18,12 @@ static PROJECTS: Mutex<Vec<Weak<Watched>>> = Mutex::new(Vec::new());
 pub fn find(project: &Path) -> Option<Arc<Watched>> {
     let projects = PROJECTS.lock();
     projects.iter().filter_map(Weak::upgrade).find(|watched| watched.project() == project)
+}
+
+/// The project of a workspace, if it is watched.
+pub fn of(workspace: WorkspaceId) -> Option<Arc<Watched>> {
+    let projects = PROJECTS.lock();
+    projects.iter().filter_map(Weak::upgrade).find(|watched| watched.id() == workspace)
 }
 
 /// Watches a project; whoever watches it already shares it.

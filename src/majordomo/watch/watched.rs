@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use protocol::{Digest, RelPath};
+use protocol::{Digest, RelPath, WorkspaceId};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens, statfs};
 
 use super::by_events::ByEvents;
@@ -23,6 +23,7 @@ use super::by_polling::ByPolling;
 use super::kept::Kept;
 use super::told::{Dirt, Told};
 use super::watcher::{Handler, WatchError, Watcher};
+use crate::majordomo::recall::Recollection;
 use crate::majordomo::snapshot::refresh::{Guard, Tree};
 use crate::majordomo::snapshot::{Entry, Origin, Snapshot, SnapshotError};
 use crate::majordomo::workspace::{FOLDER, Manifest, Moment, Stamp, Workspace, WorkspaceError, stamp_of};
@@ -95,6 +96,8 @@ pub struct Watched {
     manifest: Mutex<Option<(Arc<Manifest>, ManifestStamps)>>,
     /// See `kept`.
     pub(super) kept: Mutex<Option<Arc<Kept>>>,
+    /// What the last build came to, so that the next one need not read it.
+    pub recollection: Mutex<Option<Arc<Recollection>>>,
     myself: Weak<Watched>,
 }
 
@@ -211,6 +214,7 @@ impl Watched {
             inner: Mutex::new(inner),
             manifest: Mutex::default(),
             kept: Mutex::default(),
+            recollection: Mutex::default(),
             myself: myself.clone(),
         }))
     }
@@ -244,6 +248,11 @@ impl Watched {
     /// The project's folder.
     pub fn project(&self) -> &Path {
         self.workspace.project()
+    }
+
+    /// Its workspace's name.
+    pub fn id(&self) -> WorkspaceId {
+        self.workspace.id()
     }
 
     /// What tells that something happened.
