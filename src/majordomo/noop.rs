@@ -138,7 +138,7 @@ impl Answer {
 /// Whether a build may be answered by a record, or leave one.
 pub fn may_answer(asked: &Asked) -> bool {
     let options = &asked.options;
-    let plain = !(options.dry_run || options.cold || options.explain || options.take_back);
+    let plain = !(options.dry_run || options.cold || options.explain || options.take_back || options.verify);
     plain && options.sandbox != Sandbox::Podman
 }
 

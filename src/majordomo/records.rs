@@ -14,7 +14,10 @@ use super::workspace::Made;
 
 const PREFIX: &str = "step/";
 const STATE: &str = "state/";
-const EDGES: &str = "edges";
+/// States that are kept of a step: going back to one of them runs nothing.
+const SETTLED_KEPT: usize = 8;
+const EDGES: &str = "edges/needed";
+const EDGES_IF_THERE: &str = "edges/if-there";
 const EDGES_FORMAT: u8 = 1;
 
 /// What is remembered of a step.
@@ -68,28 +71,51 @@ pub struct Settled {
 
 /// Where a step that sees its own outputs last settled.
 pub fn state(larder: &Larder, workspace: WorkspaceId, step: &StepId) -> Result<Option<Settled>, LarderError> {
+    let newest = marks(larder, workspace, step)?.into_iter().next();
+    newest.map_or(Ok(None), |mark| settled(larder, mark))
+}
+
+/// Where a step has settled, the last one first; at most [`SETTLED_KEPT`]. Those whose bytes are gone are left out.
+pub fn states(larder: &Larder, workspace: WorkspaceId, step: &StepId) -> Result<Vec<Settled>, LarderError> {
+    let marks = marks(larder, workspace, step)?;
+    let all = marks.into_iter().map(|mark| settled(larder, mark));
+    Ok(all.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Weak key, trace and tree of a state.
+type Mark = [Digest; 3];
+
+fn marks(larder: &Larder, workspace: WorkspaceId, step: &StepId) -> Result<Vec<Mark>, LarderError> {
     let key = format!("{STATE}{step}");
     let notes = larder.notes(workspace, &key)?;
-    let Some((_, value)) = notes.into_iter().find(|(found, _)| *found == key) else { return Ok(None) };
-    let mut parts = value.chunks_exact(Digest::LEN).map(Digest::try_from);
-    let (Some(Ok(weak)), Some(Ok(trace)), Some(Ok(tree)), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Ok(None);
-    };
+    let Some((_, value)) = notes.into_iter().find(|(found, _)| *found == key) else { return Ok(Vec::new()) };
+    let digests: Result<Vec<Digest>, _> = value.chunks(Digest::LEN).map(Digest::try_from).collect();
+    let digests = digests.unwrap_or_default();
+    Ok(digests.as_chunks::<3>().0.to_vec())
+}
+
+fn settled(larder: &Larder, [weak, trace, tree]: Mark) -> Result<Option<Settled>, LarderError> {
     let bytes = larder.get(ObjectKind::Tree, &tree)?;
     Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()).map(|tree| Settled { weak, trace, tree }))
 }
 
-/// Writes where a step has settled.
+/// Writes where a step has settled, before the states that it had settled in earlier.
 pub fn write_state(
     larder: &Larder,
     workspace: WorkspaceId,
     step: &StepId,
-    settled: &Settled,
+    now: &Settled,
 ) -> Result<(), LarderError> {
-    let tree = larder.put(ObjectKind::Tree, &settled.tree.encode())?;
-    let value = [settled.weak, settled.trace, tree].map(|digest| *digest.as_bytes()).concat();
+    let tree = larder.put(ObjectKind::Tree, &now.tree.encode())?;
+    let mark = [now.weak, now.trace, tree];
+    let mut marks = marks(larder, workspace, step)?;
+    if marks.first() == Some(&mark) {
+        return Ok(());
+    }
+    marks.retain(|known| *known != mark);
+    marks.insert(0, mark);
+    marks.truncate(SETTLED_KEPT);
+    let value = marks.concat().iter().map(|digest| *digest.as_bytes()).collect::<Vec<_>>().concat();
     larder.note(workspace, &format!("{STATE}{step}"), &value)
 }
 
@@ -98,8 +124,17 @@ pub type Edges = FxHashMap<StepId, Vec<StepId>>;
 
 /// Reads what the last build of a workspace found out about who feeds whom; nothing, if that is lost.
 pub fn edges(larder: &Larder, workspace: WorkspaceId) -> Result<Edges, LarderError> {
-    let notes = larder.notes(workspace, EDGES)?;
-    let Some((_, value)) = notes.into_iter().find(|(found, _)| found == EDGES) else {
+    read_edges(larder, workspace, EDGES)
+}
+
+/// Reads who has only folders in common with whom: that one is seen if it is there, and not made for it.
+pub fn edges_if_there(larder: &Larder, workspace: WorkspaceId) -> Result<Edges, LarderError> {
+    read_edges(larder, workspace, EDGES_IF_THERE)
+}
+
+fn read_edges(larder: &Larder, workspace: WorkspaceId, key: &str) -> Result<Edges, LarderError> {
+    let notes = larder.notes(workspace, key)?;
+    let Some((_, value)) = notes.into_iter().find(|(found, _)| found == key) else {
         return Ok(Edges::default());
     };
     let read = || -> Result<Edges, BadObject> {
@@ -122,8 +157,17 @@ fn step_id(reader: &mut Reader<'_>) -> Result<StepId, BadObject> {
     Ok(StepId::new(text))
 }
 
-/// Writes who feeds whom.
-pub fn write_edges(larder: &Larder, workspace: WorkspaceId, edges: &Edges) -> Result<(), LarderError> {
+/// Writes who feeds whom, and who has only folders in common with whom.
+pub fn write_edges(
+    larder: &Larder,
+    workspace: WorkspaceId,
+    (edges, if_there): (&Edges, &Edges),
+) -> Result<(), LarderError> {
+    larder.note(workspace, EDGES, &encode_edges(edges))?;
+    larder.note(workspace, EDGES_IF_THERE, &encode_edges(if_there))
+}
+
+fn encode_edges(edges: &Edges) -> Vec<u8> {
     let mut sorted: Vec<_> = edges.iter().filter(|(_, producers)| !producers.is_empty()).collect();
     sorted.sort();
     let mut writer = Writer::with_format(EDGES_FORMAT);
@@ -134,7 +178,7 @@ pub fn write_edges(larder: &Larder, workspace: WorkspaceId, edges: &Edges) -> Re
             writer.bytes(producer.as_str().as_bytes());
         }
     }
-    larder.note(workspace, EDGES, &writer.finish())
+    writer.finish()
 }
 
 /// A trace by its digest, with its path set; `None` if either is gone or of a format that is not known here.

@@ -39,6 +39,9 @@ pub struct BuildOptions {
     pub sandbox: Sandbox,
     /// Move outputs that were edited by hand aside, and write ours.
     pub take_back: bool,
+    /// After a good build run all that is wanted again, and say what differs. Answer: a [`VerifyReport`], besides the events.
+    #[serde(default)]
+    pub verify: bool,
 }
 
 /// How changes are watched.
@@ -191,6 +194,8 @@ pub enum Report {
     Trace(TraceReport),
     /// To [`Request::Graph`].
     Graph(GraphReport),
+    /// To [`Request::Build`] with [`BuildOptions::verify`].
+    Verify(VerifyReport),
     /// To [`Request::Forget`].
     Forget(ForgetReport),
     /// To [`Request::Clean`].
@@ -390,4 +395,36 @@ pub struct PodReport {
     pub bytes: u64,
     /// What was repaired when it was opened, one line each.
     pub repairs: Vec<String>,
+}
+
+/// What running everything again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// How many steps ran again.
+    pub steps: u64,
+    /// What differed, by step; empty: nothing.
+    pub differences: Vec<VerifyDifference>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyDifference {
+    /// Whose.
+    pub step: StepId,
+    /// What it says of the step.
+    pub differing: Differing,
+    /// Where, for people: the first path, and the first byte in it.
+    pub words: String,
+}
+
+/// What a difference says of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Differing {
+    /// The same inputs gave other outputs.
+    NotDeterministic,
+    /// With its own outputs visible it makes something else: it may want `keep`.
+    OwnOutputs,
+    /// From nothing it settles elsewhere than it had from where it was.
+    Settled,
 }

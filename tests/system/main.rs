@@ -40,3 +40,5 @@ mod sandbox;
 mod site;
 #[cfg(test)]
 mod together;
+#[cfg(test)]
+mod verify;

@@ -304,8 +304,10 @@ fn without_own(
         .into_iter()
         .filter_map(|(path, look)| {
             if made.contains(&path) {
-                // With `keep` the absence of an own output is seen.
-                return keeps.then_some((path, Look::Kind));
+                // With `keep` the absence of an own output is seen. So is that of a folder: what others put into it would have
+                // been seen there, and was not, since it was the step's own.
+                let is_folder = outputs.get(&path).is_none_or(|entry| *entry == TreeEntry::EmptyDir);
+                return (keeps || is_folder).then_some((path, Look::Kind));
             }
             if look == Look::Probe && written.contains(&path) && !read.contains(&path) {
                 return Some((path, Look::Kind));

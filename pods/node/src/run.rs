@@ -148,16 +148,20 @@ pub(crate) async fn run(
 fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
     let in_project = project.failures().into_iter().map(|failure| (true, failure));
     let in_tools = tools.failures().into_iter().map(|failure| (false, failure));
-    for (is_project, failure) in in_project.chain(in_tools) {
-        return Some(match failure.error {
-            SourceError::Cancelled => continue,
-            SourceError::Changed { path } if is_project => StepEnd::SourceChanged(path),
-            SourceError::Changed { path } => StepEnd::ToolsChanged(vec![path]),
-            SourceError::Gone => StepEnd::Lost(failure.path),
-            SourceError::Io { .. } | SourceError::NotYet { .. } => StepEnd::Unreadable(failure),
-        });
-    }
-    None
+    let (ended, failed): (Vec<_>, Vec<_>) =
+        in_project.chain(in_tools).partition(|(_, failure)| matches!(failure.error, SourceError::Cancelled));
+    let Some((is_project, failure)) = failed.into_iter().next() else {
+        // Whatever the step made of an answer that it did not get is worth nothing.
+        return (!ended.is_empty()).then_some(StepEnd::Failed(HowEnded::Cancelled));
+    };
+    Some(match failure.error {
+        SourceError::Changed { path } if is_project => StepEnd::SourceChanged(path),
+        SourceError::Changed { path } => StepEnd::ToolsChanged(vec![path]),
+        SourceError::Gone => StepEnd::Lost(failure.path),
+        SourceError::Io { .. } | SourceError::NotYet { .. } | SourceError::Cancelled => {
+            StepEnd::Unreadable(failure)
+        }
+    })
 }
 
 async fn judged(

@@ -100,6 +100,7 @@ impl BuildArgs {
                 explain: self.explain,
                 sandbox: self.sandbox,
                 take_back: self.take_back,
+                verify: false,
             },
             environment: context.env.texts(),
         };

@@ -17,6 +17,7 @@ mod forget;
 mod graph;
 mod status;
 mod trace;
+mod verify;
 mod watch;
 mod why;
 
@@ -40,6 +41,7 @@ pub struct Cli {
 pub enum Command {
     Build(build::BuildArgs),
     Watch(watch::WatchArgs),
+    Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
     Why(why::WhyArgs),
     Trace(trace::TraceArgs),
@@ -58,6 +60,7 @@ impl Command {
         match self {
             Command::Build(args) => args.run(context),
             Command::Watch(args) => args.run(context),
+            Command::Verify(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Why(args) => args.run(context),
             Command::Trace(args) => args.run(context),

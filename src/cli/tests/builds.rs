@@ -289,6 +289,7 @@ fn what_was_typed_is_what_is_asked() {
         explain: true,
         sandbox: Sandbox::Native,
         take_back: true,
+        verify: false,
     };
     let environment = [("CC", "gcc"), ("HOME", "/home/me")].map(|(n, v)| (n.to_owned(), v.to_owned()));
     assert_eq!(

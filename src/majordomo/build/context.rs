@@ -10,6 +10,7 @@ use view::HostTools;
 
 use super::demand::StepView;
 use super::made::MadeSoFar;
+use super::verify::Verification;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::recall::Recall;
 use crate::majordomo::records::{Edges, Record};
@@ -39,6 +40,8 @@ pub enum Stop {
     Lost(RelPath),
     /// Something that is promised has to be made first; the path in the project.
     NotYet(RelPath),
+    /// A target that nobody declares is not made any more by those who made it before: others have to be asked.
+    Wider,
     /// It cannot go on.
     Fatal(Box<Failure>),
 }
@@ -106,6 +109,8 @@ pub struct Context {
     pub last: FxHashMap<StepId, Record>,
     /// Who fed whom in the last build.
     pub last_edges: Edges,
+    /// Who had only folders in common with whom.
+    pub last_edges_if_there: Edges,
     /// Their weak keys.
     pub weak_keys: Vec<Digest>,
     /// What the last good build came to.
@@ -118,6 +123,8 @@ pub struct Context {
     pub jobs: usize,
     /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
     pub host_looks: Mutex<FxHashSet<(RelPath, Look)>>,
+    /// What differed, if this attempt verifies: nothing is published, remembered or handed over then.
+    pub verification: Option<Verification>,
     /// What the steps printed, in the order in which they ended.
     pub printed: Mutex<Vec<(usize, Digest)>>,
 }

@@ -103,17 +103,33 @@ fn write(
     lock: &Lock,
 ) -> Result<u64, Stop> {
     let outputs = context.made.merged(steps);
-    for target in &wanted.targets {
-        if let Meaning::Undeclared(path) = &target.meaning
-            && !outputs.iter().any(|(output, _, _)| output.is_within(path))
-        {
-            return Err(Stop::Fatal(nobody_makes(context, path, &target.asked)));
-        }
+    if let Some((path, asked)) = missing(context, wanted, steps) {
+        return Err(Stop::Fatal(nobody_makes(context, path, asked)));
     }
     let written = deliver_all(context, &mut prepared, wanted, steps, &outputs, lock)?;
     remember(context, &prepared);
     record(context, &prepared, steps, asked);
     Ok(written)
+}
+
+/// A target that nobody declares and nobody made.
+pub(super) fn missing<'a>(
+    context: &Context,
+    wanted: &'a Wanted,
+    steps: &[usize],
+) -> Option<(&'a RelPath, &'a str)> {
+    let undeclared = wanted.targets.iter().filter_map(|target| match &target.meaning {
+        Meaning::Undeclared(path) => Some((path, target.asked.as_str())),
+        _ => None,
+    });
+    let made = |path: &RelPath| {
+        let trees = steps.iter().filter_map(|&step| context.made.tree(step));
+        let entries = |tree: Arc<protocol::Tree>| {
+            tree.entries().iter().any(|(made, entry)| *entry != TreeEntry::Deleted && made.is_within(path))
+        };
+        trees.into_iter().any(entries)
+    };
+    undeclared.into_iter().find(|(path, _)| !made(path))
 }
 
 /// Brings the user's folder to what the steps that are done made.

@@ -70,22 +70,46 @@ pub(super) fn carry(state: Option<&State>, hit: Hit) -> Hit {
 /// What the step left when it last settled in this workspace.
 pub(super) fn last(context: &Context, index: usize) -> Result<State, Stop> {
     let planned = &context.plan.steps[index];
-    let larder = context.pod.larder();
     if context.options.cold || planned.volatile {
         return Ok(State::default());
     }
-    let Some(settled) = records::state(larder, context.workspace, &planned.id)? else {
-        return Ok(State::default());
-    };
+    let settled = records::state(context.pod.larder(), context.workspace, &planned.id)?;
+    let state = settled.map_or(Ok(None), |settled| state_of(context, index, settled))?;
+    Ok(state.unwrap_or_default())
+}
+
+/// A state that the step settled in, if all of it is still there.
+fn state_of(context: &Context, index: usize, settled: records::Settled) -> Result<Option<State>, Stop> {
+    let larder = context.pod.larder();
     if larder.is_revoked(&settled.trace)? || !is_there(context, &settled.tree)? {
-        return Ok(State::default());
+        return Ok(None);
     }
-    let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else {
-        return Ok(State::default());
-    };
+    let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else { return Ok(None) };
     let hit = Hit { digest: settled.trace, trace: Arc::new(trace), path_set, tree: Arc::new(settled.tree) };
     let is_of_another = settled.weak != context.specs[index].weak_key();
-    Ok(State { is_of_another, ..state_after(context, index, &hit) })
+    Ok(Some(State { is_of_another, ..state_after(context, index, &hit) }))
+}
+
+/// A state that the step settled in before the last one, and in which all that it saw is so again.
+pub(super) async fn settled_earlier(
+    context: &Context,
+    index: usize,
+    view: &Arc<StepView>,
+    producers: &[usize],
+) -> Result<Option<Hit>, Stop> {
+    let planned = &context.plan.steps[index];
+    if !keeps(context, index) || context.options.cold || planned.volatile {
+        return Ok(None);
+    }
+    for settled in records::states(context.pod.larder(), context.workspace, &planned.id)?.into_iter().skip(1)
+    {
+        let Some(state) = state_of(context, index, settled)? else { continue };
+        let project = project(context, index, view, producers, Some(&state)).await?;
+        if let Some(hit) = self::settled(context, index, Some(&state), &project).await? {
+            return Ok(Some(hit));
+        }
+    }
+    Ok(None)
 }
 
 /// What a step sees at `/project`: with its own outputs and their ages, if it sees those.

@@ -16,14 +16,15 @@ mod made;
 mod promises;
 pub mod reason;
 mod step;
+mod verify;
 mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use node::Pod;
-use protocol::BuildId;
 use protocol::event::{EVENT_SCHEMA, Event, How, Outcome};
+use protocol::{BuildId, RelPath};
 
 use self::conductor::Tally;
 use self::context::{Changed, Context, Stop};
@@ -108,7 +109,10 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
         Box::new(failure)
     })?;
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
-    let ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel).await;
+    let mut ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel, Aim::Make).await;
+    if asked.options.verify && matches!(ended, Ok(Done { outcome: Outcome::Success, .. })) {
+        ended = self::attempts(pod, &workspace, &lock, &asked, sink, cancel, Aim::Verify).await;
+    }
     let (outcome, steps, written) = match &ended {
         Ok(done) => (done.outcome, done.steps, done.written),
         Err(_) => (Outcome::Failure, 0, 0),
@@ -133,15 +137,20 @@ async fn attempts(
     asked: &Asked,
     sink: &Sink,
     cancel: &Cancel,
+    aim: Aim,
 ) -> Fallible<Done> {
-    let (mut changes, mut losses) = (0, 0);
+    let (mut changes, mut losses, mut by_traces) = (0, 0, true);
     loop {
         // What was recalled may be what failed the attempt before.
-        let recalls = changes + losses == 0 && !asked.options.cold;
+        let recalls = changes + losses == 0 && !asked.options.cold && aim == Aim::Make;
         let (why, giving_up, is_to_check) =
-            match self::attempt(pod, workspace, lock, (asked, recalls), sink, cancel).await {
+            match self::attempt(pod, workspace, lock, (asked, recalls, by_traces), sink, cancel, aim).await {
                 Ok(done) => return Ok(done),
                 Err(Stop::Fatal(failure)) => return Err(failure),
+                Err(Stop::Wider) => {
+                    by_traces = false;
+                    continue;
+                }
                 Err(Stop::NotYet(path)) => {
                     let words = format!("`{path}` was not made, and nobody waited for it");
                     return Err(Box::new(border::machine(words)));
@@ -194,6 +203,15 @@ async fn check(pod: &Pod, sink: &Sink) -> Fallible<()> {
     checked.map(drop).map_err(|error| Box::new(border::node(&error.into())))
 }
 
+/// What attempts are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// Outputs in the user's folder.
+    Make,
+    /// A report of what comes out differently when all is run again.
+    Verify,
+}
+
 /// How an attempt came to its end.
 struct Done {
     outcome: Outcome,
@@ -227,9 +245,10 @@ async fn attempt(
     pod: &Pod,
     workspace: &Workspace,
     lock: &Arc<Lock>,
-    (asked, recalls): (&Asked, bool),
+    (asked, recalls, by_traces): (&Asked, bool, bool),
     sink: &Sink,
     cancel: &Cancel,
+    aim: Aim,
 ) -> Result<Done, Stop> {
     let fatal = |failure: Box<Failure>| Stop::Fatal(failure);
     let moment = lock.moment().map_err(|e| {
@@ -252,7 +271,7 @@ async fn attempt(
     let prepared =
         preparing.await.map_err(|_| Stop::from(node::NodeError::Task("prepare")))?.map_err(fatal)?;
     let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
-    let steps = needed(&prepared, &wanted);
+    let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
     sink.event(Event::Planned { steps: steps.len() as u64 });
     if asked.options.dry_run {
         let report = inspect::status_of(pod, &prepared, &steps, asked.options.cold).await.map_err(fatal)?;
@@ -265,7 +284,8 @@ async fn attempt(
         pod: pod.clone(),
         sink: sink.clone(),
         cancel: cancel.clone(),
-        options: asked.options.clone(),
+        options: BuildOptions { cold: asked.options.cold || aim == Aim::Verify, ..asked.options.clone() },
+        verification: (aim == Aim::Verify).then(Default::default),
         evaluator: prepared.evaluator(pod),
         plan: Arc::clone(&prepared.plan),
         specs: prepared.specs.clone(),
@@ -276,6 +296,7 @@ async fn attempt(
         last: records::all(pod.larder(), prepared.workspace.id())?,
         jobs,
         last_edges: records::edges(pod.larder(), prepared.workspace.id())?,
+        last_edges_if_there: records::edges_if_there(pod.larder(), prepared.workspace.id())?,
         host_looks: Default::default(),
         printed: Default::default(),
         weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
@@ -296,6 +317,16 @@ async fn attempt(
         (false, 0) => Outcome::Success,
         _ => Outcome::Failure,
     };
+    if let Some(verification) = context.verification.as_ref().filter(|_| outcome == Outcome::Success) {
+        verify::compare_ends(&context, verification, &good)?;
+        let report = verification.report(good.len());
+        let outcome = if report.differences.is_empty() { Outcome::Success } else { Outcome::Failure };
+        sink.reply(Reply::Report(Report::Verify(report)));
+        return Ok(Done { outcome, steps: count, written: 0 });
+    }
+    if outcome == Outcome::Success && !is_whole && finish::missing(&context, &wanted, &good).is_some() {
+        return Err(Stop::Wider);
+    }
     let written = match outcome {
         Outcome::Success => {
             finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await?
@@ -309,13 +340,37 @@ async fn attempt(
     Ok(Done { outcome, steps: count, written })
 }
 
-/// The steps that targets need. An undeclared target may be made by any step that declares nothing.
-fn needed(prepared: &Prepared, wanted: &Wanted) -> Vec<usize> {
+/// The steps that targets need, and whether these are all that could make them. A target that nobody declares is made by
+/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4).
+fn needed(
+    pod: &Pod,
+    prepared: &Prepared,
+    wanted: &Wanted,
+    by_traces: bool,
+) -> Result<(Vec<usize>, bool), Stop> {
     let plan = &prepared.plan;
-    let undeclared = wanted.targets.iter().any(|target| matches!(target.meaning, Meaning::Undeclared(_)));
-    if !undeclared {
-        return wanted.steps.clone();
+    let undeclared: Vec<&RelPath> = wanted
+        .targets
+        .iter()
+        .filter_map(|target| match &target.meaning {
+            Meaning::Undeclared(path) => Some(path),
+            _ => None,
+        })
+        .collect();
+    if undeclared.is_empty() {
+        return Ok((wanted.steps.clone(), true));
+    }
+    if by_traces {
+        let made = records::outputs(pod.larder(), prepared.workspace.id())?;
+        let maker = |target: &RelPath| {
+            let mut made = made.iter().filter(|(path, ..)| path.is_within(target));
+            made.find_map(|(_, _, step)| plan.step(step))
+        };
+        let makers: Option<Vec<usize>> = undeclared.iter().map(|target| maker(target)).collect();
+        if let Some(makers) = makers {
+            return Ok((plan.needed(wanted.steps.iter().copied().chain(makers)), false));
+        }
     }
     let silent = plan.steps.iter().enumerate().filter(|(_, step)| step.spec.out.is_empty());
-    plan.needed(wanted.steps.iter().copied().chain(silent.map(|(index, _)| index)))
+    Ok((plan.needed(wanted.steps.iter().copied().chain(silent.map(|(index, _)| index))), true))
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use kitchen::{Clock, HowEnded};
 use larder::{Added, ObjectKind};
-use node::{NodeError, Printed, PrintedLine, Project, PromisedAt, StepEnd, StepOrder, StepRun, Verdict};
+use node::{
+    NodeError, Outputs, Printed, PrintedLine, Project, PromisedAt, StepEnd, StepOrder, StepRun, Verdict,
+};
 use protocol::event::Event;
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, TreeEntry};
 use view::SourceError;
@@ -17,7 +19,7 @@ use view::SourceError;
 use super::context::{Changed, Context, Stop};
 use super::demand::StepView;
 use super::words::{chain, failure_words, link_out, shown_command, strictly};
-use super::{keep, reason};
+use super::{keep, reason, verify};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 use crate::majordomo::sink::Cancel;
@@ -59,6 +61,8 @@ pub(super) struct Pass {
     pub view: Arc<StepView>,
     /// What it left before.
     pub state: Option<keep::State>,
+    /// What it sees over the sources besides promises.
+    pub outputs: Outputs,
     /// Why it runs.
     pub reason: String,
     /// What traces looked at that are known, and might still come to hold when others have run: paths in the project.
@@ -114,6 +118,11 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
     if let Some(hit) = keep::settled(context, index, state.as_ref(), &project).await? {
         return Ok(Looked::Answered(Box::new(hit)));
     }
+    if pass == 1
+        && let Some(hit) = keep::settled_earlier(context, index, &view, &producers).await?
+    {
+        return Ok(Looked::Answered(Box::new(hit)));
+    }
     let previous = state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
     let planned = &context.plan.steps[index];
     let mut known_looks = Vec::new();
@@ -139,8 +148,13 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
         Some(why) => why,
         None => why(context, index, &project, state.as_ref()).await?,
     };
+    // Only who verifies asks once more over the same outputs.
+    let outputs = match context.verification.is_some() {
+        true => context.made.outputs_for(index, &producers),
+        false => Outputs::default(),
+    };
     let reason = if pass > 1 { format!("pass {pass}: {why}") } else { why };
-    Ok(Looked::Missed(Box::new(Pass { project, view, state, reason, known: known_looks })))
+    Ok(Looked::Missed(Box::new(Pass { project, view, state, outputs, reason, known: known_looks })))
 }
 
 /// What path sets look at in the project.
@@ -184,6 +198,9 @@ async fn why(
     state: Option<&keep::State>,
 ) -> Result<String, Stop> {
     let planned = &context.plan.steps[index];
+    if context.verification.is_some() {
+        return Ok("it is verified".to_owned());
+    }
     if context.options.cold {
         return Ok("a cold build was asked for".to_owned());
     }
@@ -241,7 +258,13 @@ pub(super) async fn run(
     };
     let id = planned.id.clone();
     let sink = context.sink.clone();
-    let on_line = move |line: &PrintedLine| print(&sink, &id, line);
+    let (ending, mine) = (context.cancel.clone(), cancel.clone());
+    let on_line = move |line: &PrintedLine| {
+        // What a step says about its being ended is nobody's news.
+        if ending.is_set() || !mine.is_set() {
+            print(&sink, &id, line);
+        }
+    };
     let ended = async {
         tokio::select! {
             () = context.cancel.wait() => {}
@@ -250,7 +273,11 @@ pub(super) async fn run(
     };
     let run = context.pod.run(order, &on_line, ended).await?;
     pass.view.hang_up();
-    self::ended(context, index, run, &pass).await
+    let ran = self::ended(context, index, run, &pass).await?;
+    if let (Some(verification), Ran::Made(hit)) = (&context.verification, &ran) {
+        verify::with_own(context, index, verification, &pass, hit, &cancel).await?;
+    }
+    Ok(ran)
 }
 
 /// Publishes what a run came to, or says how it failed.
@@ -269,7 +296,11 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
             {
                 return fail(None, broken).await;
             }
-            let hit = publish(context, index, (trace, path_set, outputs))?;
+            let made = (trace, path_set, outputs);
+            let hit = match &context.verification {
+                Some(verification) => verify::compare(context, index, verification, made)?,
+                None => publish(context, index, made)?,
+            };
             Ok(Ran::Made(Box::new(keep::carry(pass.state.as_ref(), hit))))
         }
         StepEnd::Failed(HowEnded::Cancelled) => Ok(Ran::Cancelled),

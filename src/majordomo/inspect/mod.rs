@@ -93,9 +93,11 @@ fn made_last(pod: &Pod, prepared: &Prepared) -> Fallible<(Arc<MadeSoFar>, Vec<Ve
         }
     }
     let mut edges = vec![Vec::new(); plan.steps.len()];
-    for (consumer, producers) in records::edges(larder, workspace).map_err(larder_failed)? {
+    let needed = records::edges(larder, workspace).map_err(larder_failed)?;
+    let if_there = records::edges_if_there(larder, workspace).map_err(larder_failed)?;
+    for (consumer, producers) in needed.into_iter().chain(if_there) {
         if let Some(consumer) = plan.step(&consumer) {
-            edges[consumer] = producers.iter().filter_map(|producer| plan.step(producer)).collect();
+            edges[consumer].extend(producers.iter().filter_map(|producer| plan.step(producer)));
         }
     }
     Ok((made, edges))

@@ -22,6 +22,9 @@ use super::state::Phase;
 /// Passes after which a step that has not settled fails, if it does not say so itself.
 pub const MAX_PASSES: usize = 8;
 
+/// How many answers by traces weigh as much as a run.
+const PASSES_PER_RUN: usize = 8;
+
 /// How many paths that alternate are named.
 const NAMED: usize = 5;
 
@@ -131,13 +134,24 @@ impl Conductor {
         if !matches!(self.steps[index].phase, Phase::Doubted) {
             return false;
         }
-        if self.steps[index].passes > self.max_passes(index) {
+        if self.has_gone_on_too_long(index) {
             let words = self.unsettled_words(index, None, &Tree::default());
             self.fail_circle(index, words);
             return true;
         }
         self.try_ready(index);
         true
+    }
+
+    /// Whether a step is not looked at once more: one that goes round after its passes, any other after its runs, for what it
+    /// is answered by traces alone costs next to nothing.
+    fn has_gone_on_too_long(&self, index: usize) -> bool {
+        let step = &self.steps[index];
+        let limit = self.max_passes(index);
+        match keeps(&self.context, index) || self.circle_of(index).len() > 1 {
+            true => step.passes >= limit.max(1),
+            false => step.runs > limit || step.passes > limit * PASSES_PER_RUN,
+        }
     }
 
     /// How many passes a step may make.
@@ -190,7 +204,7 @@ impl Conductor {
             found.filter(|_| circle.iter().all(|&step| self.is_waiting_for_circle(step, index, &circle)))?;
         let own: Vec<&State> =
             turns[at + 1..].iter().filter(|turn| turn.by == Some(index)).map(|turn| &turn.state).collect();
-        let pass = self.steps[index].passes;
+        let pass = turns.iter().filter(|turn| turn.by == Some(index)).count();
         Some(format!(
             "it oscillates: what is there after pass {pass} was there before; its period is {}:{}",
             own.len(),
@@ -268,7 +282,7 @@ impl Conductor {
             .map(|producer| format!("`{}`", self.context.plan.steps[producer].id))
             .collect();
         if !producers.is_empty() {
-            words.push_str(&format!("; it reads what {} make", producers.join(", ")));
+            words.push_str(&format!("; it reads from {}", producers.join(", ")));
         }
         words
     }

@@ -13,7 +13,7 @@ use super::{Conductor, Ending};
 impl Conductor {
     /// A run failed.
     pub(super) async fn failed(&mut self, index: usize, failed: Failed, epoch: u64) -> Result<(), Stop> {
-        if epoch != self.hazards.epoch && self.is_stale_by(index, &failed.seen).await? {
+        if self.is_stale_by(index, &failed.seen, epoch).await? {
             self.doubt_again(index);
             return Ok(());
         }
@@ -32,8 +32,11 @@ impl Conductor {
     /// Whether something that is still to come could make a step that failed come to a better end.
     fn may_be_helped(&self, index: usize) -> bool {
         let Phase::Failing(failed) = &self.steps[index].phase else { return false };
-        let missed: Vec<&RelPath> =
-            failed.seen.iter().filter(is_open_question).map(|(path, ..)| path).collect();
+        // What it was to make itself it does not lack.
+        let promises = self.context.made.promises();
+        let is_own = |path: &RelPath| promises.makers_of(path).any(|by| by == index);
+        let missed = failed.seen.iter().filter(is_open_question).map(|(path, ..)| path);
+        let missed: Vec<&RelPath> = missed.filter(|path| !is_own(path)).collect();
         if missed.is_empty() {
             return false;
         }
@@ -80,10 +83,12 @@ impl Conductor {
         self.failing.remove(&index);
         let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Over);
         let Phase::Failing(failed) = phase else { return };
-        // It had not waited for a step of its circle that failed by itself: that one is what is wrong.
-        let opened: Vec<usize> = self.steps[index].opened.iter().copied().collect();
-        let first = opened.into_iter().find(|&other| {
-            matches!(self.steps[other].phase, Phase::Over | Phase::Failing(_)) && other != index
+        // It had not waited for a step that failed by itself: that one is what is wrong. Of two that wait for each other it is
+        // the one that is given up first.
+        let first = self.steps[index].opened.iter().copied().find(|&other| match self.steps[other].phase {
+            Phase::Over => other != index,
+            Phase::Failing(_) => other != index && !self.steps[other].opened.contains(&index),
+            _ => false,
         });
         match first {
             Some(by) => self.skip(index, by),
@@ -111,6 +116,7 @@ impl Conductor {
         self.missed.retain(|(_, missed)| *missed != index);
         self.steps[index].phase = Phase::Over;
         self.context.made.doubt(index);
+        self.skipped += 1;
         let failure = format!("it needs `{}`, which failed", self.context.plan.steps[by].id);
         self.say_finished(index, How::Skipped, Ending { failure: Some(failure), ..Ending::default() });
         self.over(index);
@@ -126,7 +132,11 @@ impl Conductor {
                 self.steps[other].phase,
                 Phase::Waiting(_) | Phase::Ready | Phase::Missed { .. } | Phase::Doubted
             );
-            if is_waiting && promises.is_after(other, index) {
+            // What others made of its not being there, or of what it had made before, does not last.
+            let has_read = matches!(self.steps[other].phase, Phase::Good | Phase::Doubted)
+                && (self.steps[other].opened.contains(&index)
+                    || self.steps[other].producers.contains(&index));
+            if is_waiting && promises.is_after(other, index) || has_read {
                 skipped.insert(other, index);
             }
         }

@@ -118,6 +118,11 @@ impl Hazards {
         self.makers.get(path).into_iter().chain(named).flatten().copied()
     }
 
+    /// Whether anybody made something without having promised it, or once more.
+    pub fn has_makers(&self) -> bool {
+        !self.makers.is_empty()
+    }
+
     /// Steps that made something that may be the answer to one of these looks: sorted.
     pub fn makers(&self, seen: &[(RelPath, Look, Seen)]) -> Vec<usize> {
         if self.makers.is_empty() {

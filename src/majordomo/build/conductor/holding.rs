@@ -70,6 +70,19 @@ impl Conductor {
         self.answer_all(by, &Ok(Some(tree)));
     }
 
+    /// What a step has left goes to those held look-ups of steps that may feed it: they go round together.
+    pub(super) fn answer_unsettled(&mut self, by: usize) {
+        for index in 0..self.steps.len() {
+            let waits =
+                self.running(index).is_some_and(|running| running.held.iter().any(|held| held.by == by));
+            if waits && self.may_feed(index, by) {
+                self.open(index, by);
+                let tree = self.context.made.tree(by);
+                self.answer_one(index, by, &Ok(tree));
+            }
+        }
+    }
+
     fn answer_all(&mut self, by: usize, answer: &Answer) {
         for index in 0..self.steps.len() {
             self.answer_one(index, by, answer);

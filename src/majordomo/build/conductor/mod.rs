@@ -50,7 +50,7 @@ pub struct Tally {
     pub needed: Vec<usize>,
     /// Of them, those that came to a good end: sorted.
     pub good: Vec<usize>,
-    /// How many failed.
+    /// How many failed, or were skipped because of others.
     pub failed: u64,
     /// The build was cancelled.
     pub cancelled: bool,
@@ -108,6 +108,7 @@ pub(super) struct Conductor {
     /// Steps in the order in which they came to good ends.
     ended: Vec<usize>,
     failed: u64,
+    skipped: u64,
     last_run: u64,
     said_steps: u64,
 }
@@ -138,6 +139,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         circles: Circles::default(),
         ended: Vec::new(),
         failed: 0,
+        skipped: 0,
         last_run: 0,
         said_steps: 0,
     };
@@ -145,7 +147,9 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
     // After an error steps may still be under way: they have ended, and have said so, before anybody is told.
     conductor.end_all().await;
     conducted?;
-    conductor.remember()?;
+    if context.verification.is_none() {
+        conductor.remember()?;
+    }
     let of_phase = |is: fn(&Phase) -> bool| {
         let steps = conductor.steps.iter().enumerate();
         steps.filter(|(_, step)| is(&step.phase)).map(|(index, _)| index).collect()
@@ -153,14 +157,14 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
     Ok(Tally {
         needed: of_phase(|phase| !matches!(phase, Phase::Unneeded)),
         good: of_phase(|phase| matches!(phase, Phase::Good)),
-        failed: conductor.failed,
+        failed: conductor.failed + conductor.skipped,
         cancelled: context.cancel.is_set(),
     })
 }
 
 impl Conductor {
     async fn conduct(&mut self, wanted: &[usize]) -> Result<(), Stop> {
-        self.recall_edges()?;
+        self.recall_edges(wanted)?;
         self.need(wanted);
         loop {
             self.say_needed();
@@ -237,6 +241,14 @@ impl Conductor {
 
     fn say_finished(&self, index: usize, how: How, ending: Ending) {
         let step = &self.steps[index];
+        let is_bad = matches!(how, How::Failed | How::Skipped);
+        if is_bad && step.is_said {
+            // Its end had been good, until others showed that it was none.
+            self.context.sink.event(Event::StepRestarted {
+                step: self.context.plan.steps[index].id.clone(),
+                why: "what it saw does not last".to_owned(),
+            });
+        }
         self.context.sink.event(Event::StepFinished {
             step: self.context.plan.steps[index].id.clone(),
             how,

@@ -58,6 +58,13 @@ impl Conductor {
             return self.look_instead(index);
         }
         let id = self.context.plan.steps[index].id.clone();
+        if self.hazards.has_makers() {
+            let (seen, epoch) = (self.context.recall.in_project(&id), self.hazards.epoch);
+            if self.is_stale_by(index, &seen, epoch).await? {
+                self.doubt_again(index);
+                return Ok(());
+            }
+        }
         let printed = self.context.recall.step(&id).and_then(|recalled| recalled.printed);
         show_again(&self.context, index, printed.as_ref())?;
         self.publish(index, Standing::Recalled, tree, false).await
@@ -73,7 +80,7 @@ impl Conductor {
     ) -> Result<(), Stop> {
         let context = Arc::clone(&self.context);
         let Standing::By(hit) = &standing else { return Ok(()) };
-        let is_stale = epoch != self.hazards.epoch && self.is_stale_by(index, &seen_inside(hit)).await?;
+        let is_stale = self.is_stale_by(index, &seen_inside(hit), epoch).await?;
         if is_stale && !keeps(&context, index) {
             self.doubt_again(index);
             return Ok(());
@@ -147,6 +154,7 @@ impl Conductor {
             return Ok(());
         } else {
             self.doubted.insert(index);
+            self.answer_unsettled(index);
         }
         self.wake(index);
         Ok(())
@@ -273,9 +281,18 @@ impl Conductor {
         Ok(None)
     }
 
-    /// Whether what a step saw while it was looked up or ran is no longer so. Notes whom it has to wait for.
-    pub(super) async fn is_stale_by(&mut self, index: usize, seen: &SeenInside) -> Result<bool, Stop> {
+    /// Whether what a step saw while it was looked up or ran is not what it would see now. `epoch`: when its view was made.
+    /// Notes whom it has to wait for: also those who had published before, without its knowing that it would look there.
+    pub(super) async fn is_stale_by(
+        &mut self,
+        index: usize,
+        seen: &SeenInside,
+        epoch: u64,
+    ) -> Result<bool, Stop> {
         let promises = Arc::clone(self.context.made.promises());
+        if !self.hazards.has_makers() && epoch == self.hazards.epoch {
+            return Ok(false);
+        }
         let mut makers = self.hazards.makers(seen);
         makers.retain(|&maker| {
             maker != index
@@ -295,7 +312,10 @@ impl Conductor {
                 is_stale = true;
             }
         }
-        if !is_stale && let Some(why) = self.differs(index, seen, None).await? {
+        if !is_stale
+            && epoch != self.hazards.epoch
+            && let Some(why) = self.differs(index, seen, None).await?
+        {
             self.steps[index].doubt.get_or_insert(why);
             is_stale = true;
         }

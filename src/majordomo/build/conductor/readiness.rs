@@ -2,27 +2,31 @@
 
 use std::time::Instant;
 
+use rustc_hash::FxHashSet;
+
 use super::super::context::Stop;
 use super::super::keep;
 use super::super::step::keeps;
 use super::state::Phase;
 use super::{Conductor, Rank};
-use crate::majordomo::records;
+use crate::majordomo::records::{self, Edges};
 
 impl Conductor {
     /// Takes in who fed whom in the last build, and begins circles where that build settled.
-    pub(super) fn recall_edges(&mut self) -> Result<(), Stop> {
+    pub(super) fn recall_edges(&mut self, wanted: &[usize]) -> Result<(), Stop> {
         let context = self.context.clone();
         if context.options.cold {
             return Ok(());
         }
-        for (consumer, producers) in &context.last_edges {
-            let Some(consumer) = context.plan.step(consumer) else { continue };
-            let producers = producers.iter().filter_map(|producer| context.plan.step(producer));
-            let is_later = |producer: &usize| {
-                *producer != consumer && !context.made.promises().is_after(*producer, consumer)
-            };
-            self.steps[consumer].producers.extend(producers.filter(is_later));
+        for (consumer, producer) in self.known(&context.last_edges) {
+            self.steps[consumer].producers.insert(producer);
+        }
+        let mut needed: FxHashSet<usize> = wanted.iter().copied().collect();
+        needed.extend(wanted.iter().flat_map(|&step| self.needs(step)));
+        for (consumer, producer) in self.known(&context.last_edges_if_there) {
+            if needed.contains(&consumer) && needed.contains(&producer) {
+                self.steps[consumer].producers.insert(producer);
+            }
         }
         for circle in self.all_circles() {
             for &step in &circle {
@@ -36,6 +40,19 @@ impl Conductor {
             }
         }
         Ok(())
+    }
+
+    /// Consumers and producers of this plan, where no order says the contrary.
+    fn known(&self, edges: &Edges) -> Vec<(usize, usize)> {
+        let plan = &self.context.plan;
+        let promises = self.context.made.promises();
+        let pairs = edges.iter().flat_map(|(consumer, producers)| {
+            let consumer = plan.step(consumer);
+            producers.iter().filter_map(move |producer| Some((consumer?, plan.step(producer)?)))
+        });
+        pairs
+            .filter(|&(consumer, producer)| consumer != producer && !promises.is_after(producer, consumer))
+            .collect()
     }
 
     /// What a step of a circle settled at the last time.

@@ -1,13 +1,13 @@
 //! What is remembered of an attempt: traces by step, where steps settled, who fed whom.
 
-use protocol::{Keep, StepId};
+use protocol::{Keep, Look, RelPath, Seen, StepId};
 
 use super::super::context::{Done, Stop};
 use super::super::keep;
 use super::super::step::keeps;
 use super::Conductor;
 use super::publishing::seen_inside;
-use super::state::{Phase, Standing};
+use super::state::{Phase, SeenInside, Standing};
 use crate::majordomo::records::{self, Record};
 
 impl Conductor {
@@ -15,6 +15,7 @@ impl Conductor {
     pub(super) fn remember(&mut self) -> Result<(), Stop> {
         let context = self.context.clone();
         let mut edges = context.last_edges.clone();
+        let mut if_there = context.last_edges_if_there.clone();
         let mut is_noted = vec![false; self.steps.len()];
         for &index in &self.ended {
             let step = &self.steps[index];
@@ -37,7 +38,9 @@ impl Conductor {
                         let (trace, path_set) = (hit.trace.clone(), hit.path_set.clone());
                         context.done.lock().push((index, Done::By { digest: hit.digest, trace, path_set }));
                     }
-                    edges.insert(planned.id.clone(), self.fed_by(index, &seen_inside(hit)));
+                    let seen = seen_inside(hit);
+                    edges.insert(planned.id.clone(), self.fed_by(index, &seen, is_read));
+                    if_there.insert(planned.id.clone(), self.fed_by(index, &seen, is_beside));
                     if planned.volatile {
                         continue;
                     }
@@ -60,23 +63,27 @@ impl Conductor {
             }
         }
         edges.retain(|_, producers| !producers.is_empty());
-        if edges != context.last_edges {
-            records::write_edges(context.pod.larder(), context.workspace, &edges)?;
+        if_there.retain(|_, producers| !producers.is_empty());
+        if edges != context.last_edges || if_there != context.last_edges_if_there {
+            let both = (&edges, &if_there);
+            records::write_edges(context.pod.larder(), context.workspace, both)?;
         }
         Ok(())
     }
 
-    /// The steps that made what a step saw, besides those that it is `after`: sorted.
-    fn fed_by(&self, index: usize, seen: &super::state::SeenInside) -> Vec<StepId> {
-        let promises = self.context.made.promises();
-        let promised = seen.iter().flat_map(|(path, ..)| promises.makers_of(path));
-        let found = self.steps[index].producers.iter().copied();
+    /// The steps of which a step saw something that they made, besides those that it is `after`: sorted.
+    fn fed_by(&self, index: usize, seen: &SeenInside, is_fed: fn(&Looked, &RelPath) -> bool) -> Vec<StepId> {
+        let made = &self.context.made;
+        let promises = made.promises();
+        let promised =
+            seen.iter().flat_map(|look| promises.makers_of(&look.0).filter(move |_| is_fed(look, &look.0)));
         let touched = |maker: &usize| {
-            let tree = self.context.made.tree(*maker);
-            let sees = |path: &protocol::RelPath| seen.iter().any(|(seen, ..)| path.is_within(seen));
+            let tree = made.tree(*maker);
+            let sees = |path: &RelPath| seen.iter().any(|look| is_fed(look, path));
             tree.is_some_and(|tree| tree.entries().iter().any(|(path, _)| sees(path)))
         };
-        let mut makers: Vec<usize> = promised.chain(found.filter(touched)).collect();
+        let found = self.steps[index].producers.iter().copied().filter(touched);
+        let mut makers: Vec<usize> = promised.chain(found).collect();
         makers.retain(|&maker| {
             maker != index && !promises.is_after(maker, index) && !promises.is_after(index, maker)
         });
@@ -84,4 +91,17 @@ impl Conductor {
         makers.dedup();
         makers.into_iter().map(|maker| self.context.plan.steps[maker].id.clone()).collect()
     }
+}
+
+/// One look, and its answer.
+type Looked = (RelPath, Look, Seen);
+
+/// Whether a look was at a path, or at its name.
+fn is_read((seen, look, _): &Looked, path: &RelPath) -> bool {
+    seen == path || *look == Look::Listing && path.is_within(seen)
+}
+
+/// Whether a look was at a folder that a path is in.
+fn is_beside((seen, look, _): &Looked, path: &RelPath) -> bool {
+    seen != path && *look != Look::Listing && path.is_within(seen)
 }

@@ -108,7 +108,7 @@ impl Conductor {
         match looked {
             Looked::Answered(hit) => self.accept(index, Standing::By(hit), epoch, false).await,
             Looked::Missed(pass) => {
-                let is_deferred = !pass.known.is_empty() && self.steps[index].passes == 0;
+                let is_deferred = !pass.known.is_empty() && self.steps[index].runs == 0;
                 let rank = if is_deferred { Rank::Deferred } else { self.rank(index) };
                 self.steps[index].phase = Phase::Missed { pass, epoch };
                 self.missed.insert((rank, index));
@@ -177,6 +177,7 @@ impl Conductor {
         step.run = run;
         step.ran.get_or_insert_with(|| pass.reason.clone());
         step.is_said = false;
+        step.runs += 1;
         step.phase = Phase::Running(Box::new(Running {
             run,
             slot: Some(slot),
@@ -207,7 +208,7 @@ impl Conductor {
         drop(slot);
         self.resuming.retain(|&resuming| resuming != index);
         match (ran, ended) {
-            (Ran::Made(hit), _) => self.accept(index, Standing::By(hit), epoch, true).await,
+            (Ran::Made(hit), None) => self.accept(index, Standing::By(hit), epoch, true).await,
             (_, Some(EndedRun::Needs(by))) => {
                 self.skip(index, by);
                 Ok(())

@@ -108,6 +108,8 @@ pub struct Step {
     pub is_said: bool,
     /// How often it came to an end.
     pub passes: usize,
+    /// How often its commands ran.
+    pub runs: usize,
     /// Why it is doubted.
     pub doubt: Option<String>,
     /// Whether others were made to run to find out whether a trace of it holds.
@@ -131,6 +133,7 @@ impl Step {
             ran: None,
             is_said: false,
             passes: 0,
+            runs: 0,
             doubt: None,
             has_demanded: false,
             is_demanded: false,

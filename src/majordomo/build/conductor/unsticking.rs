@@ -80,7 +80,8 @@ impl Conductor {
 
     /// Whether something was made that traces of a step look at. The step sees it from now on.
     fn has_news_for(&mut self, index: usize) -> bool {
-        let Phase::Missed { pass, .. } = &self.steps[index].phase else { return false };
+        let Phase::Missed { pass, epoch } = &self.steps[index].phase else { return false };
+        let is_old = *epoch != self.hazards.epoch;
         let promises = self.context.made.promises();
         let mut makers = self.hazards.makers_for(&pass.known);
         makers.retain(|&maker| {
@@ -89,7 +90,7 @@ impl Conductor {
                 && !promises.is_after(maker, index)
                 && !promises.is_after(index, maker)
         });
-        let has_news = !makers.is_empty();
+        let has_news = is_old || !makers.is_empty();
         self.steps[index].producers.extend(makers);
         has_news
     }

@@ -1,0 +1,142 @@
+//! `verify`: everything that is wanted is run again, and held against what was there before.
+//!
+//! After an ordinary good build a second attempt adopts nothing: each step runs in a fresh sandbox over the same view, and
+//! what it makes is held against the first result for the same strong key, which stays what consumers see. A step that
+//! does not see its own outputs is run a third time with them visible: whoever then makes something else should say `keep`.
+//! Steps that go round begin from nothing, and where they settle is held against where they had settled before.
+//! Nothing is published, remembered or handed over; a crash loses the report.
+
+use std::sync::Arc;
+
+use node::{OutputsBuilder, StepEnd, StepOrder};
+use parking_lot::Mutex;
+use protocol::{Keep, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry};
+
+use super::context::{Context, Stop};
+use super::differing::{first_difference, in_what};
+use super::step::{Hit, Pass, outputs_of};
+use crate::majordomo::records;
+use crate::majordomo::request::{Differing, VerifyDifference, VerifyReport};
+use crate::majordomo::sink::Cancel;
+
+/// What a verification has found so far.
+#[derive(Default)]
+pub(super) struct Verification(Mutex<Vec<VerifyDifference>>);
+
+impl Verification {
+    fn found(&self, context: &Context, index: usize, differing: Differing, words: String) {
+        let step = context.plan.steps[index].id.clone();
+        self.0.lock().push(VerifyDifference { step, differing, words });
+    }
+
+    /// All that was found, by step.
+    pub(super) fn report(&self, steps: usize) -> VerifyReport {
+        let mut differences = self.0.lock().clone();
+        differences.sort_by(|a, b| (&a.step, a.differing).cmp(&(&b.step, b.differing)));
+        VerifyReport { steps: steps as u64, differences }
+    }
+}
+
+/// A run is held against the first result for the same strong key, which stays.
+pub(super) fn compare(
+    context: &Context,
+    index: usize,
+    verification: &Verification,
+    (trace, path_set, outputs): (Trace, PathSet, Tree),
+) -> Result<Hit, Stop> {
+    let larder = context.pod.larder();
+    let now = Hit {
+        digest: trace.digest(),
+        tree: Arc::new(outputs),
+        path_set: Arc::new(path_set),
+        trace: Arc::new(trace),
+    };
+    if context.plan.steps[index].volatile {
+        return Ok(now);
+    }
+    let Some((digest, first)) = larder.trace(&now.trace.strong())? else { return Ok(now) };
+    let Some(tree) = outputs_of(context, &first)? else { return Ok(now) };
+    if let Some(words) = first_difference(larder, &tree, &now.tree) {
+        verification.found(context, index, Differing::NotDeterministic, words);
+    }
+    Ok(Hit { digest, trace: first, path_set: now.path_set, tree: Arc::new(tree) })
+}
+
+/// Runs a step once more, with what it made visible to it.
+pub(super) async fn with_own(
+    context: &Context,
+    index: usize,
+    verification: &Verification,
+    pass: &Pass,
+    hit: &Hit,
+    cancel: &Cancel,
+) -> Result<(), Stop> {
+    let planned = &context.plan.steps[index];
+    let is_known_to_differ = verification.0.lock().iter().any(|found| found.step == planned.id);
+    let is_fresh = context.specs[index].keep == Keep::Nothing;
+    if !is_fresh || planned.volatile || hit.tree.is_empty() || is_known_to_differ {
+        return Ok(());
+    }
+    let mut builder = OutputsBuilder::over(pass.outputs.clone());
+    builder.apply(&hit.tree);
+    let order = StepOrder {
+        spec: Arc::new(StepSpec { keep: Keep::Everything, ..(*context.specs[index]).clone() }),
+        project: Arc::new(context.project(index, &pass.view, builder.finish())),
+        tools: Arc::clone(&context.tools),
+        timeout: planned.timeout,
+        previous: None,
+        clock: Default::default(),
+    };
+    let ended = async {
+        tokio::select! {
+            () = context.cancel.wait() => {}
+            () = cancel.wait() => {}
+        }
+    };
+    let run = context.pod.run(order, &|_| (), ended).await?;
+    let words = match run.end {
+        StepEnd::Made { outputs, .. } => {
+            // What it did not write stayed as it was.
+            let differs = |(path, entry): &&(RelPath, TreeEntry)| hit.tree.get(path) != Some(entry);
+            let Some((path, entry)) = outputs.entries().iter().find(differs) else { return Ok(()) };
+            let how = in_what(context.pod.larder(), hit.tree.get(path), Some(entry));
+            format!("`{path}` {how}")
+        }
+        StepEnd::Failed(kitchen::HowEnded::Cancelled) => return Ok(()),
+        StepEnd::SourceChanged(path) | StepEnd::Lost(path) => {
+            return Err(Stop::Lost(path));
+        }
+        _ => "it fails then".to_owned(),
+    };
+    verification.found(context, index, Differing::OwnOutputs, words);
+    Ok(())
+}
+
+/// Where steps came to from nothing is held against what the build before had come to.
+pub(super) fn compare_ends(
+    context: &Context,
+    verification: &Verification,
+    steps: &[usize],
+) -> Result<(), Stop> {
+    let larder = context.pod.larder();
+    let last = records::all(larder, context.workspace)?;
+    for &index in steps {
+        let id = &context.plan.steps[index].id;
+        let before = match records::state(larder, context.workspace, id)? {
+            Some(settled) => Some(settled.tree),
+            None => match last.get(id) {
+                Some(record) => match records::trace(larder, &record.trace)? {
+                    Some((trace, _)) => outputs_of(context, &trace)?,
+                    None => None,
+                },
+                None => None,
+            },
+        };
+        if let (Some(before), Some(now)) = (before, context.made.tree(index))
+            && let Some(words) = first_difference(larder, &before, &now)
+        {
+            verification.found(context, index, Differing::Settled, words);
+        }
+    }
+    Ok(())
+}
