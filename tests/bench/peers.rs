@@ -2,7 +2,7 @@
 //!
 //! Peer and we in one run, in turn; medians and ratios pair by pair; CPU seconds of the whole process tree beside wall. It
 //! asserts nothing about time: it prints a table in Markdown, which `docs/benchmarks.md` has. Rows: `lua`, `full`, `noop`,
-//! `edit`, `configure`, `restore`, `import`, `read`, `memory`, `watch-noop`, `watch-save`; all of them if none is named. With `--user` the commands of
+//! `edit`, `configure`, `restore`, `import`, `random`, `read`, `memory`, `watch-noop`, `watch-save`; all of them if none is named. With `--user` the commands of
 //! both sides run as that user. Needs ninja, gcc, tup, and a network for Debian's sources.
 
 #![allow(missing_docs, clippy::expect_used)]
@@ -10,8 +10,16 @@
 mod import;
 mod measure;
 mod projects;
+mod random;
 mod row;
 mod watching;
+
+#[path = "../common/random.rs"]
+#[allow(dead_code, reason = "the tests need all of it")]
+mod chance;
+#[path = "../right/world/mod.rs"]
+#[allow(dead_code, reason = "the tests need all of it")]
+mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -312,6 +320,9 @@ fn main() {
     if wanted("import") {
         let folder = stage.fresh("import", 0);
         lines.extend(import::rows(&folder, stage.runs.min(3)).iter().map(Row::markdown));
+    }
+    if wanted("random") {
+        lines.push(random::row(&stage).markdown());
     }
     if wanted("read") {
         lines.extend(read(&stage).iter().map(Row::markdown));

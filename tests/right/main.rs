@@ -46,4 +46,6 @@ mod report;
 #[cfg(test)]
 mod watch;
 #[cfg(test)]
+mod world;
+#[cfg(test)]
 mod writers;

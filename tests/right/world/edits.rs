@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::chance::Random;
 
-use super::world::{Entry, FOLDERS, Files, NAMES, Op, Order, Promise, World, text};
+use super::{Entry, FOLDERS, Files, NAMES, Op, Order, Promise, World, text};
 
 /// What was done.
 pub struct Edit {

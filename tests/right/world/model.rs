@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::world::{Entry, Files, Op, Promise, Step, World};
+use super::{Entry, Files, Op, Promise, Step, World};
 
 /// What a step sees and makes.
 pub struct Outcome {

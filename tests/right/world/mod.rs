@@ -9,6 +9,9 @@ use std::fmt::Write;
 
 use crate::chance::Random;
 
+pub mod edits;
+pub mod model;
+
 /// Folders of sources.
 pub const FOLDERS: [&str; 5] = ["s0", "s1", "s2", "s3", "s4"];
 /// Layers of steps, counted from 1.
