@@ -18,6 +18,8 @@ mod compiler;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod kills;

@@ -41,7 +41,7 @@ const DECLARED: [[&str; 3]; 3] = [
 fn file([tex, bib, index]: [&str; 3], declared: [&str; 3]) -> String {
     let mut steps = [
         (tex, declared[0], "run = 'pdflatex -interaction=batchmode report'\nkeep = ['*.aux', '*.toc']\n"),
-        (bib, declared[1], "run = 'bibtex -terse report'\n"),
+        (bib, declared[1], "run = 'bibtex -terse report'\nproject.'*.aux' = 'bibtex-aux'\n"),
         (index, declared[2], "run = 'makeindex -q report'\n"),
     ];
     // The order in the file is that of the names.
@@ -112,6 +112,17 @@ fn a_word_is_one_pass() {
 }
 
 #[test]
+fn pages_that_move_ask_bibtex_nothing() {
+    let place = Place::new();
+    let project = built(&place);
+    project.replace("report.tex", "\\section{Owls}", "Terns.\\newpage\\section{Owls}");
+    let edited = project.builds(&["index", "tex"]);
+    assert_eq!(passes(&edited), [2, 0, 1], "{}", edited.said());
+    assert!(says(&project).contains("For owls see page 4."), "{}", says(&project));
+    assert!(says(&project).ends_with("Index finch, 2 owl, 4 5"), "{}", says(&project));
+}
+
+#[test]
 fn an_entry_that_nobody_cites_is_no_pass_of_pdflatex() {
     let place = Place::new();
     let project = built(&place);
@@ -122,6 +133,27 @@ fn an_entry_that_nobody_cites_is_no_pass_of_pdflatex() {
     let edited = project.builds(&["bib"]);
     assert_eq!(passes(&edited), [0, 1, 0], "{}", edited.said());
     assert_eq!(says(&project), TEXT);
+}
+
+#[test]
+fn another_title_is_one_pass_and_another_entry_two() {
+    let place = Place::new();
+    let project = built(&place);
+    project.replace("report.bib", "On Mice", "On Small Mice");
+    let edited = project.builds(&["bib", "tex"]);
+    assert_eq!(passes(&edited), [1, 1, 0], "{}", edited.said());
+    assert_eq!(says(&project), TEXT.replace("On Mice", "On Small Mice"));
+
+    // Cited first, listed first, so the numbers of the others change.
+    project.append(
+        "report.bib",
+        "@book{ant, author = {Ad Aams}, title = {On Ants}, publisher = {H}, year = 1905}\n",
+    );
+    project.replace("report.tex", "Finches eat seeds", "Terns eat ants~\\cite{ant}. Finches eat seeds");
+    let edited = project.builds(&["bib", "tex"]);
+    assert!(edited.passes("tex") <= 3 && edited.passes("bib") <= 2, "{:?}", passes(&edited));
+    assert!(says(&project).contains("Terns eat ants [1]. Finches eat seeds [2]."), "{}", says(&project));
+    assert!(says(&project).contains("[1] Ad Aams. On Ants ."), "{}", says(&project));
 }
 
 #[test]
