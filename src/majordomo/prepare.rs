@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use node::{Evaluator, Pod, SourceFiles};
+use node::{Access, Evaluator, Pod, SourceFiles};
 use protocol::{RelPath, StepSpec};
 use view::HostTools;
 
@@ -16,7 +16,23 @@ use super::tool_roots::{self, ToolRoot};
 use super::workspace::{Manifest, Moment, Workspace};
 use super::{border, sources};
 
-/// A project as it is now.
+/// A project as it is now, and its plan.
+pub struct Planned {
+    /// Its workspace.
+    pub workspace: Workspace,
+    /// What was handed over.
+    pub manifest: Manifest,
+    /// What the scan found.
+    pub snapshot: Snapshot,
+    /// The plan over it.
+    pub plan: Plan,
+    /// The names of variables that steps pass on from the caller.
+    passed_on: Vec<String>,
+    /// Folders of tools besides the usual ones.
+    tool_roots: Vec<ToolRoot>,
+}
+
+/// A project as it is now, ready to be built or looked at.
 pub struct Prepared {
     /// Its workspace.
     pub workspace: Workspace,
@@ -47,11 +63,10 @@ fn boxed<E>(words: fn(&E) -> Failure) -> impl Fn(E) -> Box<Failure> {
     move |error| Box::new(words(&error))
 }
 
-impl Prepared {
-    /// Scans and plans; `moment` is from before the scan. Changes nothing in the project. The environment answers for
-    /// variables that steps pass on.
+impl Planned {
+    /// Scans and plans; `moment` is from before the scan. Changes nothing. The environment answers for variables that steps
+    /// pass on.
     pub fn new(
-        pod: &Pod,
         workspace: Workspace,
         manifest: Manifest,
         moment: Moment,
@@ -66,18 +81,42 @@ impl Prepared {
             environment.get(name).map(|value| value.clone().into_bytes())
         };
         let plan = Plan::new(&file, &names, &lookup).map_err(boxed(border::plan))?;
-        let roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
-        let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &roots))).collect();
+        let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
+        let passed_on = passed_on.into_inner().into_iter().collect();
+        Ok(Self { workspace, manifest, snapshot, plan, passed_on, tool_roots })
+    }
+}
+
+impl Prepared {
+    /// Scans and plans for a build, as [`Planned::new`].
+    pub fn new(
+        pod: &Pod,
+        workspace: Workspace,
+        manifest: Manifest,
+        moment: Moment,
+        environment: &HashMap<String, String>,
+    ) -> Fallible<Self> {
+        Self::of(Planned::new(workspace, manifest, moment, environment)?, pod, Access::Remember)
+    }
+
+    /// What a pod needs to build the plan, or to look at it.
+    pub fn of(planned: Planned, pod: &Pod, access: Access) -> Fallible<Self> {
+        let Planned { workspace, manifest, snapshot, plan, passed_on, tool_roots } = planned;
+        let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &tool_roots))).collect();
         let files = SourceFiles::new(workspace.project(), pod.larder().clone(), pod.runtime().clone())
             .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))?;
-        let extra = roots.iter().map(|root| root.path.clone()).collect();
+        let files = match access {
+            Access::Remember => files,
+            Access::OnlyLook => files.only_looking(),
+        };
+        let extra = tool_roots.iter().map(|root| root.path.clone()).collect();
         Ok(Self {
-            tools: pod.tools(extra).map_err(boxed(border::node))?,
+            tools: pod.tools(extra, access).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),
-            passed_on: passed_on.into_inner().into_iter().collect(),
             plan: Arc::new(plan),
-            tool_roots: roots,
+            passed_on,
+            tool_roots,
             specs,
             workspace,
             manifest,

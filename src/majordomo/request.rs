@@ -114,6 +114,9 @@ pub enum Request {
     Status {
         /// The project's folder, absolute.
         project: PathBuf,
+        /// The caller's environment, as of a build.
+        #[serde(default)]
+        environment: Vec<(String, String)>,
     },
     /// Why a target was made as it is, or would be made again. Answer: [`WhyReport`].
     Why {
@@ -121,6 +124,9 @@ pub enum Request {
         project: PathBuf,
         /// An output path or a step id.
         target: String,
+        /// The caller's environment, as of a build.
+        #[serde(default)]
+        environment: Vec<(String, String)>,
     },
     /// All observations of a step's last trace. Answer: [`TraceReport`].
     Trace {
@@ -133,6 +139,9 @@ pub enum Request {
     Graph {
         /// The project's folder, absolute.
         project: PathBuf,
+        /// The caller's environment, as of a build.
+        #[serde(default)]
+        environment: Vec<(String, String)>,
     },
     /// Revoke the traces of a step (or of all steps of a rule). Answer: [`ForgetReport`].
     Forget {

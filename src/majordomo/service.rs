@@ -37,13 +37,17 @@ async fn answer(
             let asked = build::Asked { project, targets, options, environment };
             return follow(pod, asked, watching, sink, (cancel, leaving)).await.map(|()| None);
         }
-        Request::Status { project } => Report::Status(inspect::status(pod, &project, sink).await?),
-        Request::Why { project, target } => Report::Why(inspect::why(pod, &project, &target, sink).await?),
-        Request::Trace { project, step } => Report::Trace(inspect::trace(pod, &project, &step, sink).await?),
-        Request::Graph { project } => Report::Graph(inspect::graph(pod, &project, sink).await?),
-        Request::Forget { project, step } => {
-            Report::Forget(inspect::forget(pod, &project, &step, sink).await?)
+        Request::Status { project, environment } => {
+            Report::Status(inspect::status(pod, &project, &environment).await?)
         }
+        Request::Why { project, target, environment } => {
+            Report::Why(inspect::why(pod, &project, &target, &environment).await?)
+        }
+        Request::Trace { project, step } => Report::Trace(inspect::trace(pod, &project, &step).await?),
+        Request::Graph { project, environment } => {
+            Report::Graph(inspect::graph(pod, &project, &environment).await?)
+        }
+        Request::Forget { project, step } => Report::Forget(inspect::forget(pod, &project, &step).await?),
         Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
         Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
         Request::PodStatus => Report::Pod(pod_status(pod)?),

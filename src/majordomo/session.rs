@@ -58,6 +58,13 @@ impl Majordomo for Session {
             if std::mem::take(&mut is_first) && super::noop::answers_request(&self.home, &request, on) {
                 return Ok(());
             }
+            if !Home::is_there(&self.home)
+                && let Some(report) = super::inspect::without_a_home(&request)
+            {
+                on(Reply::Report(report?));
+                on(Reply::Done { outcome: None });
+                return Ok(());
+            }
             if let Some(home) = Home::take(&self.home).map_err(|e| border::home(&e))? {
                 return embedded(home, request, interrupt, on);
             }

@@ -1,10 +1,11 @@
 //! What can be asked about a project and a pod without a build: status, why, trace, graph, forget, clean, fsck.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::common::Place;
+use crate::common::{Gate, Place, Running};
 
 /// Everything below a folder, with what changes when it is written.
 fn state(folder: &Path) -> Vec<String> {
@@ -26,19 +27,122 @@ fn state(folder: &Path) -> Vec<String> {
     all
 }
 
+/// The bytes of every file of a home. SQLite's shared memory is left out: locks are in it, and nothing that lasts.
+fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![home.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            match entry.metadata().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false if entry.file_name() == "index.sqlite-shm" => {}
+                false => drop(files.insert(entry.path(), fs::read(entry.path()).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn status_of_a_project_that_was_never_built() {
+    let place = Place::new();
+    let project = place.example("hello");
+    let bare = state(place.path());
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `hello`: 6 sources, 3 steps: 3 would run, 0 up to date
+      compile:src/greet.c  it was never built here
+      compile:src/main.c   it was never built here
+      link                 it was never built here
+    ");
+    project.ask("graph", &[]).ok();
+    assert_eq!(state(place.path()), bare, "something was made where there was no home");
+
+    let other = place.project("other", "[step.s]\nrun = 'touch x'\nout = 'x'\n");
+    other.build(&[]).ok();
+    let (bare, home) = (state(project.path()), contents(place.home()));
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `hello`: 6 sources, 3 steps: 3 would run, 0 up to date
+      compile:src/greet.c  it was never built here
+      compile:src/main.c   it was never built here
+      link                 maybe: `compile:src/greet.c` comes before it
+    ");
+    assert_eq!(state(project.path()), bare);
+    assert!(contents(place.home()) == home, "the home is another one");
+    project.builds(&["compile:src/greet.c", "compile:src/main.c", "link"]);
+}
+
+#[test]
+fn looking_changes_nothing_on_disk() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    // Sources that the larder has never seen, one of them big, a step that looks at them through a projection.
+    project.append("src/main.c", "// edited\n");
+    project.write("src/big.h", vec![b' '; 3 << 20]);
+    project.replace("src/greet.c", "#include", "#include \"big.h\"\n#include");
+    project.write("obj/greet.o", "edited by hand");
+    let (before, home) = (state(project.path()), contents(place.home()));
+    let questions: [(&str, &[&str]); 5] = [
+        ("status", &[]),
+        ("why", &["bin/hello"]),
+        ("trace", &["link"]),
+        ("graph", &[]),
+        ("status", &["--json"]),
+    ];
+    for (command, arguments) in questions {
+        project.ask(command, arguments).ok();
+        assert_eq!(state(project.path()), before, "`{command}` changed the project");
+        let changed: Vec<_> = contents(place.home())
+            .into_iter()
+            .filter(|(path, bytes)| home.get(path) != Some(bytes))
+            .collect();
+        let changed: Vec<_> = changed.into_iter().map(|(path, _)| path).collect();
+        assert_eq!(changed, Vec::<PathBuf>::new(), "`{command}` changed the home");
+    }
+}
+
+#[test]
+fn a_damaged_manifest_is_not_mended_by_looking() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    project.write(".majordomo/manifest", "rubbish");
+    let before = state(project.path());
+    let status = project.ask("status", &[]).ok().stdout;
+    insta::assert_snapshot!(status, @"project `hello`: 6 sources, 3 steps, nothing to do");
+    assert_eq!(state(project.path()), before);
+}
+
+#[test]
+fn each_client_asks_with_its_own_environment() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let gated = format!("[step.s]\nnetwork = true\nrun = '''\n{}\ntouch x'''\nout = 'x'\n", gate.command());
+    let holder = place.project("holder", &gated);
+    let project = place.project("p", "[step.s]\nenv = ['A']\nrun = 'echo $A > x'\nout = 'x'\n");
+    let with = |command: &str, value: &str| {
+        let mut command = place.command("majordomo", &[command, "-p"]);
+        command.arg(project.path()).env("A", value);
+        command
+    };
+    Running::start(with("build", "one")).end().ok();
+    // The holder of the pod knows no `A` at all.
+    let holding = holder.start(&[]);
+    let visitor = gate.arrival();
+    let status = |value: &str| Running::start(with("status", value)).end().ok().stdout;
+    insta::assert_snapshot!(status("one"), @"project `p`: 1 source, 1 step, nothing to do");
+    insta::assert_snapshot!(status("two"), @r"
+    project `p`: 1 source, 1 step: 1 would run, 0 up to date
+      s  its command, environment or promises changed
+    ");
+    visitor.go();
+    holding.built().ok();
+}
+
 #[test]
 fn status_says_what_a_build_would_do_and_changes_nothing() {
     let place = Place::new();
     let project = place.example("hello");
-    let bare = state(project.path());
-    let fresh = project.ask("status", &[]).code(2);
-    insta::assert_snapshot!(fresh.stderr, @r"
-    error: `[PLACE]/projects/hello` was never built
-
-    hint: `majordomo build` makes everything that has to be made
-    ");
-    assert_eq!(state(project.path()), bare, "status left something in a project that was never built");
-
     project.build(&[]).ok();
     let built = state(project.path());
     insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `hello`: 6 sources, 3 steps, nothing to do");

@@ -58,6 +58,8 @@ struct Tail {
     id: u32,
     file: Arc<File>,
     written: u64,
+    /// Up to where the writer was told of it.
+    told: u64,
     unwritten: Vec<u8>,
 }
 
@@ -108,7 +110,7 @@ impl Packs {
             let path = packs.path(id);
             let file = OpenOptions::new().read(true).write(true).open(&path);
             let file = Arc::new(file.map_err(|error| LarderError::io("open", &path, error))?);
-            lane.lock().pack = Some(Tail { id, file, written, unwritten: Vec::new() });
+            lane.lock().pack = Some(Tail { id, file, written, told: written, unwritten: Vec::new() });
         }
         Ok(packs)
     }
@@ -172,7 +174,7 @@ impl Packs {
             OpenOptions::new().read(true).write(true).create_new(true).open(&path)
         };
         let file = Arc::new(create().map_err(|error| LarderError::io("create", &path, error))?);
-        Ok(Tail { id, file, written: 0, unwritten: self.salt.pack_header() })
+        Ok(Tail { id, file, written: 0, told: 0, unwritten: self.salt.pack_header() })
     }
 
     fn write_lane(&self, lane: &mut Lane) -> Result<(), LarderError> {
@@ -212,7 +214,9 @@ impl Packs {
             self.write_lane(&mut lane)?;
             into.rows.append(&mut lane.rows);
             into.indexed.extend(lane.filled.drain(..));
-            if let Some(tail) = &lane.pack {
+            // A commit that has nothing to say is none: whoever only reads leaves the index as it is.
+            if let Some(tail) = lane.pack.as_mut().filter(|tail| tail.told != tail.written) {
+                tail.told = tail.written;
                 into.indexed.insert(tail.id, tail.written);
             }
         }

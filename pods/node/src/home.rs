@@ -126,6 +126,11 @@ impl Home {
         Ok(Some(Self { path: path.to_owned(), _lock: lock }))
     }
 
+    /// Whether a home is there. Changes nothing.
+    pub fn is_there(path: &Path) -> bool {
+        path.join("version").exists()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

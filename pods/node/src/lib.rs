@@ -26,7 +26,7 @@ pub use evaluate::{Evaluator, Hidden, Verdict};
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
 pub use lenses::{Lenses, MAX_LENSED};
-pub use pod::{Pod, PodOptions};
+pub use pod::{Access, Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
 pub use project::{
     Ages, Entry, Names, Outputs, OutputsBuilder, Project, Promised, PromisedAt, SourceFiles, Sources,

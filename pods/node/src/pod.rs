@@ -56,8 +56,17 @@ impl Running {
     }
 }
 
+/// What becomes of what is learned on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The larder may remember it.
+    Remember,
+    /// Nothing on disk changes.
+    OnlyLook,
+}
+
 /// The larder remembers digests of host files.
-struct LarderMemo(Larder);
+struct LarderMemo(Larder, Access);
 
 fn stamp(stamp: &view::Stamp) -> Stamp {
     let view::Stamp { dev, ino, size, mtime_ns, ctime_ns } = *stamp;
@@ -73,6 +82,9 @@ impl DigestMemo for LarderMemo {
     }
 
     fn remember(&self, of: &view::Stamp, digest: &Digest) {
+        if self.1 == Access::OnlyLook {
+            return;
+        }
         if let Err(error) = self.0.remember_digest(&stamp(of), digest) {
             tracing::warn!(%error, "a host file's digest cannot be remembered");
         }
@@ -131,12 +143,12 @@ impl Pod {
     }
 
     /// A new generation of the host's tools, for one build; the pod's own home is never shown.
-    pub fn tools(&self, extra_roots: Vec<RelPath>) -> Result<Arc<HostTools>, NodeError> {
+    pub fn tools(&self, extra_roots: Vec<RelPath>, access: Access) -> Result<Arc<HostTools>, NodeError> {
         let home = self.0.home.path();
         let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let hidden = RelPath::from_absolute(&home).into_iter().collect();
         let options = HostOptions { extra_roots, hidden, ..HostOptions::default() };
-        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.0.larder.clone())))?))
+        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.0.larder.clone(), access)))?))
     }
 
     /// Starts view and zygote, if they do not run.

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectWord;
+use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
 use crate::majordomo::request::{CleanReport, Failure, Report, Request};
 
@@ -16,22 +16,15 @@ use crate::majordomo::request::{CleanReport, Failure, Report, Request};
 pub struct CleanArgs {
     #[command(flatten)]
     project: ProjectWord,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl CleanArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Clean { project }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Clean(cleaned) = report else { return Err(unexpected()) };
-        context.talk.say(&render(&cleaned));
-        Ok(Exit::Done)
+        let request = |project| Request::Clean { project };
+        self.project.ask(context, request, |report, _| match report {
+            Report::Clean(cleaned) => Some(Said::Talk(render(cleaned))),
+            _ => None,
+        })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectOption;
+use crate::cli::majordomo::{ProjectOption, Said};
 use crate::cli::words::{counted, line};
 use crate::majordomo::request::{Failure, ForgetReport, Report, Request};
 
@@ -17,22 +17,15 @@ pub struct ForgetArgs {
     step: String,
     #[command(flatten)]
     project: ProjectOption,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl ForgetArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Forget { project, step: self.step }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Forget(forgotten) = report else { return Err(unexpected()) };
-        context.talk.say(&render(&forgotten));
-        Ok(Exit::Done)
+        let request = |project| Request::Forget { project, step: self.step };
+        self.project.ask(context, request, |report, _| match report {
+            Report::Forget(forgotten) => Some(Said::Talk(render(forgotten))),
+            _ => None,
+        })
     }
 }
 

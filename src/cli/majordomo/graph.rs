@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectWord;
+use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
 use crate::majordomo::request::{Edge, Failure, GraphReport, Report, Request};
 
@@ -18,23 +18,17 @@ pub struct GraphArgs {
     /// Write it for GraphViz
     #[arg(long, conflicts_with = "json")]
     dot: bool,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl GraphArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Graph { project }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Graph(graph) = report else { return Err(unexpected()) };
-        let text = if self.dot { dot(&graph) } else { render(&graph) };
-        context.print(&text)?;
-        Ok(Exit::Done)
+        let environment = context.env.texts();
+        let request = |project| Request::Graph { project, environment };
+        self.project.ask(context, request, |report, _| match report {
+            Report::Graph(graph) if self.dot => Some(Said::Data(dot(graph))),
+            Report::Graph(graph) => Some(Said::Data(render(graph))),
+            _ => None,
+        })
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, unexpected};
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
 use crate::cli::place;
-use crate::majordomo::request::Failure;
+use crate::cli::style::Style;
+use crate::majordomo::request::{Failure, Report, Request};
 
 mod build;
 mod clean;
@@ -72,25 +73,18 @@ impl Command {
     }
 }
 
-/// The project, for commands whose words mean something else.
+/// What is asked about a project by commands whose words mean something else.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProjectOption {
     /// The project's folder [default: the current one, or the nearest above it with a `majordomo.toml`]
     #[arg(short, long, value_name = "DIR")]
-    pub project: Option<PathBuf>,
+    project: Option<PathBuf>,
+    /// Write the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
-impl ProjectOption {
-    /// The project's folder, absolute.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn find(&self, context: &Context<'_>) -> Result<PathBuf, Failure> {
-        place::project(self.project.as_deref(), context.cwd()?)
-    }
-}
-
-/// The project, for commands that take nothing else: as a word, or as everywhere by `--project`.
+/// What is asked about a project by commands that take nothing else: named as a word, or as everywhere by `--project`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProjectWord {
     /// The project's folder [default: the current one, or the nearest above it with a `majordomo.toml`]
@@ -99,15 +93,59 @@ pub struct ProjectWord {
     /// The same, as an option
     #[arg(short, long, value_name = "DIR", conflicts_with = "word")]
     project: Option<PathBuf>,
+    /// Write the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whom an answer is for, where it is not JSON.
+enum Said {
+    /// It is data: stdout.
+    Data(String),
+    /// It is talk: stderr.
+    Talk(String),
+}
+
+impl ProjectOption {
+    fn ask(
+        &self,
+        context: &mut Context<'_>,
+        request: impl FnOnce(PathBuf) -> Request,
+        said: impl FnOnce(&Report, Style) -> Option<Said>,
+    ) -> Result<Exit, Failure> {
+        ask(context, (self.project.as_deref(), self.json), request, said)
+    }
 }
 
 impl ProjectWord {
-    /// The project's folder, absolute.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn find(&self, context: &Context<'_>) -> Result<PathBuf, Failure> {
-        let named: Option<&Path> = self.word.as_deref().or(self.project.as_deref());
-        place::project(named, context.cwd()?)
+    fn ask(
+        &self,
+        context: &mut Context<'_>,
+        request: impl FnOnce(PathBuf) -> Request,
+        said: impl FnOnce(&Report, Style) -> Option<Said>,
+    ) -> Result<Exit, Failure> {
+        let named = self.word.as_deref().or(self.project.as_deref());
+        ask(context, (named, self.json), request, said)
     }
+}
+
+/// Asks about a project, and writes the answer: as JSON, or in the words that are found for it (`None`: it is another answer
+/// than that to this request).
+fn ask(
+    context: &mut Context<'_>,
+    (project, json): (Option<&Path>, bool),
+    request: impl FnOnce(PathBuf) -> Request,
+    said: impl FnOnce(&Report, Style) -> Option<Said>,
+) -> Result<Exit, Failure> {
+    let project = place::project(project, context.cwd()?)?;
+    let report = context.report(request(project), &mut |_| ())?;
+    if json {
+        context.print_json(&report)?;
+        return Ok(Exit::Done);
+    }
+    match said(&report, context.out_style).ok_or_else(unexpected)? {
+        Said::Data(text) => context.print(&text)?,
+        Said::Talk(text) => context.talk.say(&text),
+    }
+    Ok(Exit::Done)
 }

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectWord;
+use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
 use crate::cli::{style::Style, table};
 use crate::majordomo::request::{Failure, Report, Request, StatusReport};
@@ -16,22 +16,16 @@ use crate::majordomo::request::{Failure, Report, Request, StatusReport};
 pub struct StatusArgs {
     #[command(flatten)]
     project: ProjectWord,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl StatusArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Status { project }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Status(status) = report else { return Err(unexpected()) };
-        context.print(&render(&status, context.out_style))?;
-        Ok(Exit::Done)
+        let environment = context.env.texts();
+        let request = |project| Request::Status { project, environment };
+        self.project.ask(context, request, |report, style| match report {
+            Report::Status(status) => Some(Said::Data(render(status, style))),
+            _ => None,
+        })
     }
 }
 

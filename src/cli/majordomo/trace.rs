@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectOption;
+use crate::cli::majordomo::{ProjectOption, Said};
 use crate::cli::words::{clean_line, counted, line, seconds};
 use crate::cli::{style::Style, table};
 use crate::majordomo::request::{Failure, Report, Request, TraceReport};
@@ -16,22 +16,15 @@ pub struct TraceArgs {
     step: String,
     #[command(flatten)]
     project: ProjectOption,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl TraceArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Trace { project, step: self.step }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Trace(trace) = report else { return Err(unexpected()) };
-        context.print(&render(&trace, context.out_style))?;
-        Ok(Exit::Done)
+        let request = |project| Request::Trace { project, step: self.step };
+        self.project.ask(context, request, |report, style| match report {
+            Report::Trace(trace) => Some(Said::Data(render(trace, style))),
+            _ => None,
+        })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::ProjectOption;
+use crate::cli::majordomo::{ProjectOption, Said};
 use crate::cli::words::line;
 use crate::cli::{style::Style, table};
 use crate::majordomo::request::{Failure, Report, Request, WhyReport};
@@ -16,22 +16,16 @@ pub struct WhyArgs {
     target: String,
     #[command(flatten)]
     project: ProjectOption,
-    /// Write the report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl WhyArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = self.project.find(context)?;
-        let report = context.report(Request::Why { project, target: self.target }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Why(why) = report else { return Err(unexpected()) };
-        context.print(&render(&why, context.out_style))?;
-        Ok(Exit::Done)
+        let environment = context.env.texts();
+        let request = |project| Request::Why { project, target: self.target, environment };
+        self.project.ask(context, request, |report, style| match report {
+            Report::Why(why) => Some(Said::Data(render(why, style))),
+            _ => None,
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 use node::{Evaluator, NodeError, Project};
 use protocol::{Look, PathSet, RelPath, Seen, Trace};
 
+/// Why a step runs of which nothing is known.
+pub const NEVER_BUILT: &str = "it was never built here";
+
 /// How a change of one observation reads.
 pub fn of_change(path: &RelPath, look: Look, before: &Seen, now: &Seen) -> String {
     let path = shown(path);
@@ -44,7 +47,7 @@ pub async fn of_last(
     weak: &protocol::Digest,
     last: Option<(&Trace, &PathSet)>,
 ) -> Result<String, NodeError> {
-    let Some((trace, set)) = last else { return Ok("it was never built here".to_owned()) };
+    let Some((trace, set)) = last else { return Ok(NEVER_BUILT.to_owned()) };
     if trace.weak != *weak {
         return Ok("its command, environment or promises changed".to_owned());
     }

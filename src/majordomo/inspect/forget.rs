@@ -11,7 +11,7 @@ use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::{border, build, handover, noop, recall};
 
 /// Revokes all traces that the last runs of a step, or of all steps of a rule, could adopt.
-pub async fn forget(pod: &Pod, project: &Path, step: &str, _sink: &Sink) -> Fallible<ForgetReport> {
+pub async fn forget(pod: &Pod, project: &Path, step: &str) -> Fallible<ForgetReport> {
     let workspace = built(project)?;
     noop::forget(&workspace);
     recall::forget(pod.home().path(), workspace.id()).map_err(|e| Box::new(border::workspace(&e)))?;

@@ -6,15 +6,15 @@ use std::path::Path;
 use node::Pod;
 use protocol::{RelPath, TreeEntry};
 
-use super::{Fallible, larder_failed, prepared, tree};
-use crate::majordomo::prepare::in_project;
+use super::{Fallible, Variables, larder_failed, prepared, tree};
+use crate::majordomo::plan::Plan;
+use crate::majordomo::prepare::{Planned, in_project};
 use crate::majordomo::records;
 use crate::majordomo::request::{Edge, GraphReport};
-use crate::majordomo::sink::Sink;
 
 /// Steps and what flows between them.
-pub async fn graph(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<GraphReport> {
-    let prepared = prepared(pod, project, sink).await?;
+pub async fn graph(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<GraphReport> {
+    let prepared = prepared(pod, project, environment).await?;
     let plan = &prepared.plan;
     let all = records::all(pod.larder(), prepared.workspace.id()).map_err(larder_failed)?;
     let mut makers: BTreeMap<RelPath, usize> = BTreeMap::new();
@@ -30,6 +30,15 @@ pub async fn graph(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<GraphRepo
             }
         }
     }
+    Ok(report(plan, &makers, &reads))
+}
+
+/// Steps and their order, where nothing is known of what flows between them.
+pub fn of_unknown(planned: &Planned) -> GraphReport {
+    report(&planned.plan, &BTreeMap::new(), &vec![BTreeSet::new(); planned.plan.steps.len()])
+}
+
+fn report(plan: &Plan, makers: &BTreeMap<RelPath, usize>, reads: &[BTreeSet<RelPath>]) -> GraphReport {
     let mut edges = Vec::new();
     for (step, planned) in plan.steps.iter().enumerate() {
         let mut seen: BTreeSet<usize> = BTreeSet::new();
@@ -46,9 +55,9 @@ pub async fn graph(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<GraphRepo
             edges.push(Edge { from: plan.steps[before].id.clone(), to: planned.id.clone(), path: None });
         }
     }
-    Ok(GraphReport {
+    GraphReport {
         project: plan.name.clone(),
         steps: plan.steps.iter().map(|step| step.id.clone()).collect(),
         edges,
-    })
+    }
 }

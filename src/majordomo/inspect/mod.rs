@@ -1,7 +1,8 @@
 //! The requests that ask and do not build: `status`, `why`, `trace`, `graph`; and `forget` and `clean`.
 //!
-//! All but the last two change nothing: no workspace is made, no lock taken, no trace adopted. They look at the project as
-//! it is at that moment, and evaluate what the last traces saw.
+//! All but the last two change nothing on disk: no workspace is made, no lock taken, no trace adopted, no digest remembered. They
+//! look at the project as it is at that moment, and evaluate what the last traces saw. Where there is no home, none is
+//! made: nothing is known then, and the plan alone answers ([`without_a_home`]).
 
 mod forget;
 mod graph;
@@ -9,20 +10,18 @@ mod status;
 mod trace;
 mod why;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use node::{Outputs, Pod, Project};
-use protocol::Tree;
+use node::{Access, Outputs, Pod, Project};
+use protocol::{RelPath, StepId, Tree};
 
+use super::border;
 use super::build::{MadeSoFar, StepView};
-use super::prepare::Prepared;
+use super::prepare::{self, Planned, Prepared};
 use super::records;
-use super::request::Failure;
-use super::sink::Sink;
-use super::workspace::{Moment, Workspace};
-use super::{border, build};
+use super::request::{Failure, Report, Request};
+use super::workspace::{Made, Manifest, Moment, Workspace, WorkspaceError};
 
 pub use forget::{clean, forget};
 pub use graph::graph;
@@ -49,19 +48,51 @@ fn built(project: &Path) -> Fallible<Workspace> {
     })
 }
 
-/// Looks at a project that was built before, with the environment of the pod for variables that steps pass on.
-async fn prepared(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<Prepared> {
-    let (pod, project, sink) = (pod.clone(), project.to_owned(), sink.clone());
+/// The caller's environment.
+type Variables = [(String, String)];
+
+/// Looks at a project and plans, with what is `known` to have been made should the manifest be damaged.
+fn planned(
+    project: &Path,
+    environment: &Variables,
+    known: impl FnOnce(&Workspace) -> Fallible<Vec<(RelPath, Made, StepId)>>,
+) -> Fallible<Planned> {
+    let failed = |error: WorkspaceError| Box::new(border::workspace(&error));
+    let workspace = Workspace::open_or_imagine(project).map_err(failed)?;
+    let manifest = match Manifest::load(&workspace) {
+        Err(WorkspaceError::Damaged { .. }) => {
+            Manifest::recognise(&workspace, known(&workspace)?).map_err(failed)?.0
+        }
+        other => other.map_err(failed)?,
+    };
+    Planned::new(workspace, manifest, Moment::now(), &prepare::environment(environment))
+}
+
+/// Looks at a project, which may never have been built.
+async fn prepared(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<Prepared> {
+    let (pod, project, environment) = (pod.clone(), project.to_owned(), environment.to_vec());
     let preparing = tokio::task::spawn_blocking(move || {
-        let workspace = built(&project)?;
-        let manifest = build::manifest(&pod, &workspace, &sink)?;
-        // Values that are not UTF-8 are not passed on to steps either.
-        let environment: HashMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Prepared::new(&pod, workspace, manifest, Moment::now(), &environment)
+        let known =
+            |workspace: &Workspace| records::outputs(pod.larder(), workspace.id()).map_err(larder_failed);
+        Prepared::of(planned(&project, &environment, known)?, &pod, Access::OnlyLook)
     });
     preparing.await.map_err(|_| Box::new(border::machine("looking at the project ended in the middle")))?
+}
+
+/// The answer to a request of the user who has no home yet, if it is one for which none has to be made.
+pub fn without_a_home(request: &Request) -> Option<Result<Report, Failure>> {
+    let answer = |project: &Path, environment: &Variables, report: fn(&Planned) -> Report| {
+        planned(project, environment, |_| Ok(Vec::new())).map(|planned| report(&planned)).map_err(|e| *e)
+    };
+    Some(match request {
+        Request::Status { project, environment } => {
+            answer(project, environment, |planned| Report::Status(status::of_unknown(planned)))
+        }
+        Request::Graph { project, environment } => {
+            answer(project, environment, |planned| Report::Graph(graph::of_unknown(planned)))
+        }
+        _ => return None,
+    })
 }
 
 /// What a step would see, given what other steps made.

@@ -5,18 +5,39 @@ use std::sync::Arc;
 
 use node::{Pod, Verdict};
 
-use super::{Fallible, larder_failed, made_last, node_failed, prepared, project_for, tree};
+use super::{Fallible, Variables, larder_failed, made_last, node_failed, prepared, project_for, tree};
 use crate::majordomo::build::reason;
-use crate::majordomo::prepare::Prepared;
+use crate::majordomo::plan::Plan;
+use crate::majordomo::prepare::{Planned, Prepared};
 use crate::majordomo::records;
 use crate::majordomo::request::{StatusReport, StepState};
-use crate::majordomo::sink::Sink;
+use crate::majordomo::snapshot::Snapshot;
 
 /// What a build of everything would find.
-pub async fn status(pod: &Pod, project: &Path, sink: &Sink) -> Fallible<StatusReport> {
-    let prepared = prepared(pod, project, sink).await?;
+pub async fn status(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<StatusReport> {
+    let prepared = prepared(pod, project, environment).await?;
     let all: Vec<usize> = (0..prepared.plan.steps.len()).collect();
     status_of(pod, &prepared, &all, false).await
+}
+
+/// What a build of everything would find where nothing is known of any step.
+pub fn of_unknown(planned: &Planned) -> StatusReport {
+    let steps = planned.plan.steps.iter().map(|step| {
+        let reason = if step.volatile { "it is volatile" } else { reason::NEVER_BUILT };
+        StepState { step: step.id.clone(), up_to_date: false, reason: reason.to_owned() }
+    });
+    report(&planned.plan, &planned.snapshot, steps.collect())
+}
+
+fn report(plan: &Plan, snapshot: &Snapshot, steps: Vec<StepState>) -> StatusReport {
+    let found = snapshot.report();
+    StatusReport {
+        project: plan.name.clone(),
+        sources: snapshot.files().len() as u64,
+        steps,
+        edited: found.edited.clone(),
+        missing: found.missing.clone(),
+    }
 }
 
 /// What a build of these steps would find. Only looks.
@@ -75,12 +96,6 @@ pub async fn status_of(
         states.push((step, state));
     }
     states.sort_by_key(|(step, _)| *step);
-    let report = prepared.snapshot.report();
-    Ok(StatusReport {
-        project: prepared.plan.name.clone(),
-        sources: prepared.snapshot.files().len() as u64,
-        steps: states.into_iter().map(|(_, state)| state).collect(),
-        edited: report.edited.clone(),
-        missing: report.missing.clone(),
-    })
+    let states = states.into_iter().map(|(_, state)| state).collect();
+    Ok(report(&prepared.plan, &prepared.snapshot, states))
 }

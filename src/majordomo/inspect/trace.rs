@@ -9,7 +9,6 @@ use super::{Fallible, built, larder_failed, tree};
 use crate::majordomo::border;
 use crate::majordomo::records::{self, Record};
 use crate::majordomo::request::{Observation, TraceReport};
-use crate::majordomo::sink::Sink;
 
 /// The record of a step, by its id; an error that names the nearest id if there is none.
 pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId, Record)> {
@@ -27,7 +26,7 @@ pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId
 }
 
 /// A step's last trace.
-pub async fn trace(pod: &Pod, project: &Path, step: &str, _sink: &Sink) -> Fallible<TraceReport> {
+pub async fn trace(pod: &Pod, project: &Path, step: &str) -> Fallible<TraceReport> {
     let workspace = built(project)?;
     let (step, record) = record(pod, workspace.id(), step)?;
     let gone = || {

@@ -7,18 +7,17 @@ use node::Pod;
 use protocol::{RelPath, StepId};
 
 use super::trace::record;
-use super::{Fallible, larder_failed, made_last, node_failed, prepared, project_for};
+use super::{Fallible, Variables, larder_failed, made_last, node_failed, prepared, project_for};
 use crate::majordomo::prepare::{Prepared, in_project};
 use crate::majordomo::records;
 use crate::majordomo::request::{Change, WhyReport};
-use crate::majordomo::sink::Sink;
 
 /// The most changes that are listed.
 const MAX_CHANGES: usize = 100;
 
 /// Why a target is as it is.
-pub async fn why(pod: &Pod, project: &Path, target: &str, sink: &Sink) -> Fallible<WhyReport> {
-    let prepared = prepared(pod, project, sink).await?;
+pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variables) -> Fallible<WhyReport> {
+    let prepared = prepared(pod, project, environment).await?;
     let step = maker(pod, &prepared, target)?;
     let id = prepared.plan.steps[step].id.clone();
     let (made, edges) = made_last(pod, &prepared)?;

@@ -112,6 +112,16 @@ impl Manifest {
                 Err(error) => return Err(WorkspaceError::io("written", &path, error)),
             }
         }
+        let (mut manifest, differing) = Self::recognise(workspace, known)?;
+        manifest.save(workspace)?;
+        Ok(Recovered { manifest, differing, aside })
+    }
+
+    /// What [`recover`](Self::recover) would start again with, and the known outputs where something else stands. Writes nothing.
+    pub fn recognise(
+        workspace: &Workspace,
+        known: impl IntoIterator<Item = (RelPath, Made, StepId)>,
+    ) -> Result<(Self, Vec<RelPath>), WorkspaceError> {
         let (mut found, mut differing) = (Vec::new(), Vec::new());
         for (path, made, step) in known {
             let mut output = Output { made, stamp: None, step };
@@ -127,8 +137,7 @@ impl Manifest {
         }
         let mut manifest = Self::default();
         manifest.apply(found);
-        manifest.save(workspace)?;
-        Ok(Recovered { manifest, differing, aside })
+        Ok((manifest, differing))
     }
 
     /// What was handed over, sorted by path.

@@ -70,6 +70,18 @@ impl Workspace {
         Ok(Some(Self { project, root: Arc::new(root), folder, id }))
     }
 
+    /// The workspace of a project for somebody who only looks: where it was never built, one that is nowhere written down, and
+    /// of which nothing is known by its id.
+    pub fn open_or_imagine(project: &Path) -> Result<Self, WorkspaceError> {
+        if let Some(workspace) = Self::open(project)? {
+            return Ok(workspace);
+        }
+        let (project, root) = open_project(project)?;
+        let folder = project.join(FOLDER);
+        let id = new_id(&folder)?;
+        Ok(Self { project, root: Arc::new(root), folder, id })
+    }
+
     /// Opens the workspace of a project, and makes it one first if need be.
     pub fn open_or_create(project: &Path) -> Result<Self, WorkspaceError> {
         let (project, root) = open_project(project)?;
@@ -162,13 +174,17 @@ fn check_folder(folder: &Path) -> Result<bool, WorkspaceError> {
     Ok(true)
 }
 
-fn create(folder: &Path) -> Result<(), WorkspaceError> {
-    let tmp = folder.join("tmp");
-    fs::create_dir_all(&tmp).map_err(|e| WorkspaceError::io("written", &tmp, e))?;
+fn new_id(folder: &Path) -> Result<WorkspaceId, WorkspaceError> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits)
         .map_err(|e| WorkspaceError::io("written", folder, io::Error::other(e.to_string())))?;
-    let id = WorkspaceId::from_random(u128::from_be_bytes(bits));
+    Ok(WorkspaceId::from_random(u128::from_be_bytes(bits)))
+}
+
+fn create(folder: &Path) -> Result<(), WorkspaceError> {
+    let tmp = folder.join("tmp");
+    fs::create_dir_all(&tmp).map_err(|e| WorkspaceError::io("written", &tmp, e))?;
+    let id = new_id(folder)?;
     // Two builds may get here at once: the first id stays.
     let beside = tmp.join(format!("id-{id}"));
     let path = folder.join("id");
@@ -216,7 +232,10 @@ mod tests {
     fn a_workspace_keeps_its_id() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Workspace::open(dir.path()).unwrap().is_none());
+        Workspace::open_or_imagine(dir.path()).unwrap();
+        assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
         let first = Workspace::open_or_create(dir.path()).unwrap();
+        assert_eq!(Workspace::open_or_imagine(dir.path()).unwrap().id(), first.id());
         let second = Workspace::open_or_create(dir.path()).unwrap();
         assert_eq!(first.id(), second.id());
         assert_eq!(Workspace::open(dir.path()).unwrap().unwrap().id(), first.id());

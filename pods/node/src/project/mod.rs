@@ -253,6 +253,11 @@ impl Source for Project {
     fn open<'a>(&'a self, path: &'a RelPath) -> BoxFuture<'a, Result<Option<Body>, SourceError>> {
         Box::pin(async move {
             let Some(digest) = self.digest_of(path).await? else { return Ok(None) };
+            if let Some(Entry::Source { stamp, .. }) = self.entry(path)
+                && let Some(file) = self.files.open_in_place(path, &stamp)?
+            {
+                return Ok(Some(Body::File(file.into())));
+            }
             match self.files.larder.open_blob(&digest).map_err(|e| failed(path, e))? {
                 Some(Content::File { file, .. }) => Ok(Some(Body::File(file))),
                 Some(Content::Bytes(bytes)) => Ok(Some(Body::Bytes(bytes))),

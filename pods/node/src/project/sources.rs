@@ -66,6 +66,7 @@ pub trait Sources: Send + Sync + 'static {
 
 /// The source files of one build: where they are, and the digests of those that were read.
 pub struct SourceFiles {
+    only_looks: bool,
     project: OwnedFd,
     pub(super) larder: Larder,
     pub(super) runtime: Handle,
@@ -78,48 +79,75 @@ impl SourceFiles {
     pub fn new(project: &Path, larder: Larder, runtime: Handle) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let project = rustix::fs::open(project, flags, Mode::empty())?;
-        Ok(Self { project, larder, runtime, read: Mutex::default(), memo: lens::Memo::default() })
+        let (read, memo) = (Mutex::default(), lens::Memo::default());
+        Ok(Self { only_looks: false, project, larder, runtime, read, memo })
     }
 
-    /// The digest of a source; its bytes are in the larder then.
+    /// The same for somebody who must not change anything: nothing is taken into the larder or remembered there.
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
+    }
+
+    /// The digest of a source; its bytes are in the larder then, unless nothing may change.
     pub(super) fn take_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
         if let Some(digest) = self.read.lock().get(path) {
             return Ok(*digest);
         }
         let digest = match self.larder.known_digest(stamp).map_err(|e| failed(path, e))? {
-            Some(digest) if self.larder.contains(&digest).map_err(|e| failed(path, e))? => digest,
+            Some(digest)
+                if self.only_looks || self.larder.contains(&digest).map_err(|e| failed(path, e))? =>
+            {
+                digest
+            }
             _ => self.read_in(path, stamp)?,
         };
         self.read.lock().insert(path.clone(), digest);
         Ok(digest)
     }
 
-    fn read_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
+    /// The bytes of a source that may not be in the larder; `None` if they are to be taken from there.
+    pub(super) fn open_in_place(&self, path: &RelPath, stamp: &Stamp) -> Result<Option<File>, SourceError> {
+        if !self.only_looks {
+            return Ok(None);
+        }
+        let file = self.opened(path)?;
+        self.agrees(&file, path, stamp)?;
+        Ok(Some(file))
+    }
+
+    fn opened(&self, path: &RelPath) -> Result<File, SourceError> {
         let changed = || SourceError::Changed { path: path.clone() };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let opened = rustix::fs::openat2(&self.project, path.as_path(), flags, Mode::empty(), resolve);
-        let file = match opened {
-            Ok(fd) => File::from(fd),
+        match opened {
+            Ok(fd) => Ok(File::from(fd)),
             // Whatever stood there at the snapshot does no more.
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
-                return Err(changed());
+                Err(changed())
             }
-            Err(errno) => return Err(SourceError::io(path, errno.into())),
-        };
+            Err(errno) => Err(SourceError::io(path, errno.into())),
+        }
+    }
+
+    fn agrees(&self, file: &File, path: &RelPath, stamp: &Stamp) -> Result<(), SourceError> {
+        let meta = file.metadata().map_err(|e| SourceError::io(path, e))?;
+        match Stamp::from(&meta) == *stamp {
+            true => Ok(()),
+            false => Err(SourceError::Changed { path: path.clone() }),
+        }
+    }
+
+    fn read_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
+        let file = self.opened(path)?;
         let begun = now_ns();
-        let agrees = || -> Result<bool, SourceError> {
-            let meta = file.metadata().map_err(|e| SourceError::io(path, e))?;
-            Ok(Stamp::from(&meta) == *stamp)
+        self.agrees(&file, path, stamp)?;
+        let digest = match self.only_looks {
+            true => view::digest_of(&file).map_err(|e| SourceError::io(path, e))?,
+            false => self.larder.put_file(&file).map_err(|e| failed(path, e))?.0,
         };
-        if !agrees()? {
-            return Err(changed());
-        }
-        let (digest, _) = self.larder.put_file(&file).map_err(|e| failed(path, e))?;
-        if !agrees()? {
-            return Err(changed());
-        }
-        if stamp.is_settled(begun) {
+        self.agrees(&file, path, stamp)?;
+        if !self.only_looks && stamp.is_settled(begun) {
             self.larder.remember_digest(stamp, &digest).map_err(|e| failed(path, e))?;
         }
         Ok(digest)

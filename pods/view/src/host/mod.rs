@@ -20,9 +20,8 @@ use protocol::{Digest, FileKind, Look, RelPath};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-pub use self::digest::{DigestMemo, NoMemo};
+pub use self::digest::{DigestMemo, NoMemo, digest_of};
 
-use self::digest::digest_of;
 use self::known::{Known, KnownPaths, What};
 use self::policy::{Fixed, Place, Policy};
 use crate::source::Listing;
