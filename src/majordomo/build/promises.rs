@@ -162,3 +162,54 @@ impl Promises {
         self.folders.contains_key(path) || self.makers_of(path).next().is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::majordomo::project_file::ProjectFile;
+
+    fn promises(text: &str) -> (Arc<Plan>, Promises) {
+        let file = ProjectFile::parse(Path::new("p/majordomo.toml"), text.as_bytes()).unwrap();
+        let plan = Arc::new(Plan::new(&file, &Vec::<RelPath>::new(), &|_| None).unwrap());
+        (Arc::clone(&plan), Promises::new(plan))
+    }
+
+    fn path(text: &str) -> RelPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_step_sees_what_others_promise_and_not_what_comes_after_it() {
+        let (plan, promises) = promises(
+            "[step.first]\nrun = 'x'\nout = 'out/a'\n[step.later]\nrun = 'x'\nout = ['out/b', 'out/a']\nafter = 'first'\n\
+             [step.apart]\nrun = 'x'\nout = 'tree/'\n",
+        );
+        let step = |name: &str| plan.steps_named(name).start;
+        let (first, later, apart) = (step("first"), step("later"), step("apart"));
+        let names = |step: usize, folder: &str| {
+            let folder = if folder.is_empty() { RelPath::root() } else { path(folder) };
+            let mut names: Vec<String> = promises
+                .names(step, &folder)
+                .iter()
+                .map(|(name, kind)| format!("{}:{}", String::from_utf8_lossy(name), kind.word()))
+                .collect();
+            names.sort();
+            names.join(" ")
+        };
+        // The folder of promises is always there; in it are those of others that do not come later.
+        assert_eq!((names(first, ""), names(first, "out")), ("out:folder tree:folder".into(), String::new()));
+        assert_eq!(names(later, "out"), "a:file");
+        assert_eq!(names(apart, "out"), "a:file b:file");
+        assert_eq!(promises.at(first, &path("out")), Some(PromisedAt::Folder));
+        assert_eq!(promises.at(first, &path("out/b")), None);
+        assert_eq!(promises.at(later, &path("out/a")), Some(PromisedAt::By(first)));
+        // Who is not ordered sees the last version.
+        assert_eq!(promises.at(apart, &path("out/a")), Some(PromisedAt::By(later)));
+        assert_eq!(promises.at(first, &path("tree/deep/x")), Some(PromisedAt::By(apart)));
+        assert_eq!(promises.at(apart, &path("tree/deep/x")), None);
+        assert!(promises.is_after(later, first) && !promises.is_after(first, later));
+        assert!(promises.touch(&path("out")) && !promises.touch(&path("elsewhere")));
+    }
+}

@@ -16,17 +16,22 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Those of changed paths; `is_there` says of a folder that it is there for everybody, whatever steps make.
+    /// Those of changed paths; `is_there` says of a folder other than the root that it is there for
+    /// everybody, whatever steps make.
     pub fn new(paths: &[RelPath], is_there: impl Fn(&RelPath) -> bool) -> Self {
         let mut places = Self::default();
         for path in paths {
             places.at.insert(path.clone());
+            let mut hangs_in = RelPath::root();
             for folder in path.ancestors() {
-                places.listed.insert(folder.clone());
-                if is_there(&folder) || !places.at.insert(folder) {
+                if is_there(&folder) {
+                    hangs_in = folder;
                     break;
                 }
+                places.listed.insert(folder.clone());
+                places.at.insert(folder);
             }
+            places.listed.insert(hangs_in);
         }
         places
     }
@@ -154,4 +159,71 @@ fn sorted(steps: impl Iterator<Item = usize>) -> Vec<usize> {
     steps.sort_unstable();
     steps.dedup();
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Digest, TreeEntry};
+
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        text.parse().unwrap()
+    }
+
+    fn look(text: &str, look: Look) -> (RelPath, Look, Seen) {
+        (path(text), look, Seen::Absent)
+    }
+
+    fn listing() -> (RelPath, Look, Seen) {
+        (RelPath::root(), Look::Listing, Seen::Absent)
+    }
+
+    #[test]
+    fn a_new_path_is_seen_at_itself_and_in_its_folder() {
+        let places = Places::new(&[path("src/new")], |folder| folder.as_bytes() == b"src");
+        assert!(places.touch(&look("src/new", Look::Probe)));
+        assert!(places.touch(&look("src", Look::Listing)));
+        assert!(!places.touch(&look("src", Look::Probe)), "the folder was there before");
+        assert!(!places.touch(&listing()));
+    }
+
+    #[test]
+    fn a_new_folder_is_seen_where_it_hangs() {
+        let places = Places::new(&[path("a/b/new")], |_| false);
+        for (text, asked) in [("a", Look::Kind), ("a/b", Look::Probe), ("a/b", Look::Listing)] {
+            assert!(places.touch(&look(text, asked)), "{text}");
+        }
+        assert!(places.touch(&listing()));
+    }
+
+    #[test]
+    fn who_looked_and_who_made_are_found_by_place() {
+        let mut hazards = Hazards::default();
+        hazards.looked(1, &[look("x", Look::Content), listing()]);
+        hazards.looked(2, &[look("y", Look::Content)]);
+        let places = Places::new(&[path("x")], |_| false);
+        assert_eq!(hazards.lookers(&places), [1]);
+        assert!(!hazards.has_makers());
+        hazards.made(3, &places);
+        assert_eq!(hazards.makers(&[look("x", Look::Probe)]), [3]);
+        assert_eq!(hazards.makers(&[listing()]), [3]);
+        assert!(hazards.makers(&[look("y", Look::Probe)]).is_empty());
+        assert_eq!(hazards.makers_for(&[(path("x"), Look::Content)]), [3]);
+    }
+
+    #[test]
+    fn trees_differ_where_an_entry_does() {
+        let tree = |entries: &[(&str, &str)]| {
+            let entry = |(name, text): &(&str, &str)| {
+                let digest = Digest::of(text.as_bytes());
+                (path(name), TreeEntry::File { digest, size: text.len() as u64, exec: false })
+            };
+            Tree::new(entries.iter().map(entry).collect()).unwrap()
+        };
+        let before = tree(&[("gone", "1"), ("same", "1"), ("other", "1")]);
+        let now = tree(&[("same", "1"), ("other", "2"), ("new", "1")]);
+        assert_eq!(changed(Some(&before), &now), [path("new"), path("other"), path("gone")]);
+        assert_eq!(changed(None, &now).len(), 3);
+    }
 }

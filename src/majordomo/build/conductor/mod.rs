@@ -3,7 +3,7 @@
 //! Actors. One [`Conductor`] owns where each step is ([`state`]); look-ups and runs are tasks of their own, whose ends come
 //! back to it; held look-ups ([`super::demand`]) ask it from the threads of the view. The way of a step: it waits for what
 //! it is `after` and for what the last build saw it read ([`readiness`]); it is looked up; it runs in the next free slot
-//! ([`starting`]); what it made is published, and held against what all others saw ([`publishing`]: hazards); a failure
+//! ([`starting`]); what it made is published ([`publishing`]), and held against what all others saw ([`staleness`]); a failure
 //! waits until nothing is left that could still have helped ([`failing`]); steps that feed each other go round until
 //! they settle ([`circles`]). When nothing moves any more, [`unsticking`] opens a circle, or ends what cannot be helped.
 //!
@@ -17,6 +17,7 @@ mod holding;
 mod publishing;
 mod readiness;
 mod remembering;
+mod staleness;
 mod starting;
 mod state;
 mod unsticking;
