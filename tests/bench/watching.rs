@@ -84,9 +84,13 @@ impl Monitor {
             fs::write(folder.join(format!("d{part}/Tupfile")), rule).expect("files are written");
         }
         fs::write(folder.join("Tupfile"), rule).expect("files are written");
-        for arguments in [&["init"][..], &["-j2"], &["monitor"]] {
+        for arguments in [&["init"][..], &["-j2"]] {
             beside(Command::new("tup").args(arguments).current_dir(folder));
         }
+        // It stays, and would hold a pipe open.
+        let mut monitor = Command::new("tup");
+        monitor.arg("monitor").current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(monitor.status().expect("tup starts").success(), "the monitor does not start");
         Some(Self(folder.to_owned()))
     }
 }
