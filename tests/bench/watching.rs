@@ -39,7 +39,8 @@ fn beside(command: &mut Command) -> Cost {
 /// A `majordomo watch` at work. Dropped, it ends.
 struct Watch {
     child: Child,
-    events: BufReader<ChildStdout>,
+    /// Until it is ended.
+    events: Option<BufReader<ChildStdout>>,
 }
 
 impl Watch {
@@ -49,17 +50,18 @@ impl Watch {
         command.env("COMPUTEPODS_HOME", home).args(["watch", "--quiet", "-j2", "--events", "-"]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
         let events = BufReader::new(child.stdout.take().expect("it was asked for"));
-        let mut watch = Self { child, events };
+        let mut watch = Self { child, events: Some(events) };
         watch.built();
         watch
     }
 
     /// Waits for the end of the next build.
     fn built(&mut self) {
+        let events = self.events.as_mut().expect("it has not been ended");
         let mut line = String::new();
         while !line.contains(r#""event":"build-finished""#) {
             line.clear();
-            assert!(self.events.read_line(&mut line).expect("it speaks UTF-8") > 0, "it ended");
+            assert!(events.read_line(&mut line).expect("it speaks UTF-8") > 0, "it ended");
         }
         assert!(line.contains(r#""outcome":"success""#), "{line}");
     }
@@ -67,8 +69,10 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        // It may be writing to a pipe that nobody reads any more.
+        drop(self.events.take());
         // SAFETY: a signal to a child that was not waited for.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) };
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
         self.child.wait().expect("it is a child of ours");
     }
 }
