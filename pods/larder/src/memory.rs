@@ -22,6 +22,8 @@ pub struct MemoryLarder {
 struct State {
     objects: HashMap<Digest, (ObjectKind, Bytes)>,
     traces: HashMap<Digest, Digest>,
+    /// Strong keys, as their traces came.
+    order: Vec<Digest>,
     revoked: HashSet<Digest>,
     /// For each weak key, who used which path set; the last hit at the end.
     candidates: HashMap<Digest, Vec<(WorkspaceId, Digest)>>,
@@ -133,6 +135,8 @@ impl MemoryLarder {
         state.put(ObjectKind::PathSet, &set.encode());
         state.put(ObjectKind::Trace, &trace.encode());
         state.traces.insert(strong, now);
+        state.order.retain(|known| *known != strong);
+        state.order.push(strong);
         state.hit(trace, workspace);
         Ok(Added::New(now))
     }
@@ -160,6 +164,20 @@ impl MemoryLarder {
     /// See [`crate::Store::trace`].
     pub fn trace(&self, strong: &Digest) -> Result<Option<(Digest, Arc<Trace>)>, LarderError> {
         Ok(self.state.lock().trace(strong))
+    }
+
+    /// See [`crate::Store::traces_with`].
+    pub fn traces_with(
+        &self,
+        weak: &Digest,
+        path_set: &Digest,
+        at_most: usize,
+    ) -> Result<Vec<(Digest, Arc<Trace>)>, LarderError> {
+        let mut state = self.state.lock();
+        let newest_first: Vec<Digest> = state.order.iter().rev().copied().collect();
+        let found = newest_first.iter().filter_map(|strong| state.trace(strong));
+        let of_pair = found.filter(|(_, trace)| trace.weak == *weak && trace.path_set == *path_set);
+        Ok(of_pair.take(at_most).collect())
     }
 
     /// See [`crate::Store::hit`].

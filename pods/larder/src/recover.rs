@@ -109,28 +109,39 @@ impl Larder {
         empty(&folders.tmp)?;
         let quarantine = Quarantine::new(folders.quarantine.clone(), faults.clone());
         let blobs = Blobs::new(folders.blobs.clone(), folders.tmp.clone(), faults.clone());
-        let opened = index::open(dir, &folders.index, &quarantine)?;
-        let mut recovery = Recovery {
-            connection: opened.connection,
-            index: folders.index.clone(),
-            folders: &folders,
-            salt,
-            quarantine: &quarantine,
-            faults: faults.clone(),
-            batch: Batch::default(),
-            repairs: Vec::new(),
+        let recover = || {
+            let opened = index::open(dir, &folders.index, &quarantine)?;
+            let mut recovery = Recovery {
+                connection: opened.connection,
+                index: folders.index.clone(),
+                folders: &folders,
+                salt,
+                quarantine: &quarantine,
+                faults: faults.clone(),
+                batch: Batch::default(),
+                repairs: Vec::new(),
+            };
+            if opened.replaced || (opened.fresh && !list_packs(&folders.packs)?.is_empty()) {
+                recovery.repairs.push(Repair::IndexRebuilt);
+            }
+            let packs = recovery.packs()?;
+            if opened.fresh {
+                recovery.blobs(&blobs)?;
+            }
+            recovery.commit()?;
+            recovery.boot()?;
+            let next_answer = recovery.next_answer()?;
+            let Recovery { connection, repairs, .. } = recovery;
+            Ok((connection, repairs, packs, next_answer))
         };
-        if opened.replaced || (opened.fresh && !list_packs(&folders.packs)?.is_empty()) {
-            recovery.repairs.push(Repair::IndexRebuilt);
-        }
-        let packs = recovery.packs()?;
-        if opened.fresh {
-            recovery.blobs(&blobs)?;
-        }
-        recovery.commit()?;
-        recovery.boot()?;
-        let next_answer = recovery.next_answer()?;
-        let Recovery { connection, repairs, .. } = recovery;
+        let (connection, repairs, packs, next_answer) = match recover() {
+            // The damage is deeper than what is looked at when it is opened.
+            Err(error) if LarderError::is_damaged_index(&error) => {
+                quarantine.take_index(&folders.index)?;
+                recover()?
+            }
+            recovered => recovered?,
+        };
         for repair in &repairs {
             tracing::warn!("{repair}");
         }

@@ -37,6 +37,13 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<(Digest, Arc<PathSet>)>, LarderError>;
     /// The trace that answers a strong key, and its digest.
     fn trace(&self, strong: &Digest) -> Result<Option<(Digest, Arc<Trace>)>, LarderError>;
+    /// The traces of a weak key with this path set, newest first, at most so many.
+    fn traces_with(
+        &self,
+        weak: &Digest,
+        path_set: &Digest,
+        at_most: usize,
+    ) -> Result<Vec<(Digest, Arc<Trace>)>, LarderError>;
     /// Notes that a trace answered a step of this workspace.
     fn hit(&self, trace: &Trace, workspace: WorkspaceId) -> Result<(), LarderError>;
     /// Takes a trace back, for good.
@@ -86,6 +93,15 @@ macro_rules! is_a_store {
 
             fn trace(&self, strong: &Digest) -> Result<Option<(Digest, Arc<Trace>)>, LarderError> {
                 <$type>::trace(self, strong)
+            }
+
+            fn traces_with(
+                &self,
+                weak: &Digest,
+                path_set: &Digest,
+                at_most: usize,
+            ) -> Result<Vec<(Digest, Arc<Trace>)>, LarderError> {
+                <$type>::traces_with(self, weak, path_set, at_most)
             }
 
             fn hit(&self, trace: &Trace, workspace: WorkspaceId) -> Result<(), LarderError> {

@@ -200,6 +200,31 @@ impl Larder {
         }
     }
 
+    /// The traces of a weak key with this path set that answer a strong key, newest first, at most so many.
+    pub fn traces_with(
+        &self,
+        weak: &Digest,
+        path_set: &Digest,
+        at_most: usize,
+    ) -> Result<Vec<(Digest, Arc<Trace>)>, LarderError> {
+        if self.shared().book.pending.lock().weak.contains_key(weak) {
+            self.flush()?;
+        }
+        let found: Vec<Digest> = self.ask(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT strong FROM traces WHERE weak = ?1 AND path_set = ?2 ORDER BY place DESC LIMIT ?3",
+                )?
+                .query_map(params![weak.as_bytes(), path_set.as_bytes(), at_most as i64], |row| digest_of(row, 0))?
+                .collect()
+        })?;
+        let mut traces = Vec::with_capacity(found.len());
+        for strong in found {
+            traces.extend(self.trace(&strong)?);
+        }
+        Ok(traces)
+    }
+
     /// All traces of a weak key that answer a strong key.
     pub fn traces_of(&self, weak: &Digest) -> Result<Vec<Digest>, LarderError> {
         self.flush()?;

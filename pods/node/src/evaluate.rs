@@ -17,6 +17,9 @@ use crate::lenses::{Sight, through};
 use crate::run::project_prefix;
 use crate::{NodeError, Project};
 
+/// Traces of one weak key and path set that are held against what is seen before an answer is paid for.
+pub const ASKED_TRACES: usize = 16;
+
 /// Path sets that a miss gives back.
 const KNOWN: usize = 4;
 
@@ -36,9 +39,20 @@ pub enum Verdict {
     Miss {
         /// The path sets that did not hold, as far as they are worth a second try: at most [`KNOWN`].
         known: Vec<Arc<PathSet>>,
-        /// The first of them that looks at something that is promised and not made yet: it may still hold.
+        /// The first of them that looks at something that is promised and not made yet, and may still hold; if none
+        /// may, the first that does so at all.
         unmade: Option<Arc<PathSet>>,
     },
+}
+
+/// What became of the evaluation of a path set.
+enum Answers {
+    /// All looks are answered.
+    All(Vec<Seen>),
+    /// No trace has the answers that there are. `is_unmade`: some would come from what is not made yet.
+    NoTrace { is_unmade: bool },
+    /// Some would come from what is not made yet, and a trace may have them.
+    Unmade,
 }
 
 /// A change that a step did not see, for all of it is in what its projections leave out.
@@ -109,15 +123,6 @@ impl Evaluator {
         Ok(seen)
     }
 
-    /// What a path set's looks see now, in its order.
-    pub async fn evaluate(&self, set: &PathSet, project: &Project) -> Result<Vec<Seen>, NodeError> {
-        let mut seen = Vec::with_capacity(set.looks().len());
-        for (path, look) in set.looks() {
-            seen.push(self.sight(project, set, path, *look).await?.seen);
-        }
-        Ok(seen)
-    }
-
     /// Looks a step up in two phases: weak key → path sets → strong key → trace. The first that holds is taken.
     pub async fn look_up(
         &self,
@@ -127,23 +132,80 @@ impl Evaluator {
     ) -> Result<Verdict, NodeError> {
         let candidates = self.larder.path_sets(weak, workspace)?;
         let known = candidates.iter().take(KNOWN).map(|(_, set)| Arc::clone(set)).collect();
-        let mut unmade = None;
+        let (mut unmade, mut hopeless) = (None, None);
         for (digest, path_set) in candidates {
-            let seen = match self.evaluate(&path_set, project).await {
-                Ok(seen) => seen,
-                // Candidates that force no run are tried first.
-                Err(NodeError::Source(SourceError::NotYet { .. })) => {
-                    unmade.get_or_insert(path_set);
-                    continue;
+            match self.answers(weak, &digest, &path_set, project).await? {
+                Answers::All(seen) => {
+                    let strong = strong_key(weak, &digest, &seen);
+                    if let Some((digest, trace)) = self.larder.trace(&strong)? {
+                        return Ok(Verdict::Hit { digest, trace, path_set });
+                    }
                 }
-                Err(error) => return Err(error),
-            };
-            let strong = strong_key(weak, &digest, &seen);
-            if let Some((digest, trace)) = self.larder.trace(&strong)? {
-                return Ok(Verdict::Hit { digest, trace, path_set });
+                Answers::NoTrace { is_unmade: false } => {}
+                Answers::NoTrace { is_unmade: true } => {
+                    hopeless.get_or_insert(path_set);
+                }
+                // Candidates that force no run are tried first.
+                Answers::Unmade => {
+                    unmade.get_or_insert(path_set);
+                }
             }
         }
-        Ok(Verdict::Miss { known, unmade })
+        Ok(Verdict::Miss { known, unmade: unmade.or(hopeless) })
+    }
+
+    /// What a path set's looks see now, those that cost nothing first. As soon as an answer costs something – a long file has to be read, a step
+    /// has to run – the traces that there are say whether it could matter.
+    async fn answers(
+        &self,
+        weak: &Digest,
+        digest: &Digest,
+        set: &PathSet,
+        project: &Project,
+    ) -> Result<Answers, NodeError> {
+        let mut seen: Vec<Option<Seen>> = Vec::with_capacity(set.looks().len());
+        let (mut costly, mut is_unmade) = (Vec::new(), false);
+        for (place, (path, look)) in set.looks().iter().enumerate() {
+            let inside = path.strip_prefix(&project_prefix()).filter(|_| *look == Look::Content);
+            seen.push(match inside {
+                Some(inside) if project.is_costly(&inside)? => {
+                    costly.push(place);
+                    None
+                }
+                _ => match self.sight(project, set, path, *look).await {
+                    Ok(sight) => Some(sight.seen),
+                    Err(NodeError::Source(SourceError::NotYet { .. })) => {
+                        is_unmade = true;
+                        None
+                    }
+                    Err(error) => return Err(error),
+                },
+            });
+        }
+        if is_unmade || !costly.is_empty() {
+            let mut traces = self.larder.traces_with(weak, digest, ASKED_TRACES + 1)?;
+            // Of those beyond nothing is known.
+            let are_all = traces.len() <= ASKED_TRACES;
+            let agrees = |trace: &Trace, place: usize, now: &Option<Seen>| {
+                now.is_none() || trace.seen.get(place) == now.as_ref()
+            };
+            traces.retain(|(_, trace)| seen.iter().enumerate().all(|(place, now)| agrees(trace, place, now)));
+            for place in costly {
+                if are_all && traces.is_empty() {
+                    break;
+                }
+                let (path, look) = &set.looks()[place];
+                seen[place] = Some(self.sight(project, set, path, *look).await?.seen);
+                traces.retain(|(_, trace)| agrees(trace, place, &seen[place]));
+            }
+            if are_all && traces.is_empty() {
+                return Ok(Answers::NoTrace { is_unmade });
+            }
+        }
+        Ok(match seen.into_iter().collect() {
+            Some(all) => Answers::All(all),
+            None => Answers::Unmade,
+        })
     }
 
     /// The observations of an older trace that do not hold any more: path, look, what it saw, what is there now.
@@ -199,3 +261,6 @@ impl Evaluator {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ mod printed;
 mod project;
 mod run;
 mod slots;
+#[cfg(test)]
+mod testing;
 
 pub use error::NodeError;
 pub use evaluate::{Evaluator, Hidden, Verdict};

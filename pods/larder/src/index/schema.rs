@@ -30,6 +30,8 @@ CREATE TABLE traces (
     strong BLOB PRIMARY KEY, trace BLOB NOT NULL, weak BLOB NOT NULL, path_set BLOB NOT NULL, place INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX traces_by_digest ON traces (trace);
+-- Databases of this version may be without it; then it is made when they are opened.
+CREATE INDEX traces_by_weak_key ON traces (weak, path_set, place);
 -- Which path sets may answer a weak key, for whom, and when one last did.
 CREATE TABLE candidates (
     weak BLOB NOT NULL, workspace BLOB NOT NULL, path_set BLOB NOT NULL, hit INTEGER NOT NULL,
@@ -129,6 +131,12 @@ fn try_open(path: &Path) -> rusqlite::Result<(Connection, State)> {
     }
     let state = match state {
         State::Current if !has_our_tables(&connection)? => State::Unusable,
+        State::Current => {
+            connection.execute_batch(
+                "CREATE INDEX IF NOT EXISTS traces_by_weak_key ON traces (weak, path_set, place)",
+            )?;
+            State::Current
+        }
         state => state,
     };
     Ok((connection, state))

@@ -29,6 +29,7 @@ laws![
     what_is_damaged_can_be_put_again,
     the_first_result_stays,
     a_trace_answers_its_strong_key,
+    traces_of_a_pair_come_newest_first,
     path_sets_come_ours_first_last_hit_first,
     candidates_are_bounded,
     a_revoked_trace_never_comes_back,
@@ -174,6 +175,32 @@ fn a_trace_answers_its_strong_key(subject: impl Subject) {
     let sets = subject.store().path_sets(&traces[0].weak, OURS).unwrap();
     assert_eq!(sets.len(), 1);
     assert_eq!(*sets[0].1, set);
+}
+
+fn traces_of_a_pair_come_newest_first(mut subject: impl Subject) {
+    let (one, other) = (set("a"), set("b"));
+    let traces: Vec<Trace> = (0..5).map(|n| trace("weak", &one, &format!("saw {n}"), "made")).collect();
+    for trace in &traces {
+        subject.store().add_trace(trace, &one, OURS).unwrap();
+    }
+    subject.store().add_trace(&trace("weak", &other, "saw 0", "made"), &other, OURS).unwrap();
+    subject.store().add_trace(&trace("other", &one, "saw 0", "made"), &one, OURS).unwrap();
+    // To come again is no news.
+    subject.store().add_trace(&traces[0], &one, THEIRS).unwrap();
+    let found = |store: &dyn Store, at_most| -> Vec<Digest> {
+        let found = store.traces_with(&traces[0].weak, &one.digest(), at_most).unwrap();
+        assert!(found.iter().all(|(digest, trace)| *digest == trace.digest()));
+        found.into_iter().map(|(digest, _)| digest).collect()
+    };
+    let newest_first: Vec<Digest> = traces.iter().rev().map(Trace::digest).collect();
+    assert_eq!(found(subject.store(), 9), newest_first);
+    assert_eq!(found(subject.store(), 2), newest_first[..2]);
+    subject.store().revoke(&newest_first[1]).unwrap();
+    assert_eq!(found(subject.store(), 2), [newest_first[0], newest_first[2]]);
+    subject.store().flush().unwrap();
+    subject = subject.reopen();
+    assert_eq!(found(subject.store(), 2), [newest_first[0], newest_first[2]]);
+    assert_eq!(subject.store().traces_with(&Digest::of(b"none"), &one.digest(), 9).unwrap(), vec![]);
 }
 
 fn path_sets_come_ours_first_last_hit_first(mut subject: impl Subject) {

@@ -1,111 +1,13 @@
-use std::path::Path;
-
-use larder::{Larder, ObjectKind};
-use protocol::{Keep, Trace, Tree, TreeEntry, WorkspaceId};
-use tokio::runtime::{Builder, Runtime};
-use view::{HostOptions, HostTools, NoMemo};
+use protocol::WorkspaceId;
 
 use super::*;
-use crate::{Entry, Evaluator, Names, OutputsBuilder, SourceFiles, Sources, Verdict};
-
-struct NoSources;
-
-impl Sources for NoSources {
-    fn get(&self, path: &RelPath) -> Option<Entry> {
-        path.is_root().then_some(Entry::Dir)
-    }
-
-    fn list(&self, path: &RelPath) -> Option<Names> {
-        path.is_root().then(Vec::new)
-    }
-}
-
-/// A larder, and a host of which nothing is seen but what is written to it.
-struct Kitchen {
-    dir: tempfile::TempDir,
-    larder: Larder,
-    runtime: Runtime,
-}
-
-fn spec(projections: &[(&str, &str)], normalisers: &[(&str, &str)]) -> StepSpec {
-    let lensed = |glob: &str, text: &str, id| Lensed { glob: glob.into(), lens: text.into(), id };
-    StepSpec {
-        commands: vec![vec![b"true".to_vec()]],
-        cwd: RelPath::root(),
-        env: vec![],
-        out: vec![],
-        keep: Keep::Nothing,
-        network: false,
-        declared_in: vec![],
-        projections: projections
-            .iter()
-            .map(|(glob, text)| lensed(glob, text, lens::builtin().projection(text).unwrap().id().digest()))
-            .collect(),
-        normalisers: normalisers
-            .iter()
-            .map(|(glob, text)| lensed(glob, text, lens::builtin().normaliser(text).unwrap().id().digest()))
-            .collect(),
-    }
-}
-
-impl Kitchen {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let larder = Larder::open(&dir.path().join("larder"), larder::Options::default()).unwrap();
-        std::fs::create_dir_all(dir.path().join("host/etc")).unwrap();
-        std::fs::create_dir_all(dir.path().join("host/usr/lib")).unwrap();
-        Self { dir, larder, runtime: Builder::new_current_thread().build().unwrap() }
-    }
-
-    fn host(&self) -> std::path::PathBuf {
-        self.dir.path().join("host")
-    }
-
-    fn tools(&self) -> Arc<HostTools> {
-        let options = HostOptions { base: self.host(), ..HostOptions::default() };
-        Arc::new(HostTools::new(options, Arc::new(NoMemo)).unwrap())
-    }
-
-    /// A project of these files, seen by a step.
-    fn project(&self, spec: &StepSpec, files: &[(&str, &str)]) -> Project {
-        let entries = files.iter().map(|(path, text)| {
-            let digest = self.larder.put(ObjectKind::Blob, text.as_bytes()).unwrap();
-            (path.parse().unwrap(), TreeEntry::File { digest, size: text.len() as u64, exec: false })
-        });
-        let mut outputs = OutputsBuilder::default();
-        outputs.apply(&Tree::new(entries.collect()).unwrap());
-        let project = Path::new(self.dir.path());
-        let files = SourceFiles::new(project, self.larder.clone(), self.runtime.handle().clone()).unwrap();
-        Project::new(Arc::new(NoSources), Arc::new(files), outputs.finish()).seen_by(spec)
-    }
-
-    /// The trace of a run over a project, as the pod makes it.
-    fn trace(&self, spec: &StepSpec, project: &Project, looks: &[(&str, Look)]) -> (Trace, PathSet) {
-        let looks = looks.iter().map(|(path, look)| (path.parse().unwrap(), *look));
-        let counted = Counted::new(project.lenses(), looks);
-        let tools = self.tools();
-        let (seen, raw) = self.runtime.block_on(crate::run::observe(&counted, project, &tools)).unwrap();
-        let (weak, path_set) = (spec.weak_key(), counted.set.digest());
-        let outputs = Tree::default().digest();
-        (Trace { weak, path_set, seen, raw, outputs, printed: None, millis: 1 }, counted.set)
-    }
-
-    fn evaluator(&self) -> Evaluator {
-        Evaluator::new(self.larder.clone(), self.tools())
-    }
-
-    fn hits(&self, spec: &StepSpec, project: &Project) -> bool {
-        let (evaluator, ours) = (self.evaluator(), WorkspaceId::from_random(1));
-        let verdict = self.runtime.block_on(evaluator.look_up(&spec.weak_key(), project, ours)).unwrap();
-        matches!(verdict, Verdict::Hit { .. })
-    }
-}
+use crate::testing::{Place, spec};
 
 const AUX: &str = "\\relax\n\\citation{knuth}\n\\@writefile{toc}{page 3}\n";
 
 #[test]
 fn a_change_beside_the_part_that_matters_is_none_and_is_told() {
-    let kitchen = Kitchen::new();
+    let place = Place::new();
     let bibtex = spec(&[("*.aux", "bibtex-aux"), ("*.log", "ignore")], &[]);
     let looks = [
         ("project/a.aux", Look::Content),
@@ -115,8 +17,8 @@ fn a_change_beside_the_part_that_matters_is_none_and_is_told() {
         ("project/a.bib", Look::Content),
     ];
     let files = |aux, log, bib| [("a.aux", aux), ("a.log", log), ("b.log", log), ("a.bib", bib)];
-    let before = kitchen.project(&bibtex, &files(AUX, "log 1", "bib"));
-    let (trace, set) = kitchen.trace(&bibtex, &before, &looks);
+    let before = place.project(&bibtex, &files(AUX, "log 1", "bib"));
+    let (trace, set) = place.trace(&bibtex, &before, &looks);
     let shown: Vec<String> = trace
         .observations(&set)
         .unwrap()
@@ -134,12 +36,12 @@ fn a_change_beside_the_part_that_matters_is_none_and_is_told() {
     // Of what was read, and not all of which matters.
     assert_eq!(trace.raw, [(1, Digest::of(AUX.as_bytes())), (3, Digest::of(b"log 1"))]);
 
-    kitchen.larder.add_trace(&trace, &set, WorkspaceId::from_random(1)).unwrap();
+    place.larder.add_trace(&trace, &set, WorkspaceId::from_random(1)).unwrap();
     let moved = AUX.replace("page 3", "page 17");
-    let after = kitchen.project(&bibtex, &files(&moved, "another log", "bib"));
-    assert!(kitchen.hits(&bibtex, &after));
-    let evaluator = kitchen.evaluator();
-    let hidden = kitchen.runtime.block_on(evaluator.hidden(&trace, &set, &after, 9)).unwrap();
+    let after = place.project(&bibtex, &files(&moved, "another log", "bib"));
+    assert!(place.hits(&bibtex, &after));
+    let evaluator = place.evaluator();
+    let hidden = place.runtime.block_on(evaluator.hidden(&trace, &set, &after, 9)).unwrap();
     let told: Vec<String> = hidden
         .iter()
         .map(|hidden| format!("{} {} {}", hidden.path, hidden.by.join(" "), hidden.now.short()))
@@ -149,23 +51,23 @@ fn a_change_beside_the_part_that_matters_is_none_and_is_told() {
         format!("project/a.log ignore {}", Digest::of(b"another log").short()),
     ];
     assert_eq!(told, wanted);
-    assert_eq!(kitchen.runtime.block_on(evaluator.hidden(&trace, &set, &before, 9)).unwrap(), []);
+    assert_eq!(place.runtime.block_on(evaluator.hidden(&trace, &set, &before, 9)).unwrap(), []);
 
     let cited = AUX.replace("knuth", "lamport");
-    assert!(!kitchen.hits(&bibtex, &kitchen.project(&bibtex, &files(&cited, "log 1", "bib"))));
-    assert!(!kitchen.hits(&bibtex, &kitchen.project(&bibtex, &files(AUX, "log 1", "another bib"))));
+    assert!(!place.hits(&bibtex, &place.project(&bibtex, &files(&cited, "log 1", "bib"))));
+    assert!(!place.hits(&bibtex, &place.project(&bibtex, &files(AUX, "log 1", "another bib"))));
     let gone = [("a.aux", AUX), ("b.log", ""), ("a.bib", "bib")];
-    assert!(!kitchen.hits(&bibtex, &kitchen.project(&bibtex, &gone)), "that it is there still matters");
+    assert!(!place.hits(&bibtex, &place.project(&bibtex, &gone)), "that it is there still matters");
     // Nothing of this is for a step without the projections.
-    assert!(!kitchen.hits(&spec(&[], &[]), &kitchen.project(&spec(&[], &[]), &files(AUX, "log 1", "bib"))));
+    assert!(!place.hits(&spec(&[], &[]), &place.project(&spec(&[], &[]), &files(AUX, "log 1", "bib"))));
 }
 
 #[test]
 fn several_projections_of_one_file_add_up() {
-    let kitchen = Kitchen::new();
+    let place = Place::new();
     let both = spec(&[("c.toml", "toml:a"), ("*.toml", "toml:b"), ("c.*", "ignore")], &[]);
     let looks = [("project/c.toml", Look::Content)];
-    let seen = |text| kitchen.trace(&both, &kitchen.project(&both, &[("c.toml", text)]), &looks).0.seen;
+    let seen = |text| place.trace(&both, &place.project(&both, &[("c.toml", text)]), &looks).0.seen;
     assert_eq!(seen("a = 1\nb = 2\n"), seen("b = 2\nz = 3\na = 1\n"));
     assert_ne!(seen("a = 1\nb = 2\n"), seen("a = 2\nb = 2\n"));
     assert_ne!(seen("a = 1\nb = 2\n"), seen("a = 1\nb = 3\n"));
@@ -175,11 +77,11 @@ fn several_projections_of_one_file_add_up() {
 
 #[test]
 fn long_files_are_projected_too() {
-    let kitchen = Kitchen::new();
+    let place = Place::new();
     let json = spec(&[("*", "json:v")], &[]);
     let text = |v: u32, padding: usize| format!("{{\"v\": {v}, \"padding\": \"{}\"}}", "x".repeat(padding));
     let seen = |text: String| {
-        kitchen.trace(&json, &kitchen.project(&json, &[("f", &text)]), &[("project/f", Look::Content)]).0.seen
+        place.trace(&json, &place.project(&json, &[("f", &text)]), &[("project/f", Look::Content)]).0.seen
     };
     assert_eq!(seen(text(1, 2 * ELSEWHERE)), seen(text(1, 3 * ELSEWHERE)));
     assert_ne!(seen(text(1, 2 * ELSEWHERE)), seen(text(2, 2 * ELSEWHERE)));
@@ -218,13 +120,12 @@ fn ld_cache_of(names: &[&str]) -> Vec<u8> {
 
 #[test]
 fn the_dynamic_linkers_cache_matters_by_library() {
-    let kitchen = Kitchen::new();
+    let place = Place::new();
     let install =
-        |names: &[&str]| std::fs::write(kitchen.host().join("etc/ld.so.cache"), ld_cache_of(names)).unwrap();
-    let put =
-        |name: &str, text: &str| std::fs::write(kitchen.host().join("usr/lib").join(name), text).unwrap();
+        |names: &[&str]| std::fs::write(place.host().join("etc/ld.so.cache"), ld_cache_of(names)).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(place.host().join("usr/lib").join(name), text).unwrap();
     let plain = spec(&[], &[]);
-    let project = kitchen.project(&plain, &[]);
+    let project = place.project(&plain, &[]);
     let looks = [
         ("etc/ld.so.cache", Look::Content),
         ("etc/ld.so.cache", Look::Probe),
@@ -233,28 +134,28 @@ fn the_dynamic_linkers_cache_matters_by_library() {
     ];
     put("libc.so.6", "c 1");
     install(&["libz.so.1", "libc.so.6"]);
-    let (trace, set) = kitchen.trace(&plain, &project, &looks);
-    kitchen.larder.add_trace(&trace, &set, WorkspaceId::from_random(1)).unwrap();
-    assert!(kitchen.hits(&plain, &project));
+    let (trace, set) = place.trace(&plain, &project, &looks);
+    place.larder.add_trace(&trace, &set, WorkspaceId::from_random(1)).unwrap();
+    assert!(place.hits(&plain, &project));
 
     install(&["libzstd.so.1", "libz.so.1", "libnew.so.4", "libc.so.6"]);
-    assert!(kitchen.hits(&plain, &project), "an unrelated library is installed");
-    let hidden = kitchen.evaluator();
-    let hidden = kitchen.runtime.block_on(hidden.hidden(&trace, &set, &project, 9)).unwrap();
+    assert!(place.hits(&plain, &project), "an unrelated library is installed");
+    let hidden = place.evaluator();
+    let hidden = place.runtime.block_on(hidden.hidden(&trace, &set, &project, 9)).unwrap();
     assert_eq!(hidden.iter().map(|hidden| hidden.path.to_string()).collect::<Vec<_>>(), ["etc/ld.so.cache"]);
     assert!(hidden[0].by == ["ld.so.cache"]);
 
     install(&["libmissing.so.1", "libz.so.1", "libc.so.6"]);
-    assert!(!kitchen.hits(&plain, &project), "a library comes that was looked for");
+    assert!(!place.hits(&plain, &project), "a library comes that was looked for");
     install(&["libz.so.1"]);
-    assert!(!kitchen.hits(&plain, &project), "an entry that was used is gone");
+    assert!(!place.hits(&plain, &project), "an entry that was used is gone");
     install(&["libz.so.1", "libc.so.6"]);
-    assert!(kitchen.hits(&plain, &project));
+    assert!(place.hits(&plain, &project));
     put("libc.so.6", "c 2, upgraded");
-    assert!(!kitchen.hits(&plain, &project), "a library that was opened is another one");
+    assert!(!place.hits(&plain, &project), "a library that was opened is another one");
     put("libc.so.6", "c 1");
-    std::fs::write(kitchen.host().join("etc/ld.so.cache"), "garbage").unwrap();
-    assert!(!kitchen.hits(&plain, &project), "what is not understood is seen whole");
+    std::fs::write(place.host().join("etc/ld.so.cache"), "garbage").unwrap();
+    assert!(!place.hits(&plain, &project), "what is not understood is seen whole");
 }
 
 #[test]

@@ -211,6 +211,16 @@ impl Project {
         }
     }
 
+    /// Whether the digest of the file at a path costs more than a look into memory: a long source that nobody has read.
+    pub(crate) fn is_costly(&self, path: &RelPath) -> Result<bool, SourceError> {
+        match self.entry(path) {
+            Some(Entry::Source { stamp, .. }) if stamp.size >= READ_ELSEWHERE => {
+                self.files.is_unread(path, &stamp)
+            }
+            _ => Ok(false),
+        }
+    }
+
     async fn digest_of(&self, path: &RelPath) -> Result<Option<Digest>, SourceError> {
         match self.entry_when_made(path).await? {
             Some(Entry::Output { digest, .. }) => Ok(Some(digest)),

@@ -115,6 +115,14 @@ impl SourceFiles {
         Ok(Some(file))
     }
 
+    /// Whether the digest of a source costs a reading of it.
+    pub(super) fn is_unread(&self, path: &RelPath, stamp: &Stamp) -> Result<bool, SourceError> {
+        if self.read.lock().contains_key(path) {
+            return Ok(false);
+        }
+        Ok(self.larder.known_digest(stamp).map_err(|e| failed(path, e))?.is_none())
+    }
+
     fn opened(&self, path: &RelPath) -> Result<File, SourceError> {
         let changed = || SourceError::Changed { path: path.clone() };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
