@@ -121,7 +121,7 @@ fn a_dry_run_lists_and_changes_nothing() {
     insta::assert_snapshot!(format!("{}---\n{}", dry.stdout, dry.stderr), @r"
     compile:src/greet.c would run: it was never built here
     compile:src/main.c would run: it was never built here
-    link would run: maybe: `compile:src/greet.c` comes before it
+    link would run: it was never built here
     ---
     dry run: 3 steps: 3 would run, 0 up to date
     ");

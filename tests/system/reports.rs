@@ -64,7 +64,7 @@ fn status_of_a_project_that_was_never_built() {
     project `hello`: 6 sources, 3 steps: 3 would run, 0 up to date
       compile:src/greet.c  it was never built here
       compile:src/main.c   it was never built here
-      link                 maybe: `compile:src/greet.c` comes before it
+      link                 it was never built here
     ");
     assert_eq!(state(project.path()), bare);
     assert!(contents(place.home()) == home, "the home is another one");

@@ -39,8 +39,11 @@ impl Conductor {
                         context.done.lock().push((index, Done::By { digest: hit.digest, trace, path_set }));
                     }
                     let seen = seen_inside(hit);
-                    edges.insert(planned.id.clone(), self.fed_by(index, &seen, is_read));
-                    if_there.insert(planned.id.clone(), self.fed_by(index, &seen, is_beside));
+                    let feeding = self.fed_by(index, &seen, is_read);
+                    let mut beside = self.fed_by(index, &seen, is_beside);
+                    beside.retain(|step| !feeding.contains(step));
+                    edges.insert(planned.id.clone(), feeding);
+                    if_there.insert(planned.id.clone(), beside);
                     if planned.volatile {
                         continue;
                     }
