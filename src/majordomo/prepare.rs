@@ -13,7 +13,7 @@ use super::project_file::ProjectFile;
 use super::request::Failure;
 use super::snapshot::Snapshot;
 use super::tool_roots::{self, ToolRoot};
-use super::workspace::{Manifest, Moment, Workspace};
+use super::workspace::{FOLDER, Manifest, Moment, Workspace};
 use super::{border, sources};
 
 /// A project as it is now, and its plan.
@@ -72,6 +72,7 @@ impl Planned {
         moment: Moment,
         environment: &HashMap<String, String>,
     ) -> Fallible<Self> {
+        outside(pod.home().path(), workspace.project())?;
         let file = ProjectFile::load(workspace.project()).map_err(boxed(border::project_file))?;
         let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
         let names = sources::Names::of(&snapshot);
@@ -127,6 +128,26 @@ impl Prepared {
     /// An evaluator over the tools of this preparation.
     pub fn evaluator(&self, pod: &Pod) -> Evaluator {
         Evaluator::new(pod.larder().clone(), Arc::clone(&self.tools))
+    }
+}
+
+/// A home in the project would be a source: each build would change what the next one starts from, and steps could read
+/// the larder.
+fn outside(home: &Path, project: &Path) -> Fallible<()> {
+    let real = home.canonicalize().map_err(|error| {
+        let mut failure = border::machine(format!("the home `{}` cannot be found", home.display()));
+        failure.causes.push(error.to_string());
+        Box::new(failure)
+    })?;
+    // What stands below such a name is no source.
+    let is_left_out = |inside: &Path| inside.iter().any(|part| part == FOLDER || part == ".git");
+    match real.strip_prefix(project) {
+        Ok(inside) if !is_left_out(inside) => {
+            let message = format!("the pod's home `{}` is inside of the project", home.display());
+            let failure = border::mistake(message);
+            Err(Box::new(failure.hint("what is in the project is a source: name a folder outside of it, by `--home DIR` or `COMPUTEPODS_HOME`")))
+        }
+        _ => Ok(()),
     }
 }
 

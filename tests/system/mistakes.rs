@@ -1,6 +1,6 @@
 //! Bad input, the author's part: project files, plans and steps that cannot be right. Each test reads the message.
 
-use crate::common::Place;
+use crate::common::{Place, Running};
 
 #[test]
 fn no_project_file() {
@@ -17,6 +17,26 @@ fn no_project_file() {
     out = "hello"
     "#);
     assert_eq!(project.files(""), ["source"]);
+}
+
+#[test]
+fn a_home_inside_of_the_project() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'find . -type f > made'\nout = 'made'\n");
+    let build_at = |home: &str| {
+        let mut command = place.command("majordomo", &["build", "--events", "-", "--home", home, "-p"]);
+        command.arg(project.path());
+        Running::start(command).built()
+    };
+    insta::assert_snapshot!(build_at(&project.at("cache").to_string_lossy()).code(2).said(), @r"
+    error: the pod's home `[PLACE]/projects/p/cache` is inside of the project
+
+    hint: what is in the project is a source: name a folder outside of it, by `--home DIR` or `COMPUTEPODS_HOME`
+    ");
+    let said = build_at(&project.path().to_string_lossy()).code(2);
+    assert!(said.said().contains("is inside of the project"), "{}", said.said());
+    // The project may well be in the home's parent, or have a name that begins as its does.
+    build_at(&place.path().join("projects/p-home").to_string_lossy()).ok();
 }
 
 #[test]

@@ -9,6 +9,10 @@ const PRINTED_FORMAT: u8 = 1;
 /// How many bytes of a step's output are kept with its trace; what comes after is shown live, and a last line says so.
 pub const MAX_PRINTED: usize = 16 << 20;
 
+/// How many lines of it are kept: each costs some 60 bytes of memory beside its own, so many short ones would cost far
+/// more than [`MAX_PRINTED`].
+pub const MAX_LINES: usize = 1 << 18;
+
 /// A line without its end, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrintedLine {
@@ -27,15 +31,18 @@ pub struct Printed {
 }
 
 impl Printed {
-    /// Adds a line, unless [`MAX_PRINTED`] is reached.
+    /// Adds a line, unless [`MAX_PRINTED`] or [`MAX_LINES`] is reached.
     pub fn push(&mut self, line: PrintedLine) {
         if self.cut {
             return;
         }
         self.bytes += line.bytes.len() + 1;
-        if self.bytes > MAX_PRINTED {
+        if self.bytes > MAX_PRINTED || self.lines.len() >= MAX_LINES {
             self.cut = true;
-            let bytes = format!("(more than {} MiB were printed; the rest is not kept)", MAX_PRINTED >> 20);
+            let bytes = format!(
+                "(more than {} MiB or {MAX_LINES} lines were printed; the rest is not kept)",
+                MAX_PRINTED >> 20
+            );
             self.lines.push(PrintedLine { stream: Stream::Stderr, bytes: bytes.into_bytes() });
         } else {
             self.lines.push(line);
@@ -99,6 +106,17 @@ mod tests {
         printed.push(line(Stream::Stdout, b"one"));
         printed.push(line(Stream::Stderr, b"\xff\0"));
         printed.push(line(Stream::Stdout, b""));
+        assert_eq!(Printed::decode(&printed.encode()).unwrap().lines(), printed.lines());
+    }
+
+    #[test]
+    fn lines_are_bounded() {
+        let mut printed = Printed::default();
+        for _ in 0..2 * MAX_LINES {
+            printed.push(line(Stream::Stdout, b"y"));
+        }
+        assert_eq!(printed.lines().len(), MAX_LINES + 1);
+        assert!(printed.text().ends_with("is not kept)\n"));
         assert_eq!(Printed::decode(&printed.encode()).unwrap().lines(), printed.lines());
     }
 
