@@ -72,7 +72,6 @@ impl Planned {
         moment: Moment,
         environment: &HashMap<String, String>,
     ) -> Fallible<Self> {
-        outside(pod.home().path(), workspace.project())?;
         let file = ProjectFile::load(workspace.project()).map_err(boxed(border::project_file))?;
         let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
         let names = sources::Names::of(&snapshot);
@@ -97,6 +96,7 @@ impl Prepared {
         moment: Moment,
         environment: &HashMap<String, String>,
     ) -> Fallible<Self> {
+        outside(pod.home().path(), workspace.project())?;
         Self::of(Planned::new(workspace, manifest, moment, environment)?, pod, Access::Remember)
     }
 
