@@ -20,6 +20,8 @@ mod elsewhere;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod hazards;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod kills;
@@ -38,6 +40,8 @@ mod make;
 #[cfg(test)]
 mod meanwhile;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod pdf;
 #[cfg(test)]
 mod random;
@@ -45,6 +49,8 @@ mod random;
 mod reads;
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod watch;
 #[cfg(test)]
