@@ -1,5 +1,7 @@
 //! Held look-ups: the slot goes back, what was looked at is made, and the look-up is answered once there is a slot again.
 
+use std::sync::Arc;
+
 use node::Slot;
 use protocol::event::Event;
 
@@ -36,6 +38,7 @@ impl Conductor {
         }
         running.held.push(Held { by, answer });
         let slot = running.slot.take();
+        self.holding.insert(step);
         self.context.sink.event(Event::StepHeld { step: self.context.plan.steps[step].id.clone(), on: path });
         if slot.is_some() {
             self.slots_used -= 1;
@@ -48,7 +51,7 @@ impl Conductor {
         self.steps[step].producers.insert(by);
         self.need(&[by]);
         self.demand(by);
-        let held = self.steps.iter().filter(|step| is_held(&step.phase)).count();
+        let held = self.holding.iter().filter(|&&step| is_held(&self.steps[step].phase)).count();
         if held > HELD_PER_SLOT * self.context.jobs {
             self.end_run(step, EndedRun::TooManyHeld(by));
         }
@@ -67,12 +70,19 @@ impl Conductor {
     /// What a step made is there: look-ups that wait for it have their answer.
     pub(super) fn answer_held(&mut self, by: usize) {
         let Some(tree) = self.context.made.good(by) else { return };
-        self.answer_all(by, &Ok(Some(tree)));
+        for index in self.holders() {
+            self.answer_one(index, by, &Ok(Some(Arc::clone(&tree))));
+        }
+    }
+
+    /// Steps with look-ups that wait.
+    fn holders(&self) -> Vec<usize> {
+        self.holding.iter().copied().collect()
     }
 
     /// What a step has left goes to those held look-ups of steps that may feed it: they go round together.
     pub(super) fn answer_unsettled(&mut self, by: usize) {
-        for index in 0..self.steps.len() {
+        for index in self.holders() {
             let waits =
                 self.running(index).is_some_and(|running| running.held.iter().any(|held| held.by == by));
             if waits && self.may_feed(index, by) {
@@ -80,12 +90,6 @@ impl Conductor {
                 let tree = self.context.made.tree(by);
                 self.answer_one(index, by, &Ok(tree));
             }
-        }
-    }
-
-    fn answer_all(&mut self, by: usize, answer: &Answer) {
-        for index in 0..self.steps.len() {
-            self.answer_one(index, by, answer);
         }
     }
 
@@ -127,7 +131,7 @@ impl Conductor {
 
     /// Whatever waits for a step that will not make it is ended.
     pub(super) fn end_held_by(&mut self, by: usize) {
-        for index in 0..self.steps.len() {
+        for index in self.holders() {
             let waits =
                 self.running(index).is_some_and(|running| running.held.iter().any(|held| held.by == by));
             if waits {
@@ -138,7 +142,7 @@ impl Conductor {
 
     /// Nothing more will be made: whoever waits for it is ended.
     pub(super) fn end_held(&mut self) {
-        for index in 0..self.steps.len() {
+        for index in self.holders() {
             let by = self.running(index).and_then(|running| running.held.first()).map(|held| held.by);
             if let Some(by) = by {
                 self.end_run(index, EndedRun::Needs(by));

@@ -95,6 +95,8 @@ pub(super) struct Conductor {
     waiters: Vec<Vec<usize>>,
     /// Held runs that have an answer and want a slot.
     resuming: VecDeque<usize>,
+    /// Steps with look-ups that wait.
+    holding: BTreeSet<usize>,
     /// Look-ups under way.
     looking: usize,
     /// Slots of ours that are in use.
@@ -111,6 +113,8 @@ pub(super) struct Conductor {
     failed: u64,
     skipped: u64,
     last_run: u64,
+    /// How many steps are needed, and how many of them were said.
+    needed: u64,
     said_steps: u64,
 }
 
@@ -130,6 +134,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         is_opened: FxHashSet::default(),
         waiters: vec![Vec::new(); count],
         resuming: VecDeque::new(),
+        holding: BTreeSet::new(),
         looking: 0,
         slots_used: 0,
         unheld: 0,
@@ -142,6 +147,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         failed: 0,
         skipped: 0,
         last_run: 0,
+        needed: 0,
         said_steps: 0,
     };
     let conducted = conductor.conduct(wanted).await;
@@ -233,10 +239,9 @@ impl Conductor {
 
     /// Says how many steps are needed, when that has become more.
     fn say_needed(&mut self) {
-        let needed = self.steps.iter().filter(|step| !matches!(step.phase, Phase::Unneeded)).count() as u64;
-        if needed > self.said_steps {
-            self.said_steps = needed;
-            self.context.sink.event(Event::Planned { steps: needed });
+        if self.needed > self.said_steps {
+            self.said_steps = self.needed;
+            self.context.sink.event(Event::Planned { steps: self.needed });
         }
     }
 

@@ -84,6 +84,7 @@ impl Conductor {
             let step = &mut self.steps[next];
             if matches!(step.phase, Phase::Unneeded) {
                 step.phase = Phase::Waiting(0);
+                self.needed += 1;
                 new.push(next);
                 todo.extend(self.context.plan.steps[next].after.iter());
                 todo.extend(&step.producers);

@@ -207,6 +207,8 @@ impl Conductor {
         }
         drop(slot);
         self.resuming.retain(|&resuming| resuming != index);
+        self.holding.remove(&index);
+        let ended = ended.filter(|_| !self.context.cancel.is_set());
         match (ran, ended) {
             (Ran::Made(hit), None) => self.accept(index, Standing::By(hit), epoch, true).await,
             (_, Some(EndedRun::Needs(by))) => {
