@@ -40,7 +40,7 @@ pub struct Answer {
     pub question: Digest,
     /// The names of variables that steps pass on, and the digest of their values ([`passed_on`]).
     pub variables: (Vec<String>, Digest),
-    /// The tool roots that the project file names, and the digest of where all of them are ([`tool_roots`]).
+    /// The tool roots that the project file names, and the digest of where all of them are ([`tool_roots()`]).
     pub tool_roots: (Vec<PathBuf>, Digest),
     /// How many steps the targets need.
     pub steps: u64,
@@ -69,7 +69,7 @@ pub fn tool_roots(
     tool_roots::find(named, project, environment).ok().map(|roots| tool_roots_digest(&roots))
 }
 
-/// As [`tool_roots`], of those that have been found.
+/// As [`tool_roots()`], of those that have been found.
 pub fn tool_roots_digest(roots: &[ToolRoot]) -> Digest {
     let mut writer = Writer::with_format(FORMAT);
     for root in roots {
