@@ -183,12 +183,12 @@ impl Built {
         text(event.unwrap_or_else(|| panic!("`{step}` did not run\n{}", self.ended.stdout)), "reason")
     }
 
-    /// Why a step failed.
+    /// Why a step failed: its last end counts.
     #[track_caller]
     pub fn failure(&self, step: &str) -> &str {
         let finished =
             |event: &&Value| text(event, "event") == "step-finished" && text(event, "step") == step;
-        let event = self.events.iter().find(finished);
+        let event = self.events.iter().rev().find(finished);
         text(event.unwrap_or_else(|| panic!("`{step}` did not end\n{}", self.ended.stdout)), "failure")
     }
 

@@ -16,6 +16,12 @@ fn ring(names: &[&str], declares: impl Fn(usize) -> bool) -> String {
     (0..names.len()).map(step).collect()
 }
 
+fn ring_project<'p>(place: &'p Place, names: &[&str], declares: impl Fn(usize) -> bool) -> Project<'p> {
+    let project = place.project("p", &ring(names, declares));
+    names.iter().for_each(|name| project.write(format!("{name}.txt"), format!("of-{name}\n")));
+    project
+}
+
 /// What each step of the ring must have made.
 #[track_caller]
 fn is_right(project: &Project<'_>, names: &[&str], built: &Built) {
@@ -30,6 +36,26 @@ fn is_right(project: &Project<'_>, names: &[&str], built: &Built) {
         words.dedup();
         let made = project.read(format!("made/{name}"));
         assert_eq!(made.lines().collect::<Vec<_>>(), words, "`{name}` of {names:?}\n{}", built.said());
+    }
+}
+
+#[test]
+fn rings_of_any_size_in_any_order() {
+    let rings: [&[&str]; 5] =
+        [&["a", "b"], &["b", "a"], &["a", "b", "c", "d"], &["d", "b", "c", "a"], &["c", "a", "e", "b", "d"]];
+    for (number, names) in rings.into_iter().enumerate() {
+        // All declared, none, every other one.
+        for declared in 0..3 {
+            let place = Place::new();
+            let project = ring_project(&place, names, |at| [true, false, at % 2 == 0][declared]);
+            let first = project.build(&[]).ok();
+            is_right(&project, names, &first);
+            project.builds(&[]);
+            let edited = names[number % names.len()];
+            project.write(format!("{edited}.txt"), "new\nand-more\n");
+            is_right(&project, names, &project.build(&[]).ok());
+            project.builds(&[]);
+        }
     }
 }
 
@@ -54,4 +80,77 @@ fn who_stands_outside_of_a_circle_runs_once_when_it_has_settled() {
     let edited = project.build(&[]).ok();
     assert_eq!((edited.passes("far"), edited.passes("user")), (1, 1), "{}", edited.said());
     assert!(project.read("made/far3").starts_with("of-near 0\n"));
+}
+
+/// `turn` writes the opposite of what `echo` repeats.
+const OPPOSITES: &str = "
+[step.turn]
+out = 'turned'
+run = 'if [ -e repeated ] && grep -q yes repeated; then echo no; else echo yes; fi > turned'
+[step.echo]
+out = 'repeated'
+run = 'if [ -e turned ]; then cat turned; fi > repeated'
+";
+
+#[test]
+fn steps_that_contradict_each_other_are_named_in_each_build() {
+    let place = Place::new();
+    let project = place.project("p", OPPOSITES);
+    let first = project.build(&[]).failed();
+    let why = |built: &Built| {
+        built.ended_as("failed").iter().map(|step| built.failure(step).to_owned()).collect::<String>()
+    };
+    let words = why(&first);
+    assert!(words.contains("oscillate") && words.contains("period is 2"), "{}", first.said());
+    assert!(words.contains("`turned`") && words.contains("`repeated`"), "{}", first.said());
+    // What alternates, to be read.
+    assert!(first.said().contains("yes") && first.said().contains("no"), "{}", first.said());
+    // That the circle fails is one more start of who had come to a good end.
+    assert!(words.contains("after pass 3") && first.passes("turn") <= 4, "{}", first.said());
+    assert!(!project.has("turned") && !project.has("repeated"), "nothing of it is handed over");
+
+    let again = project.build(&[]).failed();
+    assert_eq!(again.ran(), Vec::<&str>::new(), "the passes are known");
+    assert_eq!(why(&again), words);
+    // What is outside of the circle is made if that is asked for.
+    project.append("majordomo.toml", "[step.other]\nout = 'other'\nrun = 'echo other > other'\n");
+    let other = project.build(&["other"]).ok();
+    assert_eq!(other.ran(), ["other"]);
+    project.replace("majordomo.toml", "echo no;", "echo yes;");
+    project.build(&[]).ok();
+    assert_eq!((project.read("turned"), project.read("repeated")), ("yes\n".into(), "yes\n".into()));
+}
+
+/// Each time round adds a line.
+const GROWING: &str = "
+[step.grow]
+out = 'grown'
+MAX
+run = '{ if [ -e copied ]; then cat copied; fi; echo more; } > grown'
+[step.copy]
+out = 'copied'
+run = 'if [ -e grown ]; then cat grown; fi > copied'
+";
+
+#[test]
+fn what_never_settles_is_ended_and_says_what_still_changes() {
+    for (limit, key) in [(8, ""), (3, "max_passes = 3")] {
+        let place = Place::new();
+        let project = place.project("p", &GROWING.replace("MAX", key));
+        let first = project.build(&[]).failed();
+        assert!((limit - 1..=limit + 1).contains(&first.passes("grow")), "{limit}: {}", first.said());
+        assert!(first.said().contains(&format!("{limit} passes")), "{}", first.said());
+        assert!(
+            first.said().contains("grown changed") || first.said().contains("copied changed"),
+            "{}",
+            first.said()
+        );
+        assert!(!project.has("grown"));
+        let again = project.build(&[]).failed();
+        assert_eq!(again.ran(), Vec::<&str>::new());
+        project.replace("majordomo.toml", "echo more;", "");
+        project.replace("majordomo.toml", "if [ -e copied ]", ":; if [ -e copied ]");
+        project.build(&[]).ok();
+        assert_eq!(project.read("grown"), "");
+    }
 }

@@ -76,6 +76,29 @@ fn passes(built: &Built) -> [usize; 3] {
 }
 
 #[test]
+fn it_is_right_at_once_whatever_its_steps_are_called_and_whatever_they_declare() {
+    let orders = [
+        ["a", "b", "c"],
+        ["a", "c", "b"],
+        ["b", "a", "c"],
+        ["b", "c", "a"],
+        ["c", "a", "b"],
+        ["c", "b", "a"],
+    ];
+    for (number, names) in orders.into_iter().enumerate() {
+        let place = Place::new();
+        let file = file(names, DECLARED[number % 3]);
+        let project = report(&place, &file);
+        let first = project.builds(&["a", "b", "c"]);
+        assert_eq!(says(&project), TEXT, "{file}\n{}", first.said());
+        let passes = names.map(|name| first.passes(name));
+        assert!(passes[0] <= 3, "{passes:?}\n{file}\n{}", first.said());
+        place.assert_nothing_left();
+        project.builds(&[]);
+    }
+}
+
+#[test]
 fn an_ordinary_user_gets_the_same() {
     let place = Place::ordinary();
     let project = built(&place);
