@@ -154,3 +154,21 @@ fn what_never_settles_is_ended_and_says_what_still_changes() {
         assert_eq!(project.read("grown"), "");
     }
 }
+
+#[test]
+fn who_failed_beside_a_circle_sees_what_it_settled_at_before() {
+    let place = Place::new();
+    let file = ring(&["hub", "near"], |_| false) + "[step.user]\nrun = 'cat made/near extra > made/user'\n";
+    let project = place.project("p", &file);
+    project.write("hub.txt", "of-hub\n");
+    project.write("near.txt", "of-near\n");
+    let first = project.build(&[]).failed();
+    assert_eq!(first.ended_as("failed"), ["user"]);
+    // The circle comes to what it had come to; the step that has never come to an end does not know that it is there.
+    project.write("extra", "and-more\n");
+    let second = project.build(&[]).ok();
+    is_right(&project, &["hub", "near"], &second);
+    assert_eq!(second.ran(), ["user"], "{}", second.said());
+    assert!(project.read("made/user").ends_with("and-more\n"));
+    project.builds(&[]);
+}

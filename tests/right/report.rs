@@ -239,3 +239,17 @@ fn a_mistake_in_the_middle_is_named_and_mended() {
     assert!(project.build(&[]).ok().passes("tex") <= 1);
     assert_eq!(says(&project), TEXT);
 }
+
+#[test]
+fn a_mistake_on_the_first_build_is_named_and_mended() {
+    let place = Place::new();
+    let project = report(&place, &file(NAMES, DECLARED[0]));
+    project.remove("report.bib");
+    let broken = project.build(&[]).failed();
+    assert!(broken.ended_as("failed").contains(&"bib"), "{}", broken.said());
+    assert!(!project.has("report.pdf"));
+    project.write("report.bib", BIBLIOGRAPHY);
+    project.build(&[]).ok();
+    assert_eq!(says(&project), TEXT);
+    project.builds(&[]);
+}

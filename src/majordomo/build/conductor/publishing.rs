@@ -117,7 +117,8 @@ impl Conductor {
         let context = Arc::clone(&self.context);
         let is_settled = self.take_state(index, &standing) && !is_stale;
         let before = context.made.tree(index);
-        let is_again = self.steps[index].standing.is_some() || before.is_some();
+        let is_first = self.steps[index].standing.is_none();
+        let is_again = !is_first || before.is_some();
         if let Err(clash) = context.made.add(index, Arc::clone(&tree), is_settled) {
             return self.refuse(index, clash.to_string());
         }
@@ -132,9 +133,14 @@ impl Conductor {
         }
         let paths = changed(before.as_deref(), &tree);
         let is_news = is_again || self.is_opened.contains(&index) || context.made.has_unpromised(index);
-        if !paths.is_empty() && is_news {
+        let mut news = paths.clone();
+        if is_first && before.is_some() {
+            // What its circle began with nobody else has seen.
+            news.extend(tree.entries().iter().map(|(path, _)| path.clone()));
+        }
+        if !news.is_empty() && is_news {
             self.hazards.epoch += 1;
-            self.news(index, &paths).await?;
+            self.news(index, &news).await?;
         }
         if !paths.is_empty()
             && (is_news || keeps(&context, index))
