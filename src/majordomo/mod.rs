@@ -2,11 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `request` | what can be asked, and what is answered: plain data |
+//! | `request`, `report` | what can be asked, and what is answered: plain data |
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
 //! | `service` | carries out requests; `border` finds the words for failures |
 //! | `noop` | the build with nothing to do |
-//! | `recall`, `records` | what is remembered of the last build, of each step |
+//! | `recall`, `records`, `facets` | what is remembered of the last build, of each step, of its key |
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
 //! | `build` | attempts, order, one step, hand-over |
 //! | `watch` | what changes, as it changes; builds that follow it |
@@ -15,6 +15,7 @@
 pub mod border;
 pub mod build;
 pub mod client;
+pub mod facets;
 pub mod handover;
 pub mod inspect;
 pub mod noop;
@@ -23,6 +24,7 @@ pub mod prepare;
 pub mod project_file;
 pub mod recall;
 pub mod records;
+pub mod report;
 pub mod request;
 pub mod serve;
 pub mod service;

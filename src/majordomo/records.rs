@@ -1,6 +1,6 @@
-//! What the pod remembers of each step of a workspace: the trace that last answered for it, and why it last ran.
+//! What the pod remembers of each step of a workspace: the trace that last answered for it, and what its last run was.
 //!
-//! Notes in the larder under `step/<id>`: they only feed reasons, `why`, `trace` and the candidates' order. Losing
+//! Notes in the larder under `ran/<id>`: they only feed reasons, `why`, `trace` and the candidates' order. Losing
 //! them costs words, never truth.
 
 use std::sync::Arc;
@@ -10,9 +10,12 @@ use protocol::codec::{BadObject, Reader, Writer};
 use protocol::{Digest, PathSet, RelPath, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
+use super::facets::Facets;
+use super::report::KeyChange;
 use super::workspace::Made;
 
-const PREFIX: &str = "step/";
+const PREFIX: &str = "ran/";
+const FORMAT: u8 = 1;
 const STATE: &str = "state/";
 /// States that are kept of a step: going back to one of them runs nothing.
 const SETTLED_KEPT: usize = 8;
@@ -25,8 +28,88 @@ const EDGES_FORMAT: u8 = 1;
 pub struct Record {
     /// The trace that last answered for it.
     pub trace: Digest,
-    /// Why its commands last ran.
+    /// Its key then, part by part.
+    pub key: Facets,
+    /// The last time that its commands ran here.
+    pub ran: Option<Run>,
+}
+
+/// A run that came to a good end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// When it was remembered, in milliseconds since 1970: for words, and for which of two runs was the later one.
+    pub at: u64,
+    /// The trace that answered for the step until then.
+    pub before: Option<Digest>,
+    /// The trace of the run.
+    pub after: Digest,
+    /// Why it ran.
     pub reason: String,
+    /// What had changed of its key.
+    pub key: Vec<KeyChange>,
+}
+
+impl Record {
+    /// After this step ran: its trace, its key, why it ran; `last` is what was remembered until then.
+    pub fn of_run(trace: Digest, key: Facets, reason: String, last: Option<&Record>) -> Self {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let run = Run {
+            at: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            before: last.map(|last| last.trace),
+            after: trace,
+            reason,
+            key: last.map(|last| key.changed_since(&last.key)).unwrap_or_default(),
+        };
+        Self { trace, key, ran: Some(run) }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_format(FORMAT);
+        writer.digest(&self.trace);
+        self.key.write(&mut writer);
+        let Some(Run { at, before, after, reason, key }) = &self.ran else {
+            writer.byte(0);
+            return writer.finish();
+        };
+        writer.byte(1).number(*at).digest(after).bytes(reason.as_bytes());
+        match before {
+            Some(before) => writer.byte(1).digest(before),
+            None => writer.byte(0),
+        };
+        writer.number(key.len() as u64);
+        for KeyChange { what, before, now } in key {
+            writer.bytes(what.as_bytes());
+            for value in [before, now] {
+                match value {
+                    Some(value) => writer.byte(1).bytes(value.as_bytes()),
+                    None => writer.byte(0),
+                };
+            }
+        }
+        writer.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+        let mut reader = Reader::with_format(bytes, FORMAT)?;
+        let trace = reader.digest()?;
+        let key = Facets::read(&mut reader)?;
+        if reader.byte()? == 0 {
+            reader.finish()?;
+            return Ok(Self { trace, key, ran: None });
+        }
+        let text = |reader: &mut Reader<'_>| Ok(String::from_utf8_lossy(reader.bytes()?).into_owned());
+        let (at, after, reason) = (reader.number()?, reader.digest()?, text(&mut reader)?);
+        let before = if reader.byte()? == 0 { None } else { Some(reader.digest()?) };
+        let mut changes = Vec::new();
+        for _ in 0..reader.count()? {
+            let what = text(&mut reader)?;
+            let mut value = || Ok(if reader.byte()? == 0 { None } else { Some(text(&mut reader)?) });
+            let (before, now) = (value()?, value()?);
+            changes.push(KeyChange { what, before, now });
+        }
+        reader.finish()?;
+        Ok(Self { trace, key, ran: Some(Run { at, before, after, reason, key: changes }) })
+    }
 }
 
 /// Reads the records of all steps of a workspace.
@@ -34,16 +117,10 @@ pub fn all(larder: &Larder, workspace: WorkspaceId) -> Result<FxHashMap<StepId, 
     let notes = larder.notes(workspace, PREFIX)?;
     Ok(notes
         .into_iter()
-        .filter_map(|(key, value)| Some((StepId::new(key.strip_prefix(PREFIX)?), read(&value)?)))
+        .filter_map(|(key, value)| {
+            Some((StepId::new(key.strip_prefix(PREFIX)?), Record::decode(&value).ok()?))
+        })
         .collect())
-}
-
-fn read(value: &[u8]) -> Option<Record> {
-    let (digest, reason) = value.split_at_checked(Digest::LEN)?;
-    Some(Record {
-        trace: Digest::try_from(digest).ok()?,
-        reason: String::from_utf8_lossy(reason).into_owned(),
-    })
 }
 
 /// Writes the record of a step.
@@ -53,9 +130,7 @@ pub fn write(
     step: &StepId,
     record: &Record,
 ) -> Result<(), LarderError> {
-    let mut value = record.trace.as_bytes().to_vec();
-    value.extend_from_slice(record.reason.as_bytes());
-    larder.note(workspace, &format!("{PREFIX}{step}"), &value)
+    larder.note(workspace, &format!("{PREFIX}{step}"), &record.encode())
 }
 
 /// Where a step that sees its own outputs last settled.
@@ -216,7 +291,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let larder = Larder::open(dir.path(), larder::Options::default()).unwrap();
         let (one, other) = (WorkspaceId::from_random(1), WorkspaceId::from_random(2));
-        let record = Record { trace: Digest::of(b"t"), reason: "src/a.c changed".into() };
+        let first = Record { trace: Digest::of(b"s"), key: Facets::default(), ran: None };
+        let mut record =
+            Record::of_run(Digest::of(b"t"), Facets::default(), "src/a.c changed".into(), Some(&first));
+        assert_eq!(Record::decode(&first.encode()).unwrap(), first);
+        let values = [(None, Some("1".to_owned())), (Some("2".to_owned()), None)];
+        let changes = values.map(|(before, now)| KeyChange { what: "its command".to_owned(), before, now });
+        record.ran.as_mut().unwrap().key.extend(changes);
+        assert_eq!(record.ran.as_ref().unwrap().before, Some(first.trace));
         let step = StepId::new("compile:src/a.c");
         write(&larder, one, &step, &record).unwrap();
         assert_eq!(all(&larder, one).unwrap().get(&step), Some(&record));

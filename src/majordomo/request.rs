@@ -6,8 +6,10 @@
 use std::path::PathBuf;
 
 use protocol::event::{Outcome, Stamped};
-use protocol::{Digest, RelPath, StepId};
+use protocol::{RelPath, StepId};
 use serde::{Deserialize, Serialize};
+
+use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
 
 /// Which engine runs steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -134,6 +136,9 @@ pub enum Request {
         project: PathBuf,
         /// A step id.
         step: String,
+        /// Which observations are wanted.
+        #[serde(default)]
+        filter: TraceFilter,
     },
     /// Steps and what flows between them. Answer: [`GraphReport`].
     Graph {
@@ -278,86 +283,6 @@ pub struct StatusReport {
     pub edited: Vec<RelPath>,
     /// Outputs that were handed over and are gone.
     pub missing: Vec<RelPath>,
-}
-
-/// One observation that differs, for `why`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The path in the step's root (`project/src/a.c`, `usr/include/stdio.h`).
-    pub path: RelPath,
-    /// What was asked about it: `probe`, `content`, `listing`, `link`, `kind`.
-    pub look: String,
-    /// What the last trace saw.
-    pub before: String,
-    /// What is there now.
-    pub now: String,
-}
-
-/// Why a target is as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WhyReport {
-    /// What was asked for.
-    pub target: String,
-    /// The step that makes it.
-    pub step: StepId,
-    /// The trace that it comes from, if it was ever made.
-    pub trace: Option<Digest>,
-    /// Why it last ran, as said then.
-    pub last_reason: Option<String>,
-    /// What would make it run now; empty: nothing.
-    pub changes: Vec<Change>,
-    /// The steps whose outputs it read.
-    pub reads_from: Vec<StepId>,
-}
-
-/// One row of `trace`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Observation {
-    /// The path in the step's root.
-    pub path: RelPath,
-    /// What was asked.
-    pub look: String,
-    /// What was seen.
-    pub seen: String,
-}
-
-/// A step's last trace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceReport {
-    /// Which step.
-    pub step: StepId,
-    /// The trace's digest.
-    pub trace: Digest,
-    /// Wall time of the run in milliseconds.
-    pub millis: u64,
-    /// What it saw, sorted by path.
-    pub observations: Vec<Observation>,
-    /// What it made: path and digest, link target or kind as text.
-    pub outputs: Vec<(RelPath, String)>,
-    /// What it printed.
-    pub printed: String,
-}
-
-/// One arrow of the graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edge {
-    /// The step whose output was read, or that comes first.
-    pub from: StepId,
-    /// The step that read it, or comes after.
-    pub to: StepId,
-    /// A path that was read; `None`: the order comes from the project file alone.
-    pub path: Option<RelPath>,
-}
-
-/// Steps and what flows between them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GraphReport {
-    /// The project's name.
-    pub project: String,
-    /// All steps of the plan.
-    pub steps: Vec<StepId>,
-    /// What flows.
-    pub edges: Vec<Edge>,
 }
 
 /// What was revoked.

@@ -43,7 +43,9 @@ async fn answer(
         Request::Why { project, target, environment } => {
             Report::Why(inspect::why(pod, &project, &target, &environment).await?)
         }
-        Request::Trace { project, step } => Report::Trace(inspect::trace(pod, &project, &step).await?),
+        Request::Trace { project, step, filter } => {
+            Report::Trace(inspect::trace(pod, &project, &step, &filter).await?)
+        }
         Request::Graph { project, environment } => {
             Report::Graph(inspect::graph(pod, &project, &environment).await?)
         }

@@ -74,6 +74,8 @@ impl Place {
         settings.add_filter(&path.to_string_lossy(), "[PLACE]");
         settings.add_filter(r"\b\d+\.\d+ s\b", "[TIME]");
         settings.add_filter(r"b3:[0-9a-f]{8,}", "b3:[DIGEST]");
+        // How much a tool looks at is the machine's matter.
+        settings.add_filter(r"\b\d+ (observations|things that it saw)", "[N] $1");
         settings.add_filter(r"process \d+", "process [PID]");
         let home = path.join("home");
         let _snapshots = settings.bind_to_scope();

@@ -42,3 +42,5 @@ mod site;
 mod together;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod why;

@@ -68,6 +68,25 @@ pub struct Hidden {
     pub by: Vec<String>,
 }
 
+/// An observation that does not hold any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// In the step's root.
+    pub path: RelPath,
+    /// What was asked.
+    pub look: Look,
+    /// What the step saw.
+    pub before: Seen,
+    /// The digest of the whole content then, if projections left a part of it out.
+    pub raw_before: Option<Digest>,
+    /// What it would see; `None`: it is promised, and has to be made first.
+    pub now: Option<Seen>,
+    /// The digest of the whole content now, if projections leave a part of it out.
+    pub raw_now: Option<Digest>,
+    /// The names of the projections.
+    pub by: Vec<String>,
+}
+
 /// Evaluates looks for one build.
 pub struct Evaluator {
     larder: Larder,
@@ -229,6 +248,34 @@ impl Evaluator {
         Ok(found)
     }
 
+    /// All observations of an older trace that do not hold any more, raw and projected.
+    pub async fn compare(
+        &self,
+        trace: &Trace,
+        set: &PathSet,
+        project: &Project,
+    ) -> Result<Vec<Difference>, NodeError> {
+        let mut found = Vec::new();
+        for (place, (path, look, before)) in trace.observations(set).into_iter().flatten().enumerate() {
+            let (now, raw_now) = match self.sight(project, set, path, look).await {
+                Ok(Sight { seen, .. }) if seen == *before => continue,
+                Ok(Sight { seen, raw }) => (Some(seen), raw),
+                Err(NodeError::Source(SourceError::NotYet { .. })) => (None, None),
+                Err(error) => return Err(error),
+            };
+            found.push(Difference {
+                path: path.clone(),
+                look,
+                before: before.clone(),
+                raw_before: trace.raw_at(place).copied(),
+                now,
+                raw_now,
+                by: if raw_now.is_some() { projections(project, path) } else { Vec::new() },
+            });
+        }
+        Ok(found)
+    }
+
     /// The changes since a trace was made that the step's projections hide: what it saw holds, and the whole content differs.
     pub async fn hidden(
         &self,
@@ -252,13 +299,17 @@ impl Evaluator {
             if now == *raw {
                 continue;
             }
-            let by = match path.strip_prefix(&project_prefix()) {
-                Some(inside) => project.lenses().names_at(&inside),
-                None => vec!["ld.so.cache".to_owned()],
-            };
-            found.push(Hidden { path: path.clone(), before: *raw, now, by });
+            found.push(Hidden { path: path.clone(), before: *raw, now, by: projections(project, path) });
         }
         Ok(found)
+    }
+}
+
+/// The names of the projections through which a path is seen that is seen through some.
+fn projections(project: &Project, path: &RelPath) -> Vec<String> {
+    match path.strip_prefix(&project_prefix()) {
+        Some(inside) => project.lenses().names_at(&inside),
+        None => vec!["ld.so.cache".to_owned()],
     }
 }
 

@@ -1,16 +1,19 @@
 //! `majordomo graph`.
 
 use clap::Args;
+use protocol::StepId;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
-use crate::majordomo::request::{Edge, Failure, GraphReport, Report, Request};
+use crate::majordomo::report::GraphReport;
+use crate::majordomo::request::{Failure, Report, Request};
 
 /// Show the steps, and what flows between them
 ///
-/// Arrows come from the last traces, and from `after` and `in` of the project file.
+/// Arrows come from the last traces, which know what was read, and from `after`, `in` and `each` of the project file. Steps that feed
+/// each other are marked.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
     #[command(flatten)]
@@ -40,36 +43,60 @@ pub(super) fn render(graph: &GraphReport) -> String {
     );
     for step in &graph.steps {
         line(&mut text, format_args!("  {step}"));
-        for Edge { from, path, .. } in graph.edges.iter().filter(|edge| edge.to == *step) {
-            match path {
-                Some(path) => line(&mut text, format_args!("    reads {path} of {from}")),
-                None => line(&mut text, format_args!("    comes after {from}")),
+        for edge in graph.edges.iter().filter(|edge| edge.to == *step) {
+            let from = &edge.from;
+            for path in &edge.paths {
+                line(&mut text, format_args!("    reads {path} of {from}"));
+            }
+            match (edge.paths.is_empty(), edge.more) {
+                (true, _) => line(&mut text, format_args!("    comes after {from}")),
+                (false, 0) => {}
+                (false, more) => line(&mut text, format_args!("    reads {more} more of {from}")),
             }
         }
+    }
+    for cycle in &graph.cycles {
+        let steps: Vec<&str> = cycle.iter().map(StepId::as_str).collect();
+        line(&mut text, format_args!("in a circle: {}", steps.join(", ")));
     }
     text
 }
 
-/// The DOT language of GraphViz: an arrow leads from the step that makes to the step that reads.
+/// Artefacts that one arrow names.
+const NAMED: usize = 3;
+
+/// The DOT language of GraphViz: an arrow leads from the step that makes to the step that reads. Dashed: nothing was read, the
+/// project file says so. Red: a circle.
 pub(super) fn dot(graph: &GraphReport) -> String {
     let mut text = String::new();
-    line(&mut text, format_args!("digraph {} {{", quoted(&graph.project)));
+    line(&mut text, format_args!("digraph {} {{", quoted([&graph.project])));
     line(&mut text, "  rankdir=LR;");
     line(&mut text, "  node [shape=box];");
     for step in &graph.steps {
-        line(&mut text, format_args!("  {};", quoted(step.as_str())));
+        line(&mut text, format_args!("  {};", quoted([step])));
     }
-    for Edge { from, to, path } in &graph.edges {
-        let arrow = format!("{} -> {}", quoted(from.as_str()), quoted(to.as_str()));
-        match path {
-            Some(path) => line(&mut text, format_args!("  {arrow} [label={}];", quoted(&path.to_string()))),
-            None => line(&mut text, format_args!("  {arrow} [style=dashed];")),
+    for edge in &graph.edges {
+        let mut marks = Vec::new();
+        let more = edge.more as usize + edge.paths.len().saturating_sub(NAMED);
+        let names = edge.paths.iter().take(NAMED).map(ToString::to_string);
+        let names: Vec<String> = names.chain((more > 0).then(|| format!("and {more} more"))).collect();
+        match names.is_empty() {
+            true => marks.push("style=dashed".to_owned()),
+            false => marks.push(format!("label={}", quoted(&names))),
         }
+        if edge.in_cycle {
+            marks.push("color=red".to_owned());
+        }
+        let (from, to) = (quoted([&edge.from]), quoted([&edge.to]));
+        line(&mut text, format_args!("  {from} -> {to} [{}];", marks.join(", ")));
     }
     line(&mut text, "}");
     text
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+/// A text of these lines.
+fn quoted(lines: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    let escaped = |line: String| line.replace('\\', "\\\\").replace('"', "\\\"");
+    let lines: Vec<String> = lines.into_iter().map(|line| escaped(line.to_string())).collect();
+    format!("\"{}\"", lines.join("\\n"))
 }

@@ -3,10 +3,11 @@
 use protocol::{Digest, RelPath};
 
 use super::*;
-use crate::majordomo::request::{
-    Change, CleanReport, Edge, ForgetReport, FsckReport, GraphReport, Observation, PodReport, StatusReport,
-    StepState, TraceReport, WhyReport,
+use crate::majordomo::report::{
+    Cause, Change, CutOff, Edge, GraphReport, HiddenChange, KeyChange, Kind, LastRun, Now, Observation,
+    Origin, Sight, TraceFilter, TraceReport, WhyReport, Within,
 };
+use crate::majordomo::request::{CleanReport, ForgetReport, FsckReport, PodReport, StatusReport, StepState};
 
 fn path(text: &str) -> RelPath {
     text.parse().unwrap()
@@ -66,67 +67,188 @@ fn status_for_people_and_programs() {
     "#);
 }
 
-#[test]
-fn why_names_what_differs() {
-    let why = WhyReport {
+fn sight(text: &str, raw: Option<&str>) -> Sight {
+    Sight { text: text.into(), digest: None, raw: raw.map(|raw| Digest::of(raw.as_bytes())) }
+}
+
+fn change(at: &str, look: &str, (before, now): (&str, &str), by: Option<&str>) -> Change {
+    Change {
+        path: path(at),
+        look: look.into(),
+        words: String::new(),
+        before: sight(before, None),
+        now: Some(sight(now, None)),
+        origin: if at.starts_with("project") { Origin::Source } else { Origin::Tool },
+        by: by.map(StepId::new),
+        projections: vec![],
+    }
+}
+
+fn cause(step: &str, reason: &str, changes: Vec<Change>) -> Cause {
+    Cause { step: StepId::new(step), reason: reason.into(), changes, key: vec![], more: 0 }
+}
+
+/// A target that was made because of a source, and would be made again because of a tool and a variable.
+fn why() -> WhyReport {
+    let ran = vec![
+        cause(
+            "link",
+            "obj/lapi.o changed",
+            vec![
+                change(
+                    "project/obj/lapi.o",
+                    "probe",
+                    ("file of 10 bytes", "file of 12 bytes"),
+                    Some("compile"),
+                ),
+                change("project/obj/lapi.o", "content", ("b3:11112222", "b3:33334444"), Some("compile")),
+            ],
+        ),
+        Cause {
+            key: vec![KeyChange {
+                what: "its command".into(),
+                before: Some("cc -O1".into()),
+                now: Some("cc -O2".into()),
+            }],
+            ..cause("compile", "its command, environment or promises changed", vec![])
+        },
+    ];
+    let mut aux = change("project/report.aux", "content", ("b3:55556666", "b3:77778888"), None);
+    aux.before.raw = Some(Digest::of(b"before"));
+    aux.now.as_mut().unwrap().raw = Some(Digest::of(b"now"));
+    aux.projections = vec!["bibtex-aux".into()];
+    let now = vec![Cause {
+        more: 7,
+        ..cause(
+            "link",
+            "usr/lib/libm.so appeared",
+            vec![change("usr/lib/libm.so", "probe", ("absent", "file of 1024 bytes"), None), aux],
+        )
+    }];
+    WhyReport {
         target: "bin/lua".into(),
         step: StepId::new("link"),
         trace: Some(Digest::of(b"trace")),
-        last_reason: Some("obj/lapi.o changed".into()),
-        changes: vec![
-            Change {
-                path: path("project/obj/lapi.o"),
-                look: "content".into(),
-                before: "b3:11112222".into(),
-                now: "b3:33334444".into(),
-            },
-            Change {
-                path: path("usr/local/lib/x86_64-linux-gnu/libm.so"),
-                look: "probe".into(),
-                before: "absent".into(),
-                now: "file of 1024 bytes".into(),
-            },
-        ],
-        reads_from: vec![StepId::new("compile:src/lapi.c")],
-    };
-    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+        reads_from: vec![StepId::new("compile")],
+        last_run: Some(LastRun { at: 0, before: None, after: Digest::of(b"trace"), causes: ran }),
+        now: Now::Run { maybe: false, causes: now },
+    }
+}
+
+#[test]
+fn why_follows_what_differs_down_to_what_started_it() {
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why()))).shown(), @r"
     --- stdout
     bin/lua is made by link
-    it comes from trace b3:6a544aa8, which ran: obj/lapi.o changed
+    it comes from trace b3:6a544aa8
     it read outputs of:
-      compile:src/lapi.c
-    it would run again, for it would not see the same:
-      path                          look     then         now
-      project/obj/lapi.o            content  b3:11112222  b3:33334444
-      usr/local…-linux-gnu/libm.so  probe    absent       file of 1024 bytes
+      compile
+    it last ran because:
+      link: obj/lapi.o changed
+        content of obj/lapi.o, made by compile: b3:11112222 → b3:33334444
+      compile: its command, environment or promises changed
+        its command: cc -O1 → cc -O2
+    it would run now, because:
+      link: usr/lib/libm.so appeared
+        probe of /usr/lib/libm.so, a tool: absent → file of 1024 bytes
+        content of report.aux, a source: b3:55556666 → b3:77778888
+          seen through bibtex-aux; the whole file: b3:18c52a7e → b3:470e9bee
+        and 7 more
     --- exit code 0
     ");
 }
 
 #[test]
-fn trace_shows_observations_outputs_and_print() {
-    let seen = |at: &str, look: &str, seen: &str| Observation {
-        path: path(at),
-        look: look.into(),
-        seen: seen.into(),
+fn why_says_what_did_not_matter() {
+    let now = Now::Reuse {
+        trace: Digest::of(b"trace"),
+        observations: 112,
+        hidden: vec![HiddenChange {
+            path: path("project/report.aux"),
+            before: Digest::of(b"before"),
+            now: Digest::of(b"now"),
+            projections: vec!["bibtex-aux".into()],
+        }],
+        cut_off: vec![CutOff { step: StepId::new("compile"), reason: "src/a.c changed".into() }],
     };
-    let trace = TraceReport {
+    let why = WhyReport { now, last_run: None, ..why() };
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    --- stdout
+    bin/lua is made by link
+    it comes from trace b3:6a544aa8
+    it read outputs of:
+      compile
+    it was made elsewhere, and never ran here
+    it would not run now: all 112 observations of b3:6a544aa8 hold
+      compile ran later, and made the same again: src/a.c changed
+      report.aux changed (b3:18c52a7e → b3:470e9bee), and bibtex-aux leaves that out
+    --- exit code 0
+    ");
+}
+
+#[test]
+fn why_of_what_was_never_made() {
+    let now =
+        Now::Run { maybe: true, causes: vec![cause("link", "maybe: `compile` comes before it", vec![])] };
+    let why = WhyReport { trace: None, reads_from: vec![], last_run: None, now, ..why() };
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    --- stdout
+    bin/lua is made by link
+    link has never been made here
+    it may run now, because:
+      link: maybe: `compile` comes before it
+    --- exit code 0
+    ");
+}
+
+fn trace() -> TraceReport {
+    let seen = |at: &str, look: &str, seen: &str, raw| Observation {
+        path: path(at),
+        shown: crate::majordomo::build::reason::shown(&path(at)),
+        look: look.into(),
+        seen: sight(seen, raw),
+    };
+    TraceReport {
         step: StepId::new("compile:main.c"),
         trace: Digest::of(b"trace"),
         millis: 214,
+        all: 2,
         observations: vec![
-            seen("project/greet.h", "content", "b3:11112222"),
-            seen("usr/local/include/greet.h", "probe", "absent"),
+            seen("project/greet.h", "content", "b3:11112222", None),
+            seen("usr/local/include/greet.h", "probe", "absent", None),
         ],
+        more: 0,
         outputs: vec![(path("obj/main.o"), "b3:33334444".into())],
         printed: "main.c:1: warning\n".into(),
-    };
-    insta::assert_snapshot!(run("majordomo trace compile:main.c", report(Report::Trace(trace))).shown(), @r"
+    }
+}
+
+#[test]
+fn trace_shows_observations_outputs_and_print() {
+    let shown = |trace| run("majordomo trace compile:main.c", report(Report::Trace(trace))).shown();
+    insta::assert_snapshot!(shown(trace()), @r"
     --- stdout
     compile:main.c: trace b3:6a544aa849abf414a4bafe0a1d64fbbeefcf49c3434b4a3aa9a54faf8071b7e8, ran for 0.21 s
     it saw 2 things:
-      project/greet.h            content  b3:11112222
-      usr/local/include/greet.h  probe    absent
+      greet.h                     content  b3:11112222
+      /usr/local/include/greet.h  probe    absent
+    it made 1 thing:
+      obj/main.o  b3:33334444
+    it printed:
+      main.c:1: warning
+    --- exit code 0
+    ");
+    let mut projected = trace();
+    projected.all = 20_000;
+    projected.more = 3;
+    projected.observations[0].seen.raw = Some(Digest::of(b"whole"));
+    insta::assert_snapshot!(shown(projected), @r"
+    --- stdout
+    compile:main.c: trace b3:6a544aa849abf414a4bafe0a1d64fbbeefcf49c3434b4a3aa9a54faf8071b7e8, ran for 0.21 s
+    of 20000 things that it saw 5 as asked:
+      greet.h                     content  b3:11112222  of b3:c381e7db
+      /usr/local/include/greet.h  probe    absent
+      and 3 more: ask for less, by --kind or --path
     it made 1 thing:
       obj/main.o  b3:33334444
     it printed:
@@ -136,36 +258,57 @@ fn trace_shows_observations_outputs_and_print() {
 }
 
 #[test]
+fn trace_asks_for_what_is_wanted() {
+    let line = "majordomo trace link --kind content,absent --kind listing --path src/** --outside --json";
+    let asked = run(line, report(Report::Trace(trace()))).asked;
+    let Some(Request::Trace { filter, .. }) = asked else { panic!("{asked:?}") };
+    let kinds = vec![Kind::Content, Kind::Absent, Kind::Listing];
+    assert_eq!(filter, TraceFilter { kinds, path: Some("src/**".into()), place: Some(Within::Tools) });
+}
+
+#[test]
 fn graph_in_three_forms() {
+    let edge = |from: &str, to: &str, paths: &[&str], in_cycle| Edge {
+        from: StepId::new(from),
+        to: StepId::new(to),
+        paths: paths.iter().map(|text| path(text)).collect(),
+        more: 0,
+        declared: paths.is_empty(),
+        in_cycle,
+    };
     let graph = || {
+        let many = Edge { more: 96, ..edge("tex", "bib", &["a.aux", "b.aux", "c.aux", "d.aux"], true) };
         Report::Graph(GraphReport {
-            project: "hello".into(),
-            steps: ["compile:main.c", "link"].map(StepId::new).into(),
-            edges: vec![
-                Edge {
-                    from: StepId::new("compile:main.c"),
-                    to: StepId::new("link"),
-                    path: Some(path("obj/main.o")),
-                },
-                Edge { from: StepId::new("compile:main.c"), to: StepId::new("link"), path: None },
-            ],
+            project: "a \"report\"".into(),
+            steps: ["fetch", "tex", "bib"].map(StepId::new).into(),
+            edges: vec![many, edge("fetch", "tex", &[], false), edge("bib", "tex", &["report.bbl"], true)],
+            cycles: vec![vec![StepId::new("bib"), StepId::new("tex")]],
         })
     };
-    insta::assert_snapshot!(run("majordomo graph", report(graph())).out, @r"
-    project `hello`: 2 steps
-      compile:main.c
-      link
-        reads obj/main.o of compile:main.c
-        comes after compile:main.c
-    ");
+    insta::assert_snapshot!(run("majordomo graph", report(graph())).out, @r#"
+    project `a "report"`: 3 steps
+      fetch
+      tex
+        comes after fetch
+        reads report.bbl of bib
+      bib
+        reads a.aux of tex
+        reads b.aux of tex
+        reads c.aux of tex
+        reads d.aux of tex
+        reads 96 more of tex
+    in a circle: bib, tex
+    "#);
     insta::assert_snapshot!(run("majordomo graph --dot", report(graph())).out, @r#"
-    digraph "hello" {
+    digraph "a \"report\"" {
       rankdir=LR;
       node [shape=box];
-      "compile:main.c";
-      "link";
-      "compile:main.c" -> "link" [label="obj/main.o"];
-      "compile:main.c" -> "link" [style=dashed];
+      "fetch";
+      "tex";
+      "bib";
+      "tex" -> "bib" [label="a.aux\nb.aux\nc.aux\nand 97 more", color=red];
+      "fetch" -> "tex" [style=dashed];
+      "bib" -> "tex" [label="report.bbl", color=red];
     }
     "#);
     assert!(run("majordomo graph --json", report(graph())).out.contains(r#""report": "graph""#));

@@ -31,8 +31,8 @@ pub(super) struct State {
 }
 
 /// The part of a tree that the step sees again.
-fn kept(context: &Context, index: usize, tree: &Tree) -> Arc<Tree> {
-    let is_kept = |path: &RelPath| match &context.specs[index].keep {
+pub fn kept(keep: &Keep, tree: &Tree) -> Arc<Tree> {
+    let is_kept = |path: &RelPath| match keep {
         Keep::Nothing => false,
         Keep::Everything => true,
         // Checked when the project file was read; a pattern that is none keeps nothing.
@@ -47,7 +47,11 @@ fn kept(context: &Context, index: usize, tree: &Tree) -> Arc<Tree> {
 
 /// What a pass leaves for the next one.
 pub(super) fn state_after(context: &Context, index: usize, hit: &Hit) -> State {
-    State { own: kept(context, index, &hit.tree), left_by: Some(hit.clone()), is_of_another: false }
+    State {
+        own: kept(&context.specs[index].keep, &hit.tree),
+        left_by: Some(hit.clone()),
+        is_of_another: false,
+    }
 }
 
 /// All that is there after a pass: what it saw of its own and left alone, and what it made.

@@ -29,8 +29,10 @@ use protocol::{BuildId, RelPath};
 use self::conductor::Tally;
 use self::context::{Changed, Context, Stop};
 pub use self::demand::StepView;
+pub use self::keep::kept;
 pub use self::made::MadeSoFar;
 pub use self::promises::Promises;
+pub use self::words::shown_command;
 use super::plan::{Meaning, Wanted};
 use super::prepare::{self, Prepared};
 use super::recall::{self, Recall};
@@ -274,7 +276,7 @@ async fn attempt(
     let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
     sink.event(Event::Planned { steps: steps.len() as u64 });
     if asked.options.dry_run {
-        let report = inspect::status_of(pod, &prepared, &steps, asked.options.cold).await.map_err(fatal)?;
+        let report = inspect::status_of(pod, prepared, &steps, asked.options.cold).await.map_err(fatal)?;
         sink.reply(Reply::Report(Report::Status(report)));
         return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
     }

@@ -6,6 +6,12 @@ use protocol::{Look, PathSet, RelPath, Seen, Trace};
 /// Why a step runs of which nothing is known.
 pub const NEVER_BUILT: &str = "it was never built here";
 
+/// Why a step runs that always does.
+pub const VOLATILE: &str = "it is volatile";
+
+/// Why a step runs that was made to be forgotten.
+pub const REVOKED: &str = "its traces were revoked";
+
 /// How a change of one observation reads.
 pub fn of_change(path: &RelPath, look: Look, before: &Seen, now: &Seen) -> String {
     let path = shown(path);
@@ -40,12 +46,21 @@ pub fn shown(path: &RelPath) -> String {
     }
 }
 
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The first thing that differs.
+    First,
+    /// Also how many things differ.
+    Counted,
+}
+
 /// Why the last trace does not answer any more.
 pub async fn of_last(
-    evaluator: &Evaluator,
-    project: &Project,
+    (evaluator, project): (&Evaluator, &Project),
     weak: &protocol::Digest,
     last: Option<(&Trace, &PathSet)>,
+    detail: Detail,
 ) -> Result<String, NodeError> {
     let Some((trace, set)) = last else { return Ok(NEVER_BUILT.to_owned()) };
     if trace.weak != *weak {
@@ -59,6 +74,11 @@ pub async fn of_last(
         found => found?,
     };
     Ok(match found.first() {
+        Some((path, look, before, now)) if detail == Detail::Counted => {
+            let words = of_change(path, *look, before, now);
+            let differ = evaluator.compare(trace, set, project).await?.len();
+            format!("{words} ({differ} of {} observations differ)", set.looks().len())
+        }
         Some((path, look, before, now)) => of_change(path, *look, before, now),
         None => "what it made is no longer in the larder".to_owned(),
     })

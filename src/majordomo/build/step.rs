@@ -205,22 +205,24 @@ async fn why(
         return Ok("a cold build was asked for".to_owned());
     }
     if planned.volatile {
-        return Ok("it is volatile".to_owned());
+        return Ok(reason::VOLATILE.to_owned());
     }
+    let seer = (&context.evaluator, project);
+    let detail = if context.options.explain { reason::Detail::Counted } else { reason::Detail::First };
     if let Some(hit) = state.and_then(|state| state.left_by.as_ref()) {
         let last = Some((&*hit.trace, &*hit.path_set));
-        return reason::of_last(&context.evaluator, project, &hit.trace.weak, last).await.map_err(Stop::from);
+        return Ok(reason::of_last(seer, &hit.trace.weak, last, detail).await?);
     }
     let last = match context.last.get(&planned.id) {
         Some(record) if context.pod.larder().is_revoked(&record.trace)? => {
-            return Ok("its traces were revoked".to_owned());
+            return Ok(reason::REVOKED.to_owned());
         }
         Some(record) => records::trace(context.pod.larder(), &record.trace)?,
         None => None,
     };
     let last = last.as_ref().map(|(trace, set)| (trace, &**set));
     let weak = context.specs[index].weak_key();
-    Ok(reason::of_last(&context.evaluator, project, &weak, last).await?)
+    Ok(reason::of_last(seer, &weak, last, detail).await?)
 }
 
 /// Shows what a step that does not run had printed.

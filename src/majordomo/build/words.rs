@@ -42,7 +42,7 @@ fn signal_name(signal: i32) -> String {
 }
 
 /// A command as a shell would take it; the `sh -eu -c` that the plan put in front is left out.
-pub(super) fn shown_command(argv: &[Vec<u8>]) -> String {
+pub fn shown_command(argv: &[Vec<u8>]) -> String {
     let words: Vec<String> = argv.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     match words.as_slice() {
         [shell, flags, c, text] if shell == "/bin/sh" && flags == "-eu" && c == "-c" => text.clone(),

@@ -1,63 +1,116 @@
-//! `graph`: steps, and what flows between them by their last traces; the order of the project file where nothing did.
+//! `graph`: steps and what flows between them: as the project file says, and as the last traces have seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use node::Pod;
-use protocol::{RelPath, TreeEntry};
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use protocol::{RelPath, StepId, TreeEntry};
 
-use super::{Fallible, Variables, larder_failed, prepared, tree};
+use super::looked::Looked;
+use super::{Fallible, Variables};
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{Planned, in_project};
-use crate::majordomo::records;
-use crate::majordomo::request::{Edge, GraphReport};
+use crate::majordomo::report::{Edge, GraphReport};
+
+/// The most artefacts that are named for one edge.
+const MAX_PATHS: usize = 100;
+
+/// What was read, by who made it and who read it.
+type Flows = BTreeMap<(usize, usize), BTreeSet<RelPath>>;
 
 /// Steps and what flows between them.
 pub async fn graph(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<GraphReport> {
-    let prepared = prepared(pod, project, environment).await?;
-    let plan = &prepared.plan;
-    let all = records::all(pod.larder(), prepared.workspace.id()).map_err(larder_failed)?;
-    let mut makers: BTreeMap<RelPath, usize> = BTreeMap::new();
-    let mut reads: Vec<BTreeSet<RelPath>> = vec![BTreeSet::new(); plan.steps.len()];
-    for step in plan.one_by_one() {
-        let Some(record) = all.get(&plan.steps[step].id) else { continue };
-        let found = records::trace(pod.larder(), &record.trace).map_err(larder_failed)?;
-        let Some((trace, set)) = found else { continue };
-        reads[step] = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
-        for (path, entry) in tree(pod, &trace.outputs)?.unwrap_or_default().entries() {
+    let looked = Looked::at(pod, project, environment).await?;
+    let mut makers: BTreeMap<RelPath, Vec<usize>> = BTreeMap::new();
+    for step in 0..looked.plan().steps.len() {
+        let Some(tree) = looked.made.tree(step) else { continue };
+        for (path, entry) in tree.entries() {
             if *entry != TreeEntry::Deleted {
-                makers.insert(path.clone(), step);
+                makers.entry(path.clone()).or_default().push(step);
             }
         }
     }
-    Ok(report(plan, &makers, &reads))
+    let promises = looked.made.promises();
+    let mut flows = Flows::new();
+    for reader in 0..looked.plan().steps.len() {
+        let Some((_, _, set)) = looked.last_trace(reader)? else { continue };
+        let read: BTreeSet<RelPath> = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
+        for path in read {
+            let all = makers.get(&path).into_iter().flatten().copied();
+            // Of several versions it saw the last one that is not later than it; its own only where it keeps it.
+            let seen = all.filter(|&maker| match maker == reader {
+                true => looked.keeps(reader),
+                false => !promises.is_after(maker, reader),
+            });
+            let others = seen.clone().filter(|&maker| maker != reader);
+            let from = others.max_by_key(|&maker| promises.position(maker)).or_else(|| seen.last());
+            if let Some(from) = from {
+                flows.entry((from, reader)).or_default().insert(path);
+            }
+        }
+    }
+    Ok(report(looked.plan(), flows))
 }
 
 /// Steps and their order, where nothing is known of what flows between them.
 pub fn of_unknown(planned: &Planned) -> GraphReport {
-    report(&planned.plan, &BTreeMap::new(), &vec![BTreeSet::new(); planned.plan.steps.len()])
+    report(&planned.plan, Flows::new())
 }
 
-fn report(plan: &Plan, makers: &BTreeMap<RelPath, usize>, reads: &[BTreeSet<RelPath>]) -> GraphReport {
-    let mut edges = Vec::new();
+fn report(plan: &Plan, mut flows: Flows) -> GraphReport {
+    let mut declared = BTreeSet::new();
     for (step, planned) in plan.steps.iter().enumerate() {
-        let mut seen: BTreeSet<usize> = BTreeSet::new();
-        for path in &reads[step] {
-            let Some(&from) = makers.get(path).filter(|&&from| from != step) else { continue };
-            seen.insert(from);
-            edges.push(Edge {
-                from: plan.steps[from].id.clone(),
-                to: planned.id.clone(),
-                path: Some(path.clone()),
-            });
-        }
-        for &before in planned.after.iter().filter(|before| !seen.contains(before)) {
-            edges.push(Edge { from: plan.steps[before].id.clone(), to: planned.id.clone(), path: None });
-        }
+        declared.extend(planned.after.iter().map(|&before| (before, step)));
     }
+    for &edge in &declared {
+        flows.entry(edge).or_default();
+    }
+    let circles = circles(plan.steps.len(), flows.keys().copied());
+    let id = |step: usize| plan.steps[step].id.clone();
+    let edges = flows.into_iter().map(|((from, to), paths)| Edge {
+        from: id(from),
+        to: id(to),
+        more: paths.len().saturating_sub(MAX_PATHS) as u64,
+        paths: paths.into_iter().take(MAX_PATHS).collect(),
+        declared: declared.contains(&(from, to)),
+        in_cycle: circles.iter().any(|circle| circle.contains(&from) && circle.contains(&to)),
+    });
+    let mut edges: Vec<Edge> = edges.collect();
+    edges.sort_by(|a, b| (&a.to, &a.from).cmp(&(&b.to, &b.from)));
+    let mut cycles: Vec<Vec<StepId>> =
+        circles.iter().map(|circle| circle.iter().map(|&step| id(step)).collect()).collect();
+    cycles.iter_mut().for_each(|circle| circle.sort());
+    cycles.sort();
     GraphReport {
         project: plan.name.clone(),
         steps: plan.steps.iter().map(|step| step.id.clone()).collect(),
         edges,
+        cycles,
+    }
+}
+
+/// Steps that feed each other, a step that feeds itself included.
+fn circles(steps: usize, edges: impl Iterator<Item = (usize, usize)>) -> Vec<BTreeSet<usize>> {
+    let mut graph = DiGraph::<(), ()>::new();
+    let nodes: Vec<NodeIndex> = (0..steps).map(|_| graph.add_node(())).collect();
+    graph.extend_with_edges(edges.map(|(from, to)| (nodes[from], nodes[to])));
+    let is_circle =
+        |group: &Vec<NodeIndex>| group.len() > 1 || group.iter().any(|&step| graph.contains_edge(step, step));
+    let groups = tarjan_scc(&graph).into_iter().filter(is_circle);
+    groups.map(|group| group.into_iter().map(NodeIndex::index).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::circles;
+
+    #[test]
+    fn circles_are_found_and_chains_are_none() {
+        let found = circles(6, [(0, 1), (1, 2), (2, 0), (2, 3), (4, 4), (3, 5)].into_iter());
+        let mut found: Vec<Vec<usize>> = found.into_iter().map(|c| c.into_iter().collect()).collect();
+        found.sort();
+        assert_eq!(found, [vec![0, 1, 2], vec![4]]);
     }
 }

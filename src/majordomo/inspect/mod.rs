@@ -4,20 +4,20 @@
 //! look at the project as it is at that moment, and evaluate what the last traces saw. Where there is no home, none is
 //! made: nothing is known then, and the plan alone answers ([`without_a_home`]).
 
+mod causes;
 mod forget;
 mod graph;
+mod looked;
 mod status;
 mod trace;
 mod why;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use node::{Access, Outputs, Pod, Project};
+use node::{Access, Pod};
 use protocol::{RelPath, StepId, Tree};
 
 use super::border;
-use super::build::{MadeSoFar, StepView};
 use super::prepare::{self, Planned, Prepared};
 use super::records;
 use super::request::{Failure, Report, Request};
@@ -81,57 +81,21 @@ async fn prepared(pod: &Pod, project: &Path, environment: &Variables) -> Fallibl
 
 /// The answer to a request of the user who has no home yet, if it is one for which none has to be made.
 pub fn without_a_home(request: &Request) -> Option<Result<Report, Failure>> {
-    let answer = |project: &Path, environment: &Variables, report: fn(&Planned) -> Report| {
-        planned(project, environment, |_| Ok(Vec::new())).map(|planned| report(&planned)).map_err(|e| *e)
+    let (Request::Status { project, environment }
+    | Request::Graph { project, environment }
+    | Request::Why { project, environment, .. }) = request
+    else {
+        return None;
     };
-    Some(match request {
-        Request::Status { project, environment } => {
-            answer(project, environment, |planned| Report::Status(status::of_unknown(planned)))
-        }
-        Request::Graph { project, environment } => {
-            answer(project, environment, |planned| Report::Graph(graph::of_unknown(planned)))
-        }
-        _ => return None,
-    })
-}
-
-/// What a step would see, given what other steps made.
-fn project_for(prepared: &Prepared, made: &Arc<MadeSoFar>, step: usize, producers: &[usize]) -> Project {
-    let outputs: Outputs = made.outputs_for(step, producers);
-    let view = StepView::new(Arc::clone(made), step, Default::default());
-    Project::new(Arc::clone(&prepared.sources), Arc::clone(&prepared.files), outputs)
-        .seen_by(&prepared.specs[step])
-        .with_promises(Arc::new(view))
-}
-
-/// What all steps made by their last traces, and for each step those that feed it besides the ones that it is after.
-fn made_last(pod: &Pod, prepared: &Prepared) -> Fallible<(Arc<MadeSoFar>, Vec<Vec<usize>>)> {
-    let plan = &prepared.plan;
-    let made = Arc::new(MadeSoFar::new(Arc::clone(plan)));
-    let (larder, workspace) = (pod.larder(), prepared.workspace.id());
-    for (id, record) in records::all(larder, workspace).map_err(larder_failed)? {
-        let Some(step) = plan.step(&id) else { continue };
-        let tree = match records::state(larder, workspace, &id).map_err(larder_failed)? {
-            Some(settled) => Some(settled.tree),
-            None => match records::trace(larder, &record.trace).map_err(larder_failed)? {
-                Some((trace, _)) => tree(pod, &trace.outputs)?,
-                None => None,
-            },
-        };
-        // Two that clash were never built together.
-        if let Some(tree) = tree {
-            made.add(step, Arc::new(tree), true).ok();
-        }
-    }
-    let mut edges = vec![Vec::new(); plan.steps.len()];
-    let needed = records::edges(larder, workspace).map_err(larder_failed)?;
-    let if_there = records::edges_if_there(larder, workspace).map_err(larder_failed)?;
-    for (consumer, producers) in needed.into_iter().chain(if_there) {
-        if let Some(consumer) = plan.step(&consumer) {
-            edges[consumer].extend(producers.iter().filter_map(|producer| plan.step(producer)));
-        }
-    }
-    Ok((made, edges))
+    let answer = || -> Fallible<Report> {
+        let planned = planned(project, environment, |_| Ok(Vec::new()))?;
+        Ok(match request {
+            Request::Graph { .. } => Report::Graph(graph::of_unknown(&planned)),
+            Request::Why { target, .. } => Report::Why(why::of_unknown(&planned, target)?),
+            _ => Report::Status(status::of_unknown(&planned)),
+        })
+    };
+    Some(answer().map_err(|failure| *failure))
 }
 
 /// A tree of the larder.

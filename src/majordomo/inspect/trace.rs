@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use node::{Pod, Printed};
-use protocol::{StepId, TreeEntry, WorkspaceId};
+use protocol::{Glob, RelPath, StepId, TreeEntry, WorkspaceId};
 
 use super::{Fallible, built, larder_failed, tree};
 use crate::majordomo::border;
+use crate::majordomo::build::reason;
 use crate::majordomo::records::{self, Record};
-use crate::majordomo::request::{Observation, TraceReport};
+use crate::majordomo::report::{Kind, Observation, Sight, TraceFilter, TraceReport, Within};
 
 /// The record of a step, by its id; an error that names the nearest id if there is none.
 pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId, Record)> {
@@ -25,8 +26,43 @@ pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId
     }))
 }
 
+/// The most observations that are listed: as many as fit into one message.
+const MAX_OBSERVATIONS: usize = 10_000;
+
+/// Whether a path of a step's root is wanted.
+struct Wanted<'a> {
+    filter: &'a TraceFilter,
+    glob: Option<Glob>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(filter: &'a TraceFilter) -> Fallible<Self> {
+        let glob = filter.path.as_deref().map(|text| {
+            // As people know them: relative in the project, from `/` elsewhere.
+            let pattern = match text.strip_prefix('/') {
+                Some(outside) => outside.to_owned(),
+                None => format!("{}/{}", node::project_prefix(), text.trim_start_matches("./")),
+            };
+            Glob::new(&pattern)
+                .map_err(|bad| Box::new(border::mistake(format!("`{text}` is no glob: {bad}"))))
+        });
+        Ok(Self { filter, glob: glob.transpose()? })
+    }
+
+    fn has(&self, path: &RelPath, kind: Kind) -> bool {
+        let within = match path.is_within(&node::project_prefix()) {
+            true => Within::Project,
+            false => Within::Tools,
+        };
+        (self.filter.kinds.is_empty() || self.filter.kinds.contains(&kind))
+            && self.filter.place.is_none_or(|place| place == within)
+            && self.glob.as_ref().is_none_or(|glob| glob.matches(path.as_bytes()))
+    }
+}
+
 /// A step's last trace.
-pub async fn trace(pod: &Pod, project: &Path, step: &str) -> Fallible<TraceReport> {
+pub async fn trace(pod: &Pod, project: &Path, step: &str, filter: &TraceFilter) -> Fallible<TraceReport> {
+    let wanted = Wanted::new(filter)?;
     let workspace = built(project)?;
     let (step, record) = record(pod, workspace.id(), step)?;
     let gone = || {
@@ -43,18 +79,25 @@ pub async fn trace(pod: &Pod, project: &Path, step: &str) -> Fallible<TraceRepor
         }
         None => String::new(),
     };
-    let observations = trace.observations(&set).into_iter().flatten();
+    let observations = trace.observations(&set).into_iter().flatten().enumerate();
+    let mut observations: Vec<Observation> = observations
+        .filter(|(_, (path, look, seen))| wanted.has(path, Kind::of(*look, seen)))
+        .map(|(place, (path, look, seen))| Observation {
+            path: path.clone(),
+            shown: reason::shown(path),
+            look: look.word().to_owned(),
+            seen: Sight::new(seen, trace.raw_at(place).copied()),
+        })
+        .collect();
+    let more = observations.len().saturating_sub(MAX_OBSERVATIONS) as u64;
+    observations.truncate(MAX_OBSERVATIONS);
     Ok(TraceReport {
         step: step.clone(),
         trace: record.trace,
         millis: trace.millis,
-        observations: observations
-            .map(|(path, look, seen)| Observation {
-                path: path.clone(),
-                look: look.word().to_owned(),
-                seen: seen.to_string(),
-            })
-            .collect(),
+        all: trace.seen.len() as u64,
+        observations,
+        more,
         outputs: outputs.entries().iter().map(|(path, entry)| (path.clone(), shown(entry))).collect(),
         printed,
     })

@@ -8,6 +8,7 @@ use super::super::step::keeps;
 use super::Conductor;
 use super::publishing::seen_inside;
 use super::state::{Phase, SeenInside, Standing};
+use crate::majordomo::facets::Facets;
 use crate::majordomo::records::{self, Record};
 
 impl Conductor {
@@ -56,10 +57,14 @@ impl Conductor {
                     }
                     let last = context.last.get(&planned.id);
                     if step.ran.is_some() || last.is_none_or(|last| last.trace != hit.digest) {
-                        let made_elsewhere =
-                            || last.map_or("it was made elsewhere", |last| &last.reason).to_owned();
-                        let reason = step.ran.clone().unwrap_or_else(made_elsewhere);
-                        let record = Record { trace: hit.digest, reason };
+                        let key = Facets::of(&context.specs[index]);
+                        let record = match &step.ran {
+                            Some(reason) => Record::of_run(hit.digest, key, reason.clone(), last),
+                            None => {
+                                let ran = last.and_then(|last| last.ran.clone());
+                                Record { trace: hit.digest, key, ran }
+                            }
+                        };
                         records::write(larder, context.workspace, &planned.id, &record)?;
                     }
                 }

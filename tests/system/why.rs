@@ -1,0 +1,394 @@
+//! The answer to every "why?": what differed, followed down to what started it, in words and as JSON.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::private_mounts::{small_disk, unshare_mounts};
+use crate::common::{Place, Project, Running};
+
+/// What `why` says in words.
+#[track_caller]
+fn why(project: &Project<'_>, target: &str) -> String {
+    project.ask("why", &[target]).ok().stdout
+}
+
+/// The causes of the last run, or of the run that would be now: step and its changed paths.
+fn causes(run: &Value) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let changed = |cause: &Value| {
+        let mut paths: Vec<String> =
+            cause["changes"].as_array().unwrap().iter().map(|change| text(&change["path"])).collect();
+        paths.dedup();
+        paths
+    };
+    let causes = run["causes"].as_array().unwrap().iter();
+    causes.map(|cause| (text(&cause["step"]), changed(cause))).collect()
+}
+
+/// Two steps in a chain; what is written about `#` does not get through the first one.
+fn chain(place: &Place) -> Project<'_> {
+    let file = "[step.strip]\nrun = 'grep -v \"^#\" source > middle'\nout = 'middle'\n\
+                [step.copy]\nrun = 'cp middle result'\nout = 'result'\n";
+    let project = place.project("p", file);
+    project.write("source", "# a\n1\n");
+    project
+}
+
+#[test]
+fn a_run_is_followed_down_to_the_source_that_started_it() {
+    let place = Place::new();
+    let project = chain(&place);
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    copy has never been made here
+    it would run now, because:
+      copy: it was never built here
+    ");
+    project.build(&[]).ok();
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: it was never built here
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+    project.write("source", "# a\n22\n");
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: it was never built here
+    it may run now, because:
+      copy: maybe: `strip` comes before it
+      strip: source changed
+        content of source, a source: b3:[DIGEST] → b3:[DIGEST]
+    ");
+    project.builds(&["copy", "strip"]);
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: middle changed
+        content of middle, made by strip: b3:[DIGEST] → b3:[DIGEST]
+      strip: source changed
+        content of source, a source: b3:[DIGEST] → b3:[DIGEST]
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+    let json = project.ask("why", &["result", "--json"]).ok().json();
+    assert_eq!(
+        causes(&json["last_run"]),
+        [
+            ("copy".to_owned(), vec!["project/middle".to_owned()]),
+            ("strip".to_owned(), vec!["project/source".to_owned()])
+        ]
+    );
+    let change =
+        &json["last_run"]["causes"][0]["changes"].as_array().unwrap().iter().find(|c| c["look"] == "content");
+    let change = change.unwrap();
+    assert_eq!((&change["by"], &change["origin"]), (&Value::from("strip"), &Value::from("output")));
+    let (before, now) =
+        (change["before"]["digest"].as_str().unwrap(), change["now"]["digest"].as_str().unwrap());
+    assert!(before.len() == 67 && now.len() == 67 && before != now, "whole digests: {before} {now}");
+
+    // The next runs have causes of their own, and an earlier run of `strip` is none of them.
+    project.replace("majordomo.toml", "cp middle", "cp -f middle");
+    project.builds(&["copy"]);
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: its command, environment or promises changed
+        its command: cp middle result → cp -f middle result
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+}
+
+#[test]
+fn a_step_that_made_the_same_again_wakes_nobody_and_why_says_so() {
+    let place = Place::new();
+    let project = chain(&place);
+    project.build(&[]).ok();
+    project.write("source", "# b\n1\n");
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: it was never built here
+    it may run now, because:
+      copy: maybe: `strip` comes before it
+      strip: source changed
+        content of source, a source: b3:[DIGEST] → b3:[DIGEST]
+    ");
+    project.builds(&["strip"]);
+    insta::assert_snapshot!(why(&project, "result"), @r"
+    result is made by copy
+    it comes from trace b3:[DIGEST]
+    it read outputs of:
+      strip
+    it last ran because:
+      copy: it was never built here
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+      strip ran later, and made the same again: source changed
+    ");
+    // Back to what it was: nothing runs, and the trace from before answers.
+    project.write("source", "# a\n1\n");
+    project.builds(&[]);
+    insta::assert_snapshot!(why(&project, "middle"), @r"
+    middle is made by strip
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      strip: source changed
+        content of source, a source: b3:[DIGEST] → b3:[DIGEST]
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+}
+
+#[test]
+fn variables_commands_and_tools_are_named() {
+    // Tools have to be where a step has nothing of its own, and everybody may read.
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    let place = Place::new();
+    fs::create_dir_all("/mnt/tools/bin").unwrap();
+    let tool = Path::new("/mnt/tools/bin/shout");
+    let write = |text: &str| {
+        fs::write(tool, format!("#!/bin/sh\necho {text} $1\n")).unwrap();
+        fs::set_permissions(tool, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("AH");
+    let file = "[tools]\nroots = ['/mnt/tools']\n\
+                [step.s]\nenv = ['MOOD']\nrun = 'shout $MOOD > made'\nout = 'made'\n";
+    let project = place.project("p", file);
+    let with = |command: &str, mood: &str, more: &[&str]| {
+        let mut command = place.command("majordomo", &[command, "-p"]);
+        command.arg(project.path()).args(more).env("MOOD", mood);
+        Running::start(command).end().ok().stdout
+    };
+    with("build", "secret-one", &[]);
+    let asked = with("why", "secret-two", &["made"]);
+    assert!(!asked.contains("secret"), "values of variables may be secrets: {asked}");
+    insta::assert_snapshot!(asked, @r"
+    made is made by s
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      s: it was never built here
+    it would run now, because:
+      s: its command, environment or promises changed
+        the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
+    ");
+    with("build", "secret-two", &[]);
+    insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
+    made is made by s
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      s: its command, environment or promises changed
+        the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+    write("OH");
+    insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
+    made is made by s
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      s: its command, environment or promises changed
+        the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
+    it would run now, because:
+      s: /mnt/tools/bin/shout changed
+        content of /mnt/tools/bin/shout, a tool: b3:[DIGEST] (exec) → b3:[DIGEST] (exec)
+    ");
+    project.replace("majordomo.toml", "shout $MOOD", "shout very $MOOD");
+    insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
+    made is made by s
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      s: its command, environment or promises changed
+        the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
+    it would run now, because:
+      s: its command, environment or promises changed
+        its command: shout $MOOD > made → shout very $MOOD > made
+        content of /mnt/tools/bin/shout, a tool: b3:[DIGEST] (exec) → b3:[DIGEST] (exec)
+    ");
+}
+
+#[test]
+fn what_a_projection_hides_is_told() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.cites]\nproject = { '*.aux' = 'bibtex-aux' }\nrun = 'grep citation report.aux > cites'\nout = 'cites'\n",
+    );
+    project.write("report.aux", "\\relax \n\\citation{a}\n\\page{1}\n");
+    project.build(&[]).ok();
+    project.write("report.aux", "\\relax \n\\citation{a}\n\\page{2}\n");
+    insta::assert_snapshot!(why(&project, "cites"), @r"
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      cites: it was never built here
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+      report.aux changed (b3:[DIGEST] → b3:[DIGEST]), and bibtex-aux leaves that out
+    ");
+    project.builds(&[]);
+    let json = project.ask("why", &["cites", "--json"]).ok().json();
+    assert_eq!(json["now"]["hidden"][0]["path"], "project/report.aux");
+    // One that matters is shown raw and projected.
+    project.write("report.aux", "\\relax \n\\citation{b}\n\\page{2}\n");
+    insta::assert_snapshot!(why(&project, "cites"), @r"
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      cites: it was never built here
+    it would run now, because:
+      cites: report.aux changed
+        content of report.aux, a source: b3:[DIGEST] → b3:[DIGEST]
+          seen through bibtex-aux; the whole file: b3:[DIGEST] → b3:[DIGEST]
+    ");
+    project.builds(&["cites"]);
+    insta::assert_snapshot!(why(&project, "cites"), @r"
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      cites: report.aux changed
+        content of report.aux, a source: b3:[DIGEST] → b3:[DIGEST]
+          seen through bibtex-aux; the whole file: b3:[DIGEST] → b3:[DIGEST]
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+    let trace = project.ask("trace", &["cites", "--path", "*.aux", "--kind", "content"]).ok().stdout;
+    insta::assert_snapshot!(trace, @r"
+    cites: trace b3:[DIGEST], ran for [TIME]
+    of [N] things that it saw 1 as asked:
+      report.aux  content  b3:[DIGEST]  of b3:[DIGEST]
+    it made 1 thing:
+      cites  b3:[DIGEST]
+    ");
+}
+
+#[test]
+fn an_order_that_nobody_declared_is_followed_too() {
+    let place = Place::new();
+    // The reader comes first in the file, and neither promises nor declares anything.
+    let file =
+        "[step.reader]\nrun = 'cat made-by-writer > read'\n[step.writer]\nrun = 'cp source made-by-writer'\n";
+    let project = place.project("p", file);
+    project.write("source", "1");
+    project.build(&[]).ok();
+    project.write("source", "2");
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `p`: 2 sources, 2 steps: 2 would run, 0 up to date
+      reader  maybe: `writer` comes before it
+      writer  source changed
+    ");
+    project.build(&[]).ok();
+    let json = project.ask("why", &["read", "--json"]).ok().json();
+    let causes = causes(&json["last_run"]);
+    assert_eq!(causes.iter().map(|(step, _)| step.as_str()).collect::<Vec<_>>(), ["reader", "writer"]);
+    assert_eq!(causes[1].1, ["project/source"]);
+}
+
+#[test]
+fn a_trace_can_be_filtered() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    let trace = |arguments: &[&str]| {
+        let json = project.ask("trace", &[&["compile:src/main.c", "--json"], arguments].concat()).ok().json();
+        let rows = json["observations"].as_array().unwrap().clone();
+        let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+        rows.iter().map(|row| (text(row, "shown"), text(row, "look"), text(row, "text"))).collect::<Vec<_>>()
+    };
+    let all = trace(&[]);
+    let (inside, outside) = (trace(&["--inside"]), trace(&["--outside"]));
+    assert!(!inside.is_empty() && !outside.is_empty());
+    assert_eq!(inside.len() + outside.len(), all.len());
+    assert!(
+        inside.iter().all(|row| !row.0.starts_with('/')) && outside.iter().all(|row| row.0.starts_with('/'))
+    );
+    let files: Vec<_> = trace(&["--inside", "--kind", "content"]).into_iter().map(|row| row.0).collect();
+    assert_eq!(files, ["include/greet.h", "src/main.c"]);
+    let absent = trace(&["--kind", "absent"]);
+    assert!(absent.len() > 10 && absent.iter().all(|row| row.2 == "absent"));
+    assert!(trace(&["--path", "/usr/include/**"]).iter().any(|row| row.0 == "/usr/include/stdio.h"));
+    let both = trace(&["--kind", "content,listing,link"]);
+    assert!(
+        both.iter().all(|row| ["content", "listing", "link"].contains(&row.1.as_str())) && !both.is_empty()
+    );
+    insta::assert_snapshot!(project.ask("trace", &["link", "--path", "obj/["]).code(2).stderr, @"error: `obj/[` is no glob: a `[` has no matching `]`, or a range in it is backwards");
+}
+
+#[test]
+fn explain_says_how_many_observations_differ_or_hold() {
+    let place = Place::new();
+    let project = chain(&place);
+    project.build(&[]).ok();
+    project.write("source", "# b\n1\n");
+    let said = project.build(&["--explain"]).ok().ended.stderr;
+    insta::assert_snapshot!(said, @r"
+    strip ran: source changed (1 of [N] observations differ) ([TIME])
+    copy reused: all [N] observations of b3:[DIGEST] hold
+    built in [TIME]: 2 steps, 1 ran, 1 reused
+    ");
+}
+
+#[test]
+fn a_graph_marks_circles() {
+    let place = Place::new();
+    let file = "[step.a]\nrun = 'cat from-b > from-a 2>/dev/null || echo 0 > from-a'\n\
+                [step.b]\nrun = 'sort from-a > from-b'\n[step.c]\nafter = ['b']\nrun = 'touch from-c'\n";
+    let project = place.project("p", file);
+    project.build(&[]).ok();
+    insta::assert_snapshot!(project.ask("graph", &[]).ok().stdout, @r"
+    project `p`: 3 steps
+      a
+        reads from-b of b
+      b
+        reads from-a of a
+      c
+        comes after b
+    in a circle: a, b
+    ");
+    insta::assert_snapshot!(project.ask("graph", &["--dot"]).ok().stdout, @r#"
+    digraph "p" {
+      rankdir=LR;
+      node [shape=box];
+      "a";
+      "b";
+      "c";
+      "b" -> "a" [label="from-b", color=red];
+      "a" -> "b" [label="from-a", color=red];
+      "b" -> "c" [style=dashed];
+    }
+    "#);
+    let json = project.ask("graph", &["--json"]).ok().json();
+    assert_eq!(json["cycles"], serde_json::json!([["a", "b"]]));
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `p`: 1 source, 3 steps, nothing to do");
+}
+
+#[test]
+fn a_step_that_keeps_is_up_to_date_when_it_has_settled() {
+    let place = Place::new();
+    let file = "[step.s]\nkeep = true\nout = 'log'\n\
+                run = 'n=$(wc -l < log 2>/dev/null || echo 0); [ $n -ge 2 ] || echo $(cat source) >> log'\n";
+    let project = place.project("p", file);
+    project.write("source", "1");
+    project.build(&[]).ok();
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `p`: 2 sources, 1 step, nothing to do");
+    insta::assert_snapshot!(why(&project, "log"), @r"
+    log is made by s
+    it comes from trace b3:[DIGEST]
+    it last ran because:
+      s: it was never built here
+    it would not run now: all [N] observations of b3:[DIGEST] hold
+    ");
+}
