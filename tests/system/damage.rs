@@ -114,8 +114,9 @@ fn fsck_names_what_is_wrong_and_the_build_carries_on() {
     let project = both(&place);
     let pack = files(&place, "packs").pop().unwrap();
     let packed = fs::read(&pack).unwrap();
-    let within = packed.windows(MARK.len()).position(|window| window == MARK.as_bytes()).unwrap();
-    flip(&pack, [within as u64].into_iter());
+    // Two steps that open the source at once may both have stored it; the second record is dead, and nobody misses it.
+    let copies = packed.windows(MARK.len()).enumerate().filter(|(_, bytes)| *bytes == MARK.as_bytes());
+    flip(&pack, copies.map(|(at, _)| at as u64));
     let checked = place.pod(&["fsck"]).code(3);
     assert!(format!("{}{}", checked.stdout, checked.stderr).contains("quarantine"), "{checked:?}");
     let json = place.pod(&["fsck", "--json"]).ok().json();
