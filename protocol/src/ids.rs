@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// How many characters of a text that is no id are shown.
+const MAX_SHOWN: usize = 40;
+
 /// The text was no id of 32 hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no id: wanted 32 hex digits")]
@@ -45,7 +48,8 @@ macro_rules! random_id {
             type Err = BadId;
 
             fn from_str(text: &str) -> Result<Self, BadId> {
-                let bad = || BadId(text.to_owned());
+                // It may be anything that was in a file.
+                let bad = || BadId(text.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect());
                 if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
                     return Err(bad());
                 }

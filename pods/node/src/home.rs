@@ -2,15 +2,23 @@
 //!
 //! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `larder/`, `scratch/` (upper folders of
 //! running steps; swept when the lock is taken), `workspaces/<id>/` (what the majordomo remembers of each). The
-//! folder is the user's alone (0700), and must belong to the user who runs the pod.
+//! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
+//! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use protocol::WorkspaceId;
 use rustix::fs::{FlockOperation, flock};
+
+/// Bits of a folder's mode that are for others than its owner.
+const FOR_OTHERS: u32 = 0o077;
+/// What a home holds.
+const NAMES: [&str; 7] = ["version", "version.new", "lock", "pod.sock", "larder", "scratch", "workspaces"];
+/// What `mkfs` puts into a disk of one's own.
+const LOST_FOUND: &str = "lost+found";
 
 /// The version of the home's layout that this program writes.
 pub const HOME_VERSION: u32 = 1;
@@ -35,6 +43,17 @@ pub enum HomeError {
         path: PathBuf,
         /// The version found.
         found: u32,
+    },
+    /// Others may enter the folder, and it is not ours to close.
+    #[error(
+        "the folder `{}` is open to other users, and cannot become a home: it holds `{}`, which is no part of one",
+        path.display(), holds.display()
+    )]
+    Open {
+        /// The home.
+        path: PathBuf,
+        /// Something in it that is not a home's.
+        holds: PathBuf,
     },
     /// Its version file is no number.
     #[error("`{}` holds no version number", path.display())]
@@ -61,6 +80,7 @@ impl HomeError {
                 Some("use a home of your own: set `COMPUTEPODS_HOME` or give `--home DIR`".into())
             }
             HomeError::Newer { .. } => Some("use the newer program, or another home: `--home DIR`".into()),
+            HomeError::Open { .. } => Some("name a folder that is empty, or not there yet".into()),
             HomeError::BadVersion { path } => Some(format!(
                 "if the folder is no home of a pod, give another one; else write `{HOME_VERSION}` into `{}`",
                 path.display()
@@ -89,9 +109,13 @@ impl Home {
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
         let me = rustix::process::geteuid().as_raw();
-        let owner = fs::metadata(path).map_err(io(path))?.uid();
+        let meta = fs::metadata(path).map_err(io(path))?;
+        let owner = meta.uid();
         if owner != me {
             return Err(HomeError::Foreign { path: path.to_owned(), owner, me });
+        }
+        if meta.mode() & FOR_OTHERS != 0 {
+            close(path, me)?;
         }
         let lock_path = path.join("lock");
         let lock = File::options()
@@ -157,6 +181,25 @@ impl Home {
     }
 }
 
+/// Closes a folder to others, if it holds nothing but a home of ours.
+fn close(path: &Path, me: u32) -> Result<(), HomeError> {
+    let io = |source| HomeError::Io { path: path.to_owned(), source };
+    for entry in fs::read_dir(path).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        // Others may have put something there that has a home's name.
+        let is_ours = || match entry.metadata() {
+            Ok(meta) => meta.uid() == me && !meta.is_symlink(),
+            // It went meanwhile.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if name != LOST_FOUND && !(NAMES.iter().any(|known| name == *known) && is_ours()) {
+            return Err(HomeError::Open { path: path.to_owned(), holds: entry.path() });
+        }
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)
+}
+
 fn write_version(path: &Path) -> io::Result<()> {
     // Written beside and renamed, so that a crash leaves no half number.
     let beside = path.with_extension("new");
@@ -176,6 +219,36 @@ mod tests {
         assert!(Home::take(&path).unwrap().is_none());
         drop(first);
         assert!(Home::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_home_is_closed_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        open(&home);
+        drop(Home::take(&home).unwrap());
+        assert_eq!(mode(&home), 0o700);
+        open(&home);
+        drop(Home::take(&home).unwrap());
+        assert_eq!(mode(&home), 0o700);
+        // What is not ours alone is left as it is.
+        let shared = dir.path().join("shared");
+        fs::create_dir_all(shared.join("letters")).unwrap();
+        open(&shared);
+        let refused = Home::take(&shared).unwrap_err();
+        assert!(
+            matches!(&refused, HomeError::Open { holds, .. } if *holds == shared.join("letters")),
+            "{refused}"
+        );
+        assert_eq!(mode(&shared), 0o755);
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 1);
+        // What has a home's name may lead elsewhere.
+        fs::remove_dir(shared.join("letters")).unwrap();
+        std::os::unix::fs::symlink(&home, shared.join("larder")).unwrap();
+        assert!(matches!(Home::take(&shared), Err(HomeError::Open { .. })));
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub enum WorkspaceError {
     /// The disk is full, or the quota is used up.
     #[error("the disk is full: `{}` could not be written", .0.display())]
     Full(PathBuf),
+    /// The version file holds no number.
+    #[error("`{}` holds no version number", .0.display())]
+    BadVersion(PathBuf),
     /// A file of the workspace does not say what it should.
     #[error("`{}` is damaged: {why}", path.display())]
     Damaged {
@@ -82,6 +85,9 @@ impl WorkspaceError {
             Self::Newer { .. } => "install the newer majordomo that made it".to_owned(),
             Self::ReadOnly(_) => "copy the project to a place that you can write to, and build it there".to_owned(),
             Self::Full(_) => "make room and build again; nothing was lost".to_owned(),
+            Self::BadVersion(path) => {
+                format!("if no newer majordomo wrote it, remove `{}`: it is written again", path.display())
+            }
             Self::Damaged { .. } => {
                 "outputs of earlier builds are recognised by their contents where those are known; the damaged file \
                  is kept beside with `.damaged` at its end"

@@ -97,7 +97,16 @@ impl Workspace {
         if read_version(&folder)?.is_none() {
             create(&folder)?;
         }
-        let id = read_id(&folder)?;
+        let id = match read_id(&folder) {
+            Err(WorkspaceError::Damaged { path, why }) => {
+                // A power cut may leave it empty. Only what the last builds came to was known by it, and the manifest is not.
+                tracing::warn!(path = %path.display(), why, "the workspace gets a new id");
+                set_aside(&path)?;
+                create(&folder)?;
+                read_id(&folder)?
+            }
+            id => id?,
+        };
         Ok(Self { project, root: Arc::new(root), folder, id })
     }
 
@@ -199,6 +208,16 @@ fn create(folder: &Path) -> Result<(), WorkspaceError> {
     seal::replace(&folder.join("version"), &tmp, format!("{VERSION}\n").as_bytes())
 }
 
+/// Renames a damaged file, so that another one can take its place.
+fn set_aside(path: &Path) -> Result<(), WorkspaceError> {
+    match fs::rename(path, path.with_extension("damaged")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(WorkspaceError::io("written", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn read_text(path: &Path) -> Result<Option<String>, WorkspaceError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
@@ -209,11 +228,12 @@ fn read_text(path: &Path) -> Result<Option<String>, WorkspaceError> {
 
 fn read_version(folder: &Path) -> Result<Option<u64>, WorkspaceError> {
     let path = folder.join("version");
-    let Some(text) = read_text(&path)? else { return Ok(None) };
+    // Empty, as after a power cut, it was never written.
+    let Some(text) = read_text(&path)?.filter(|text| !text.is_empty()) else { return Ok(None) };
     match text.parse() {
         Ok(found) if found > VERSION => Err(WorkspaceError::Newer { path: folder.to_owned(), found }),
         Ok(found) => Ok(Some(found)),
-        Err(_) => Err(WorkspaceError::Damaged { path, why: format!("`{text}` is no version number") }),
+        Err(_) => Err(WorkspaceError::BadVersion(path)),
     }
 }
 
@@ -270,9 +290,30 @@ mod tests {
         assert!(matches!(error, WorkspaceError::Newer { found: 9, .. }));
         assert!(error.to_string().contains("has version 9"), "{error}");
         assert!(error.advice().is_some());
-        fs::write(folder.join("version"), "1\n").unwrap();
-        fs::write(folder.join("id"), "xyz\n").unwrap();
-        assert!(matches!(Workspace::open_or_create(dir.path()), Err(WorkspaceError::Damaged { .. })));
+        fs::write(folder.join("version"), "\x1b[31mmine\n").unwrap();
+        let error = Workspace::open_or_create(dir.path()).unwrap_err();
+        assert!(matches!(error, WorkspaceError::BadVersion(_)));
+        assert!(!error.to_string().contains('\x1b') && error.advice().unwrap().contains("remove"), "{error}");
+    }
+
+    #[test]
+    fn a_workspace_whose_id_is_damaged_gets_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(FOLDER);
+        let id = Workspace::open_or_create(dir.path()).unwrap().id();
+        // As after a power cut, and as nobody knows how.
+        let damage: [&dyn Fn(&Path) -> io::Result<()>; 3] =
+            [&|id| fs::write(id, ""), &|id| fs::write(id, b"\xff\x1b[31m\n"), &|id| fs::remove_file(id)];
+        for damage in damage {
+            damage(&folder.join("id")).unwrap();
+            assert!(matches!(Workspace::open(dir.path()), Err(WorkspaceError::Damaged { .. })));
+            let other = Workspace::open_or_create(dir.path()).unwrap().id();
+            assert_ne!(other, id);
+            assert_eq!(Workspace::open_or_create(dir.path()).unwrap().id(), other);
+        }
+        fs::write(folder.join("version"), "").unwrap();
+        let other = Workspace::open_or_create(dir.path()).unwrap().id();
+        assert_eq!(Workspace::open(dir.path()).unwrap().unwrap().id(), other);
     }
 
     #[test]
