@@ -1,6 +1,7 @@
 //! What every request about a project starts from: workspace, snapshot, project file, plan, tools.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -132,13 +133,20 @@ impl Prepared {
 }
 
 /// A home in the project would be a source: each build would change what the next one starts from, and steps could read
-/// the larder.
-fn outside(home: &Path, project: &Path) -> Fallible<()> {
-    let real = home.canonicalize().map_err(|error| {
-        let mut failure = border::machine(format!("the home `{}` cannot be found", home.display()));
-        failure.causes.push(error.to_string());
-        Box::new(failure)
-    })?;
+/// the larder. Asked before there is a home, so that none is begun there.
+pub fn outside(home: &Path, project: &Path) -> Fallible<()> {
+    let found = resolved(home).and_then(|home| Ok((home, project.canonicalize()?)));
+    let (real, project) = match found {
+        Ok(found) => found,
+        // Whoever needs them says what is wrong with them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let message = format!("where the home `{}` is cannot be found out", home.display());
+            let mut failure = border::machine(message);
+            failure.causes.push(error.to_string());
+            return Err(Box::new(failure));
+        }
+    };
     // What stands below such a name is no source.
     let is_left_out = |inside: &Path| inside.iter().any(|part| part == FOLDER || part == ".git");
     match real.strip_prefix(project) {
@@ -148,6 +156,16 @@ fn outside(home: &Path, project: &Path) -> Fallible<()> {
             Err(Box::new(failure.hint("what is in the project is a source: name a folder outside of it, by `--home DIR` or `COMPUTEPODS_HOME`")))
         }
         _ => Ok(()),
+    }
+}
+
+/// A path without links, of which the last parts need not be there yet.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(resolved(parent)?.join(name))
+        }
+        (found, ..) => found,
     }
 }
 

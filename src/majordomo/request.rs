@@ -3,7 +3,7 @@
 //! A client sends one [`Request`] and reads [`Reply`]s until [`Reply::Done`] or [`Reply::Failed`]. Dropping the
 //! connection cancels what was asked. The answers of read-only requests are data; the CLI alone finds words for them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::event::{Outcome, Stamped};
 use protocol::{RelPath, StepId};
@@ -164,6 +164,16 @@ pub enum Request {
     Fsck,
     /// What this pod is and holds. Answer: [`PodReport`].
     PodStatus,
+}
+
+impl Request {
+    /// The project that it builds, if it may run steps.
+    pub fn builds(&self) -> Option<&Path> {
+        match self {
+            Self::Build { project, .. } | Self::Watch { project, .. } => Some(project),
+            _ => None,
+        }
+    }
 }
 
 /// What comes back.

@@ -65,6 +65,9 @@ impl Majordomo for Session {
                 on(Reply::Done { outcome: None });
                 return Ok(());
             }
+            if let Some(project) = request.builds() {
+                super::prepare::outside(&self.home, project).map_err(|failure| *failure)?;
+            }
             if let Some(home) = Home::take(&self.home).map_err(|e| border::home(&e))? {
                 return embedded(home, request, interrupt, on);
             }

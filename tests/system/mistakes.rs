@@ -35,6 +35,7 @@ fn a_home_inside_of_the_project() {
     ");
     let said = build_at(&project.path().to_string_lossy()).code(2);
     assert!(said.said().contains("is inside of the project"), "{}", said.said());
+    assert_eq!(project.files(""), ["majordomo.toml"], "no home is begun there");
     // The project may well be in the home's parent, or have a name that begins as its does.
     build_at(&place.path().join("projects/p-home").to_string_lossy()).ok();
 }

@@ -302,10 +302,11 @@ mod tests {
         let folder = dir.path().join(FOLDER);
         let id = Workspace::open_or_create(dir.path()).unwrap().id();
         // As after a power cut, and as nobody knows how.
-        let damage: [&dyn Fn(&Path) -> io::Result<()>; 3] =
-            [&|id| fs::write(id, ""), &|id| fs::write(id, b"\xff\x1b[31m\n"), &|id| fs::remove_file(id)];
-        for damage in damage {
-            damage(&folder.join("id")).unwrap();
+        for damage in [Some(&b""[..]), Some(b"\xff\x1b[31m\n"), None] {
+            match damage {
+                Some(bytes) => fs::write(folder.join("id"), bytes).unwrap(),
+                None => fs::remove_file(folder.join("id")).unwrap(),
+            }
             assert!(matches!(Workspace::open(dir.path()), Err(WorkspaceError::Damaged { .. })));
             let other = Workspace::open_or_create(dir.path()).unwrap().id();
             assert_ne!(other, id);
