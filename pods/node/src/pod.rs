@@ -188,16 +188,18 @@ impl Pod {
         Ok(running)
     }
 
-    /// Runs one step to its end. `on_line` is called for each line as it is printed; when `cancel` is done, the step is ended.
+    /// Runs one step to its end. `on_line` is called for each line as it is printed, `on_end` when the commands have ended well and
+    /// what they made is about to be judged and stored; when `cancel` is done, the step is ended.
     /// Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
     pub async fn run(
         &self,
         order: StepOrder,
         on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
+        on_end: impl FnOnce() + Send,
         cancel: impl Future<Output = ()> + Send,
     ) -> Result<StepRun, NodeError> {
         let running = self.running().await?;
-        run(&running, order, on_line, cancel).await
+        run(&running, order, on_line, on_end, cancel).await
     }
 
     /// Waits until nothing of any step is left, and ends view and zygote.

@@ -95,11 +95,12 @@ fn environment(spec: &StepSpec) -> Vec<(Vec<u8>, Vec<u8>)> {
     all
 }
 
-/// Runs it to its end. Dropping the future ends the step.
+/// Runs it to its end. `on_end` is called when its commands have ended well, before they are judged. Dropping the future ends the step.
 pub(crate) async fn run(
     running: &Running,
     order: StepOrder,
     on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
+    on_end: impl FnOnce() + Send,
     cancel: impl Future<Output = ()> + Send,
 ) -> Result<StepRun, NodeError> {
     if let Some(missing) = order.project.lenses().missing() {
@@ -134,6 +135,9 @@ pub(crate) async fn run(
     };
     let (ended, ()) = tokio::join!(running.kitchen.run(kitchen_order, sender, cancel), listen);
     let ended = ended?;
+    if ended.how == HowEnded::Exit(0) {
+        on_end();
+    }
 
     let looked_at = project_root.observed();
     let end = match failed_sources(&project_root, &tools_root) {

@@ -240,13 +240,15 @@ fn print(sink: &crate::majordomo::sink::Sink, step: &StepId, line: &PrintedLine)
     sink.event(Event::StepOutput { step: step.clone(), stream: line.stream, text });
 }
 
-/// Runs a pass to its end; `cancel` ends it, and so does the build's own. Dropping the future ends it too.
+/// Runs a pass to its end; `on_end` is called when its commands have ended well. `cancel` ends it, and so does the build's own. Dropping the
+/// future ends it too.
 pub(super) async fn run(
     context: &Context,
     index: usize,
     pass: Pass,
     clock: Clock,
     cancel: Cancel,
+    on_end: impl FnOnce() + Send,
 ) -> Result<Ran, Stop> {
     let planned = &context.plan.steps[index];
     let previous = pass.state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
@@ -273,7 +275,7 @@ pub(super) async fn run(
             () = cancel.wait() => {}
         }
     };
-    let run = context.pod.run(order, &on_line, ended).await?;
+    let run = context.pod.run(order, &on_line, on_end, ended).await?;
     pass.view.hang_up();
     let ran = self::ended(context, index, run, &pass).await?;
     if let (Some(verification), Ran::Made(hit)) = (&context.verification, &ran) {

@@ -93,7 +93,7 @@ pub(super) async fn with_own(
             () = cancel.wait() => {}
         }
     };
-    let run = context.pod.run(order, &|_| (), ended).await?;
+    let run = context.pod.run(order, &|_| (), || (), ended).await?;
     let words = match run.end {
         StepEnd::Made { outputs, .. } => {
             // What it did not write stayed as it was.

@@ -103,9 +103,14 @@ pub(super) struct Conductor {
     slots_used: usize,
     /// Runs that are not held.
     unheld: usize,
+    /// Runs that have given their slots back and are being judged.
+    judged: usize,
     tasks: JoinSet<(usize, Outcome)>,
     holds: mpsc::Receiver<Hold>,
     hold_line: mpsc::Sender<Hold>,
+    /// Runs whose commands have ended: step and number.
+    endings: mpsc::Receiver<(usize, u64)>,
+    end_line: mpsc::Sender<(usize, u64)>,
     hazards: Hazards,
     circles: Circles,
     /// Steps in the order in which they came to good ends.
@@ -122,6 +127,7 @@ pub(super) struct Conductor {
 pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<Tally, Stop> {
     let count = context.plan.steps.len();
     let (hold_line, holds) = mpsc::channel(HOLD_QUEUE);
+    let (end_line, endings) = mpsc::channel(HOLD_QUEUE);
     let mut conductor = Conductor {
         context: Arc::clone(context),
         share: context.pod.slots().share(context.jobs),
@@ -138,9 +144,12 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         looking: 0,
         slots_used: 0,
         unheld: 0,
+        judged: 0,
         tasks: JoinSet::new(),
         holds,
         hold_line,
+        endings,
+        end_line,
         hazards: Hazards::default(),
         circles: Circles::default(),
         ended: Vec::new(),
@@ -205,6 +214,7 @@ impl Conductor {
                     }
                 }
                 Some(hold) = self.holds.recv() => self.held(hold),
+                Some((index, run)) = self.endings.recv() => self.commands_ended(index, run),
                 slot = taken(&mut self.taking), if self.taking.is_some() => {
                     self.taking = None;
                     if let Some(slot) = slot {

@@ -181,16 +181,37 @@ impl Conductor {
         step.phase = Phase::Running(Box::new(Running {
             run,
             slot: Some(slot),
+            is_judged: false,
             cancel: cancel.clone(),
             held: Vec::new(),
             answers: Vec::new(),
             ended: None,
             epoch,
         }));
+        let line = self.end_line.clone();
         self.tasks.spawn(async move {
-            let ran = step::run(&context, index, pass, clock, cancel).await;
+            // If there is no room the slot goes back at the run's end, as it would otherwise.
+            let on_end = move || line.try_send((index, run)).unwrap_or_default();
+            let ran = step::run(&context, index, pass, clock, cancel, on_end).await;
             (index, Outcome::Ran(run, ran))
         });
+    }
+
+    /// The commands of a run have ended well: while what they made is judged and stored, the next step may run. With one slot all
+    /// is done one after another, and there are never more to be judged than slots.
+    pub(super) fn commands_ended(&mut self, index: usize, run: u64) {
+        let jobs = self.context.jobs;
+        if jobs == 1 || self.judged >= jobs {
+            return;
+        }
+        if let Phase::Running(running) = &mut self.steps[index].phase
+            && running.run == run
+            && running.slot.take().is_some()
+        {
+            running.is_judged = true;
+            self.slots_used -= 1;
+            self.judged += 1;
+        }
     }
 
     /// A run has ended.
@@ -200,7 +221,11 @@ impl Conductor {
         }
         let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Ready);
         let Phase::Running(running) = phase else { return Ok(()) };
-        let Running { slot, ended, epoch, .. } = *running;
+        let Running { slot, is_judged, ended, epoch, .. } = *running;
+        if is_judged {
+            self.judged -= 1;
+            self.unheld -= 1;
+        }
         if slot.is_some() {
             self.slots_used -= 1;
             self.unheld -= 1;

@@ -25,8 +25,10 @@ pub struct Held {
 pub struct Running {
     /// Its number; late messages of other runs are known by it.
     pub run: u64,
-    /// Its slot; `None` while it is held.
+    /// Its slot; `None` while it is held, and while it is judged.
     pub slot: Option<Slot>,
+    /// Whether its commands have ended and its slot has gone back.
+    pub is_judged: bool,
     /// Ends it.
     pub cancel: Cancel,
     /// Look-ups that wait.
