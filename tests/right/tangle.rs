@@ -175,14 +175,45 @@ impl Tangle {
 
 /// Builds, and holds what came out against the oracle.
 #[track_caller]
-fn is_right(project: &Project<'_>, tangle: &Tangle, what: &str) -> Built {
-    let built = project.build(&[]);
+fn is_right(project: &Project<'_>, tangle: &Tangle, what: &str, options: &[&str]) -> Built {
+    let built = project.build(options);
     assert_eq!(built.ended.code, Some(0), "{what}\n{}\n{}", built.said(), tangle.file());
     for (path, text) in tangle.oracle() {
         let made = if project.has(&path) { project.read(&path) } else { "nothing".to_owned() };
         assert_eq!(made, text, "`{path}` after: {what}\n{}\n{}", built.said(), tangle.file());
     }
     built
+}
+
+/// A tangle, by whether each step declares its output, and whose words it takes.
+fn tangle(steps: &[(bool, &[(usize, Ask)])]) -> Tangle {
+    let step = |(declared, takes): &(bool, &[(usize, Ask)])| Step {
+        declared: *declared,
+        takes: takes.iter().copied().collect(),
+    };
+    let mut tangle = Tangle { steps: steps.iter().map(step).collect(), words: BTreeMap::new(), fresh: 0 };
+    (0..steps.len()).for_each(|step| tangle.add_word(step));
+    tangle
+}
+
+#[test]
+fn passes_are_counted_from_the_last_change_outside_of_the_circle() {
+    // The first one sees its own output, and what a circle makes that goes round beside it.
+    let tangle = tangle(&[
+        (false, &[(0, Ask::ByPattern), (1, Ask::IfThere)]),
+        (true, &[(1, Ask::IfThere), (2, Ask::IfThere)]),
+        (true, &[(3, Ask::IfThere)]),
+        (false, &[(1, Ask::IfThere), (3, Ask::IfThere)]),
+        (false, &[(4, Ask::ByPattern)]),
+    ]);
+    for jobs in ["-j1", "-j2", "-j3"] {
+        let place = Place::new();
+        let project = place.project("p", &tangle.file());
+        tangle.write(&project);
+        let built = is_right(&project, &tangle, jobs, &[jobs]);
+        assert!(built.passes("s00") <= 8, "{}", built.said());
+        project.builds(&[]);
+    }
 }
 
 #[test]
@@ -195,19 +226,19 @@ fn random_circles_are_right_after_every_edit() {
         let project = place.project("p", &tangle.file());
         tangle.write(&project);
         let mut what = format!("seed {seed}");
-        is_right(&project, &tangle, &what);
+        is_right(&project, &tangle, &what, &[]);
         for _ in 0..edits {
             let edit = tangle.edit(&mut random);
             what = format!("{what}; {edit}");
             tangle.write(&project);
-            is_right(&project, &tangle, &what);
+            is_right(&project, &tangle, &what, &[]);
             let again = project.build(&[]).ok();
             assert_eq!(again.ran(), Vec::<&str>::new(), "{what}\n{}\n{}", again.said(), tangle.file());
         }
         let fresh = Place::new();
         let clean = fresh.project("p", &tangle.file());
         tangle.write(&clean);
-        is_right(&clean, &tangle, &format!("{what}; a clean build"));
+        is_right(&clean, &tangle, &format!("{what}; a clean build"), &[]);
         let files = project.files("");
         assert_eq!(clean.files(""), files, "{what}");
         files

@@ -3,7 +3,9 @@
 //! Who feeds whom is seen: from the last build's traces, and from what was looked at in this one. Steps of a circle go one
 //! at a time, those that see their own outputs last, so that the same start gives the same passes everywhere. Settled
 //! is a circle when nothing of it has to be looked at again. What its steps leave in the places that they read themselves
-//! is its state; a state that comes again, with another one between, is an oscillation. The limit is `max_passes`.
+//! is its state; a state that comes again, with another one between, is an oscillation. The limit is `max_passes`: of the passes
+//! of a step in which nothing from outside of the circle has changed, and of a step that sees its own outputs so many until it
+//! settles with itself, and so many times that the others move it on.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,9 @@ use super::state::Phase;
 
 /// Passes after which a step that has not settled fails, if it does not say so itself.
 pub const MAX_PASSES: usize = 8;
+
+/// How often a step may be moved from outside of its circle before the passes of the circle are no longer counted anew.
+const MAX_MOVED: usize = 8;
 
 /// How many answers by traces weigh as much as a run.
 const PASSES_PER_RUN: usize = 8;
@@ -104,18 +109,43 @@ impl Conductor {
         released
     }
 
-    /// Lets the first go on that has to be looked at again. Whether there was one.
+    /// Lets the first go on that has to be looked at again, and is fed by no other such step but those of its own circle.
+    /// Whether there was one.
     pub(super) fn release_one(&mut self) -> bool {
-        match self.doubted_in_order().first() {
-            Some(&first) => self.release(first),
-            None => false,
+        let doubted = self.doubted_in_order();
+        let needs: Vec<FxHashSet<usize>> = doubted.iter().map(|&index| self.needs(index)).collect();
+        let is_fed_from_outside = |at: usize| {
+            let feeding = (0..doubted.len()).filter(|&other| needs[at].contains(&doubted[other]));
+            feeding.into_iter().any(|other| !needs[other].contains(&doubted[at]) && other != at)
+        };
+        let first = (0..doubted.len()).find(|&at| !is_fed_from_outside(at));
+        first.is_some_and(|first| self.release(doubted[first]))
+    }
+
+    /// Something that `by` made has changed what a step sees. From outside of its circle: it goes round from there, and what it
+    /// passed through before says nothing about whether it will settle.
+    pub(super) fn move_by(&mut self, index: usize, by: usize) {
+        if self.needs(by).contains(&index) || self.steps[index].moved >= MAX_MOVED {
+            return;
+        }
+        self.steps[index].moved += 1;
+        let circle = self.circle_of(index);
+        for &step in circle.iter().chain([&index]) {
+            self.steps[step].passes_before = self.steps[step].passes;
+            self.steps[step].settled = 0;
+        }
+        if let Some(turns) = self.circles.histories.get_mut(&circle) {
+            turns.drain(..turns.len().saturating_sub(1));
         }
     }
 
-    /// Those that see their own outputs last: their passes cost the most.
+    /// Those that see their own outputs last: their passes cost the most. Nobody gets ahead of the others: what they still
+    /// have to say would only make it go round again.
     fn doubted_in_order(&self) -> Vec<usize> {
         let mut doubted: Vec<usize> = self.doubted.iter().copied().collect();
-        doubted.sort_by_key(|&index| (keeps(&self.context, index), &self.context.plan.steps[index].id));
+        doubted.sort_by_key(|&index| {
+            (keeps(&self.context, index), self.steps[index].passes, &self.context.plan.steps[index].id)
+        });
         doubted
     }
 
@@ -149,7 +179,7 @@ impl Conductor {
         let step = &self.steps[index];
         let limit = self.max_passes(index);
         match keeps(&self.context, index) || self.circle_of(index).len() > 1 {
-            true => step.passes >= limit.max(1),
+            true => step.passes_of_round() >= limit.max(1) || step.settled > limit,
             false => step.runs > limit || step.passes > limit * PASSES_PER_RUN,
         }
     }
@@ -252,8 +282,11 @@ impl Conductor {
 
     /// Words for a step that is not done after all its passes.
     pub(super) fn unsettled_words(&self, index: usize, before: Option<&Tree>, now: &Tree) -> String {
-        let passes = self.steps[index].passes;
-        let mut words = format!("it did not settle in {passes} passes (`max_passes`)");
+        let (passes, settled) = (self.steps[index].passes_of_round(), self.steps[index].settled);
+        let mut words = match settled > self.max_passes(index) {
+            true => format!("it settled {settled} times (`max_passes`), and was moved on each time"),
+            false => format!("it did not settle in {passes} passes (`max_passes`)"),
+        };
         if let Some(why) = &self.steps[index].doubt {
             words.push_str(&format!(": {why}"));
         }

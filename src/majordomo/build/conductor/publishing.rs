@@ -150,9 +150,10 @@ impl Conductor {
             return Ok(());
         }
         if is_settled {
+            self.settle(index);
             self.say_good(index);
             self.answer_held(index);
-        } else if self.steps[index].passes >= self.max_passes(index) {
+        } else if self.steps[index].passes_of_round() >= self.max_passes(index) {
             let words = self.unsettled_words(index, before.as_deref(), &tree);
             self.fail_circle(index, words);
             return Ok(());
@@ -176,6 +177,15 @@ impl Conductor {
             left.and_then(|state| state.left_by.as_ref()).is_some_and(|left| left.digest == hit.digest);
         step.state = Some(keep::state_after(&self.context, index, hit));
         is_settled
+    }
+
+    /// A step that sees its own outputs has left what it had found: if others move it on, that is another round.
+    fn settle(&mut self, index: usize) {
+        if keeps(&self.context, index) {
+            let step = &mut self.steps[index];
+            step.settled += 1;
+            step.passes_before = step.passes;
+        }
     }
 
     fn say_good(&mut self, index: usize) {

@@ -120,7 +120,7 @@ impl Conductor {
             let touched = self.hazards.touched_by(maker, seen).filter(|look| !is_later(&look.0));
             let places: SeenInside = touched.cloned().collect();
             if let Some(why) = self.differs(index, &places, Some(maker)).await? {
-                self.steps[index].producers.insert(maker);
+                self.note_producer(index, maker);
                 self.steps[index].doubt.get_or_insert(why);
                 is_stale = true;
             }
@@ -146,9 +146,11 @@ impl Conductor {
         self.doubted.insert(index);
     }
 
+    /// What `by` made has changed what a step sees: from now on it waits for it.
     fn note_producer(&mut self, index: usize, by: usize) {
         if !self.context.made.promises().is_after(index, by) {
             self.steps[index].producers.insert(by);
+            self.move_by(index, by);
         }
     }
 

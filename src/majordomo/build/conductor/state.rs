@@ -110,6 +110,12 @@ pub struct Step {
     pub is_said: bool,
     /// How often it came to an end.
     pub passes: usize,
+    /// Of these, the ones before its round began: it had settled with itself, or was moved from outside of its circle.
+    pub passes_before: usize,
+    /// How often it has settled with itself since it was last moved from outside of its circle.
+    pub settled: usize,
+    /// How often it was moved from outside of its circle.
+    pub moved: usize,
     /// How often its commands ran.
     pub runs: usize,
     /// Why it is doubted.
@@ -135,12 +141,20 @@ impl Step {
             ran: None,
             is_said: false,
             passes: 0,
+            passes_before: 0,
+            settled: 0,
+            moved: 0,
             runs: 0,
             doubt: None,
             has_demanded: false,
             is_demanded: false,
             run: 0,
         }
+    }
+
+    /// Passes of its round: those that have to lead to an end.
+    pub fn passes_of_round(&self) -> usize {
+        self.passes - self.passes_before
     }
 
     /// Whether something is still to come of it.
