@@ -14,6 +14,7 @@ use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::style::{Style, Tone};
 use crate::cli::{Majordomo, Open, border, place};
 use crate::env_vars::{self, EnvVar};
+use crate::majordomo::report::SCHEMA;
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
 
 /// A copy of the process's environment variables.
@@ -177,7 +178,14 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::print`].
     pub fn print_json(&mut self, report: &Report) -> Result<(), Failure> {
-        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
+        #[derive(serde::Serialize)]
+        struct Printed<'a> {
+            schema: u32,
+            #[serde(flatten)]
+            report: &'a Report,
+        }
+        let printed = Printed { schema: SCHEMA, report };
+        let mut text = serde_json::to_string_pretty(&printed).map_err(|error| {
             border::because(FailureKind::Machine, "could not write the report as JSON", &error)
         })?;
         text.push('\n');

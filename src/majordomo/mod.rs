@@ -6,7 +6,7 @@
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
 //! | `service` | carries out requests; `border` finds the words for failures |
 //! | `noop` | the build with nothing to do |
-//! | `recall`, `records`, `facets` | what is remembered of the last build, of each step, of its key |
+//! | `recall`, `records`, `facets`, `failures` | what is remembered of the last build, of each step, of its key, of how it failed |
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
 //! | `build` | attempts, order, one step, hand-over |
 //! | `watch` | what changes, as it changes; builds that follow it |
@@ -16,6 +16,7 @@ pub mod border;
 pub mod build;
 pub mod client;
 pub mod facets;
+pub mod failures;
 pub mod handover;
 pub mod inspect;
 pub mod noop;

@@ -52,9 +52,8 @@ pub struct Run {
 impl Record {
     /// After this step ran: its trace, its key, why it ran; `last` is what was remembered until then.
     pub fn of_run(trace: Digest, key: Facets, reason: String, last: Option<&Record>) -> Self {
-        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let run = Run {
-            at: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            at: super::failures::now(),
             before: last.map(|last| last.trace),
             after: trace,
             reason,

@@ -3,6 +3,12 @@
 use protocol::{Digest, Look, RelPath, Seen, StepId};
 use serde::{Deserialize, Serialize};
 
+pub use super::failures::FailedRun;
+
+/// The version of what `docs/reference/reports.md` promises. It rises when something that is described there changes its meaning
+/// or goes away.
+pub const SCHEMA: u32 = 1;
+
 /// Something that a step saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sight {
@@ -56,6 +62,17 @@ pub struct Change {
     pub by: Option<StepId>,
     /// The projections through which it is seen.
     pub projections: Vec<String>,
+    /// Of a listing the names that came and went, where they can be found out.
+    pub names: Option<NamesChange>,
+}
+
+/// Names in a folder that came and went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamesChange {
+    /// Those that were not there before.
+    pub appeared: Vec<String>,
+    /// Those that are not there any more.
+    pub gone: Vec<String>,
 }
 
 /// A part of a step's key that differs.
@@ -154,8 +171,10 @@ pub struct WhyReport {
     pub trace: Option<Digest>,
     /// The steps whose outputs it read.
     pub reads_from: Vec<StepId>,
-    /// Why its commands last ran; `None`: never here.
+    /// Why its commands last ran and came to a good end; `None`: never here.
     pub last_run: Option<LastRun>,
+    /// Its last run, if that failed.
+    pub failed: Option<FailedRun>,
     /// What a build would do now, and why.
     pub now: Now,
 }
@@ -259,6 +278,8 @@ pub struct Edge {
     pub paths: Vec<RelPath>,
     /// How many more there are.
     pub more: u64,
+    /// Artefacts of which the names alone were seen, in a listing.
+    pub names: Vec<RelPath>,
     /// Whether the project file says so: `after`, or `in` and `each` that match outputs.
     pub declared: bool,
     /// Whether both ends are in one circle.

@@ -278,6 +278,9 @@ pub struct StepState {
     pub up_to_date: bool,
     /// Why it would run, one line; empty when it would not.
     pub reason: String,
+    /// How its last run failed, if it did.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// What a build would find.

@@ -132,7 +132,7 @@ fn env_is_all_that_a_step_sees_of_the_callers_environment() {
     USER=build
     ");
     let built = project.builds(&["passed"]);
-    assert_eq!(built.reason("passed"), "its command, environment or promises changed");
+    assert_eq!(built.reason("passed"), "the variable `SHADE` is gone");
     assert_eq!(project.read("passed"), "none beta\n");
 }
 

@@ -53,7 +53,7 @@ fn another_projection_is_another_step() {
     project.builds(&["bib", "tex"]);
     project.replace("majordomo.toml", "\"*.aux\" = \"bibtex-aux\", ", "");
     let built = project.builds(&["bib"]);
-    assert_eq!(built.reason("bib"), "its command, environment or promises changed");
+    assert_eq!(built.reason("bib"), "its `project` changed");
     project.append("doc", "page 2\n");
     project.builds(&["bib", "tex"]);
 }

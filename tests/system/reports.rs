@@ -133,7 +133,7 @@ fn each_client_asks_with_its_own_environment() {
     insta::assert_snapshot!(status("one"), @"project `p`: 1 source, 1 step, nothing to do");
     insta::assert_snapshot!(status("two"), @r"
     project `p`: 1 source, 1 step: 1 would run, 0 up to date
-      s  its command, environment or promises changed
+      s  the variable `A` changed
     ");
     visitor.go();
     holding.built().ok();
@@ -173,17 +173,15 @@ fn why_names_the_step_its_inputs_and_what_changed() {
     project.build(&[]).ok();
     insta::assert_snapshot!(project.ask("why", &["bin/hello"]).ok().stdout, @r"
     bin/hello is made by link
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      compile:src/greet.c
-      compile:src/main.c
+    the last trace of link is b3:[DIGEST]
+    it read outputs of compile:src/greet.c, compile:src/main.c
     it last ran because:
       link: it was never built here
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
     project.replace("include/greet.h", "ComputePods", "elsewhere");
     insta::assert_snapshot!(project.ask("why", &["compile:src/main.c"]).ok().stdout, @r"
-    it comes from trace b3:[DIGEST]
+    the last trace of compile:src/main.c is b3:[DIGEST]
     it last ran because:
       compile:src/main.c: it was never built here
     it would run now, because:

@@ -50,19 +50,17 @@ fn a_run_is_followed_down_to_the_source_that_started_it() {
     project.build(&[]).ok();
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
       copy: it was never built here
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
     project.write("source", "# a\n22\n");
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
       copy: it was never built here
     it may run now, because:
@@ -73,15 +71,14 @@ fn a_run_is_followed_down_to_the_source_that_started_it() {
     project.builds(&["copy", "strip"]);
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
       copy: middle changed
         content of middle, made by strip: b3:[DIGEST] → b3:[DIGEST]
       strip: source changed
         content of source, a source: b3:[DIGEST] → b3:[DIGEST]
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
     let json = project.ask("why", &["result", "--json"]).ok().json();
     assert_eq!(
@@ -104,13 +101,12 @@ fn a_run_is_followed_down_to_the_source_that_started_it() {
     project.builds(&["copy"]);
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
-      copy: its command, environment or promises changed
+      copy: its command changed
         its command: cp middle result → cp -f middle result
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
 }
 
@@ -122,9 +118,8 @@ fn a_step_that_made_the_same_again_wakes_nobody_and_why_says_so() {
     project.write("source", "# b\n1\n");
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
       copy: it was never built here
     it may run now, because:
@@ -135,24 +130,23 @@ fn a_step_that_made_the_same_again_wakes_nobody_and_why_says_so() {
     project.builds(&["strip"]);
     insta::assert_snapshot!(why(&project, "result"), @r"
     result is made by copy
-    it comes from trace b3:[DIGEST]
-    it read outputs of:
-      strip
+    the last trace of copy is b3:[DIGEST]
+    it read outputs of strip
     it last ran because:
       copy: it was never built here
-    it would not run now: all [N] observations of b3:[DIGEST] hold
-      strip ran later, and made the same again: source changed
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
+      strip ran later, and changed nothing that it saw: source changed
     ");
     // Back to what it was: nothing runs, and the trace from before answers.
     project.write("source", "# a\n1\n");
     project.builds(&[]);
     insta::assert_snapshot!(why(&project, "middle"), @r"
     middle is made by strip
-    it comes from trace b3:[DIGEST]
-    it last ran because:
+    the last trace of strip is b3:[DIGEST]
+    it last ran, and made trace b3:[DIGEST], because:
       strip: source changed
         content of source, a source: b3:[DIGEST] → b3:[DIGEST]
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
 }
 
@@ -184,28 +178,28 @@ fn variables_commands_and_tools_are_named() {
     assert!(!asked.contains("secret"), "values of variables may be secrets: {asked}");
     insta::assert_snapshot!(asked, @r"
     made is made by s
-    it comes from trace b3:[DIGEST]
+    the last trace of s is b3:[DIGEST]
     it last ran because:
       s: it was never built here
     it would run now, because:
-      s: its command, environment or promises changed
+      s: the variable `MOOD` changed
         the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
     ");
     with("build", "secret-two", &[]);
     insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
     made is made by s
-    it comes from trace b3:[DIGEST]
+    the last trace of s is b3:[DIGEST]
     it last ran because:
-      s: its command, environment or promises changed
+      s: the variable `MOOD` changed
         the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
     write("OH");
     insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
     made is made by s
-    it comes from trace b3:[DIGEST]
+    the last trace of s is b3:[DIGEST]
     it last ran because:
-      s: its command, environment or promises changed
+      s: the variable `MOOD` changed
         the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
     it would run now, because:
       s: /mnt/tools/bin/shout changed
@@ -214,12 +208,12 @@ fn variables_commands_and_tools_are_named() {
     project.replace("majordomo.toml", "shout $MOOD", "shout very $MOOD");
     insta::assert_snapshot!(with("why", "secret-two", &["made"]), @r"
     made is made by s
-    it comes from trace b3:[DIGEST]
+    the last trace of s is b3:[DIGEST]
     it last ran because:
-      s: its command, environment or promises changed
+      s: the variable `MOOD` changed
         the variable `MOOD`: b3:[DIGEST] → b3:[DIGEST]
     it would run now, because:
-      s: its command, environment or promises changed
+      s: its command changed
         its command: shout $MOOD > made → shout very $MOOD > made
         content of /mnt/tools/bin/shout, a tool: b3:[DIGEST] (exec) → b3:[DIGEST] (exec)
     ");
@@ -236,10 +230,10 @@ fn what_a_projection_hides_is_told() {
     project.build(&[]).ok();
     project.write("report.aux", "\\relax \n\\citation{a}\n\\page{2}\n");
     insta::assert_snapshot!(why(&project, "cites"), @r"
-    it comes from trace b3:[DIGEST]
+    the last trace of cites is b3:[DIGEST]
     it last ran because:
       cites: it was never built here
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
       report.aux changed (b3:[DIGEST] → b3:[DIGEST]), and bibtex-aux leaves that out
     ");
     project.builds(&[]);
@@ -248,7 +242,7 @@ fn what_a_projection_hides_is_told() {
     // One that matters is shown raw and projected.
     project.write("report.aux", "\\relax \n\\citation{b}\n\\page{2}\n");
     insta::assert_snapshot!(why(&project, "cites"), @r"
-    it comes from trace b3:[DIGEST]
+    the last trace of cites is b3:[DIGEST]
     it last ran because:
       cites: it was never built here
     it would run now, because:
@@ -258,12 +252,12 @@ fn what_a_projection_hides_is_told() {
     ");
     project.builds(&["cites"]);
     insta::assert_snapshot!(why(&project, "cites"), @r"
-    it comes from trace b3:[DIGEST]
+    the last trace of cites is b3:[DIGEST]
     it last ran because:
       cites: report.aux changed
         content of report.aux, a source: b3:[DIGEST] → b3:[DIGEST]
           seen through bibtex-aux; the whole file: b3:[DIGEST] → b3:[DIGEST]
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
     ");
     let trace = project.ask("trace", &["cites", "--path", "*.aux", "--kind", "content"]).ok().stdout;
     insta::assert_snapshot!(trace, @r"
@@ -386,9 +380,209 @@ fn a_step_that_keeps_is_up_to_date_when_it_has_settled() {
     insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `p`: 2 sources, 1 step, nothing to do");
     insta::assert_snapshot!(why(&project, "log"), @r"
     log is made by s
-    it comes from trace b3:[DIGEST]
+    the last trace of s is b3:[DIGEST]
     it last ran because:
       s: it was never built here
-    it would not run now: all [N] observations of b3:[DIGEST] hold
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
+    ");
+}
+
+#[test]
+fn a_source_that_is_gone_is_found_behind_the_step_that_went_with_it() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.each]\neach = 'parts/*'\nrun = 'mkdir -p made && cp {in} {out}'\nout = 'made/{stem}'\n\
+         [step.all]\nrun = 'cat made/* > all'\nout = 'all'\n",
+    );
+    for part in ["a", "b"] {
+        project.write(format!("parts/{part}"), part);
+    }
+    project.build(&[]).ok();
+    project.remove("parts/b");
+    insta::assert_snapshot!(why(&project, "all"), @r"
+    the last trace of all is b3:[DIGEST]
+    it read outputs of each:parts/a
+    it last ran because:
+      all: it was never built here
+    it would run now, because:
+      all: names in made changed
+        listing of made: b gone, made by each:parts/b (b3:[DIGEST] → b3:[DIGEST])
+        content of made/b, made by each:parts/b: b3:[DIGEST] → absent
+      each:parts/b: it is no step any more: parts/b is gone
+        content of parts/b, a source: b3:[DIGEST] → absent
+    ");
+    project.builds(&["all"]);
+    insta::assert_snapshot!(why(&project, "all"), @r"
+    the last trace of all is b3:[DIGEST]
+    it read outputs of each:parts/a
+    it last ran because:
+      all: names in made changed
+        listing of made: b gone, made by each:parts/b (b3:[DIGEST] → b3:[DIGEST])
+      each:parts/b: it is no step any more: parts/b is gone
+        content of parts/b, a source: b3:[DIGEST] → absent
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
+    ");
+    project.write("parts/c", "c");
+    insta::assert_snapshot!(why(&project, "all"), @r"
+    the last trace of all is b3:[DIGEST]
+    it read outputs of each:parts/a
+    it last ran because:
+      all: names in made changed
+        listing of made: b gone, made by each:parts/b (b3:[DIGEST] → b3:[DIGEST])
+      each:parts/b: it is no step any more: parts/b is gone
+        content of parts/b, a source: b3:[DIGEST] → absent
+    it would run now, because:
+      all: names in made changed
+        listing of made: c appeared, made by each:parts/c (b3:[DIGEST] → b3:[DIGEST])
+      each:parts/c: it was never built here
+    ");
+    let said = ["made/b", "each:parts/b"].map(|gone| project.ask("why", &[gone]).code(2).stderr).concat();
+    insta::assert_snapshot!(said, @r"
+    error: nothing makes `made/b` any more: `each:parts/b` did, and is no step now
+
+    hint: `majordomo graph` shows all steps
+    error: `each:parts/b` is no step any more
+
+    hint: `majordomo graph` shows all steps
+    ");
+}
+
+#[test]
+fn what_cannot_be_asked_about_is_said_with_what_can_be() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    let said = |target: &str| project.ask("why", &[target]).code(2).stderr;
+    let all = ["src/main.c", "README.md", "compile", "obj", "bin/helo", "../x"].map(said).concat();
+    insta::assert_snapshot!(all, @r"
+    error: `src/main.c` is a source: no step makes it
+
+    hint: ask about a step that reads it: `compile:src/main.c`
+    error: `README.md` is a source: no step makes it
+
+    hint: no step has read it either
+    error: `compile` is a rule with 2 steps
+
+    hint: name one of them: `compile:src/greet.c`, `compile:src/main.c`
+    error: `obj` is a folder in which steps make things
+
+    hint: name one of them: `obj/greet.o`, `obj/main.o`
+    error: no step makes `bin/helo`, and none has this id
+
+    hint: did you mean `bin/hello`?
+    error: no step makes `../x`, and none has this id
+
+    hint: `majordomo graph` shows all steps
+    ");
+    // What a step made stands for the step.
+    let by_path = project.ask("trace", &["bin/hello", "--json"]).ok().json();
+    assert_eq!(by_path["step"], "link");
+}
+
+#[test]
+fn a_run_that_failed_is_remembered_until_a_good_one() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'grep good source > made'\nout = 'made'\n");
+    project.write("source", "bad");
+    project.build(&[]).failed();
+    insta::assert_snapshot!(why(&project, "made"), @r"
+    made is made by s
+    s has never been made here
+    it ran and failed: exit code 1
+    it would run now, because:
+      s: it was never built here
+    ");
+    project.write("source", "good");
+    project.build(&[]).ok();
+    project.write("source", "as bad");
+    project.build(&[]).failed();
+    insta::assert_snapshot!(why(&project, "made"), @r"
+    made is made by s
+    the last trace of s is b3:[DIGEST]
+    it last ran because:
+      s: it was never built here
+    since then it ran again and failed: exit code 1
+    it would run now, because:
+      s: source changed
+        content of source, a source: b3:[DIGEST] → b3:[DIGEST]
+    ");
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `p`: 2 sources, 1 step: 1 would run, 0 up to date
+      s  source changed; its last run failed: exit code 1
+    ");
+    // Nothing runs, and what was good is good again.
+    project.write("source", "good");
+    project.builds(&[]);
+    insta::assert_snapshot!(why(&project, "made"), @r"
+    made is made by s
+    the last trace of s is b3:[DIGEST]
+    it last ran because:
+      s: it was never built here
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
+    ");
+}
+
+#[test]
+fn all_steps_of_a_circle_may_run_when_one_would() {
+    let place = Place::new();
+    let file = "[step.a]\nrun = 'cat from-b seed > from-a 2>/dev/null || cat seed > from-a'\n\
+                [step.b]\nrun = 'sort -u from-a > from-b'\n[step.last]\nrun = 'wc -l < from-b > count'\n";
+    let project = place.project("p", file);
+    project.write("seed", "1\n");
+    project.build(&[]).ok();
+    project.write("seed", "2\n");
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `p`: 2 sources, 3 steps: 3 would run, 0 up to date
+      a     seed changed
+      b     maybe: `a` comes before it
+      last  maybe: `b` comes before it
+    ");
+    project.build(&[]).ok();
+    insta::assert_snapshot!(why(&project, "count"), @r"
+    count is made by last
+    the last trace of last is b3:[DIGEST]
+    it read outputs of b
+    it last ran because:
+      last: from-b changed
+        content of from-b, made by b: b3:[DIGEST] → b3:[DIGEST]
+      b: from-a changed
+        content of from-a, made by a: b3:[DIGEST] → b3:[DIGEST]
+      a: seed changed
+        content of from-b, made by b: b3:[DIGEST] → b3:[DIGEST]
+        content of seed, a source: b3:[DIGEST] → b3:[DIGEST]
+    it would not run now: all [N] observations of trace b3:[DIGEST] hold
+    ");
+}
+
+#[test]
+fn links_are_followed_and_names_are_told_from_what_is_read() {
+    let place = Place::new();
+    let file = "[step.s]\nrun = 'cat current/data > got'\nout = 'got'\n\
+                [step.l]\nrun = 'mkdir -p sub && cp got sub/copy'\n[step.n]\nafter = ['l']\nrun = 'ls sub > names'\n";
+    let project = place.project("p", file);
+    for version in ["v1", "v2"] {
+        project.write(format!("{version}/data"), version);
+    }
+    std::os::unix::fs::symlink("v1", project.at("current")).unwrap();
+    project.build(&[]).ok();
+    project.remove("current");
+    std::os::unix::fs::symlink("v2", project.at("current")).unwrap();
+    insta::assert_snapshot!(why(&project, "got"), @r"
+    got is made by s
+    the last trace of s is b3:[DIGEST]
+    it last ran because:
+      s: it was never built here
+    it would run now, because:
+      s: the link current points elsewhere
+        link of current, a source: link to `v1` → link to `v2`
+    ");
+    insta::assert_snapshot!(project.ask("graph", &[]).ok().stdout, @r"
+    project `p`: 3 steps
+      s
+      l
+        reads got of s
+      n
+        lists sub/copy of l
     ");
 }

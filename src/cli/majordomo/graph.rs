@@ -1,7 +1,7 @@
 //! `majordomo graph`.
 
 use clap::Args;
-use protocol::StepId;
+use protocol::{RelPath, StepId};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -48,10 +48,14 @@ pub(super) fn render(graph: &GraphReport) -> String {
             for path in &edge.paths {
                 line(&mut text, format_args!("    reads {path} of {from}"));
             }
-            match (edge.paths.is_empty(), edge.more) {
-                (true, _) => line(&mut text, format_args!("    comes after {from}")),
-                (false, 0) => {}
-                (false, more) => line(&mut text, format_args!("    reads {more} more of {from}")),
+            if edge.more > 0 {
+                line(&mut text, format_args!("    reads {} more of {from}", edge.more));
+            }
+            if !edge.names.is_empty() {
+                line(&mut text, format_args!("    lists {} of {from}", some_of(&edge.names, 0).join(", ")));
+            }
+            if edge.paths.is_empty() && edge.names.is_empty() {
+                line(&mut text, format_args!("    comes after {from}"));
             }
         }
     }
@@ -65,8 +69,15 @@ pub(super) fn render(graph: &GraphReport) -> String {
 /// Artefacts that one arrow names.
 const NAMED: usize = 3;
 
-/// The DOT language of GraphViz: an arrow leads from the step that makes to the step that reads. Dashed: nothing was read, the
-/// project file says so. Red: a circle.
+/// The first few, and how many there are besides.
+fn some_of(paths: &[RelPath], more: u64) -> Vec<String> {
+    let more = paths.len().saturating_sub(NAMED) as u64 + more;
+    let names = paths.iter().take(NAMED).map(ToString::to_string);
+    names.chain((more > 0).then(|| format!("and {more} more"))).collect()
+}
+
+/// The DOT language of GraphViz: an arrow leads from the step that makes to the step that reads. Dotted: only names were seen.
+/// Dashed: nothing was seen, the project file says so. Red: a circle.
 pub(super) fn dot(graph: &GraphReport) -> String {
     let mut text = String::new();
     line(&mut text, format_args!("digraph {} {{", quoted([&graph.project])));
@@ -77,12 +88,10 @@ pub(super) fn dot(graph: &GraphReport) -> String {
     }
     for edge in &graph.edges {
         let mut marks = Vec::new();
-        let more = edge.more as usize + edge.paths.len().saturating_sub(NAMED);
-        let names = edge.paths.iter().take(NAMED).map(ToString::to_string);
-        let names: Vec<String> = names.chain((more > 0).then(|| format!("and {more} more"))).collect();
-        match names.is_empty() {
-            true => marks.push("style=dashed".to_owned()),
-            false => marks.push(format!("label={}", quoted(&names))),
+        match (&edge.paths[..], &edge.names[..]) {
+            ([], []) => marks.push("style=dashed".to_owned()),
+            ([], names) => marks.push(format!("label={}, style=dotted", quoted(some_of(names, 0)))),
+            (paths, _) => marks.push(format!("label={}", quoted(some_of(paths, edge.more)))),
         }
         if edge.in_cycle {
             marks.push("color=red".to_owned());

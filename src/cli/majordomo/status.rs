@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
 use crate::cli::{style::Style, table};
-use crate::majordomo::request::{Failure, Report, Request, StatusReport};
+use crate::majordomo::request::{Failure, Report, Request, StatusReport, StepState};
 
 /// Show what a build would find
 ///
@@ -53,6 +53,14 @@ pub(super) fn plan(status: &StatusReport, all: bool) -> String {
     text
 }
 
+/// Why it would run, and how it ended when it last did.
+fn reason(step: &StepState) -> String {
+    match &step.failed {
+        Some(failure) => format!("{}; its last run failed: {failure}", step.reason),
+        None => step.reason.clone(),
+    }
+}
+
 pub(super) fn render(status: &StatusReport, style: Style) -> String {
     let mut text = String::new();
     let sources = counted(status.sources, "source");
@@ -61,7 +69,7 @@ pub(super) fn render(status: &StatusReport, style: Style) -> String {
         .steps
         .iter()
         .filter(|step| !step.up_to_date)
-        .map(|step| [step.step.to_string(), step.reason.clone()])
+        .map(|step| [step.step.to_string(), reason(step)])
         .collect();
     text.push_str(&table::table(&rows, style.width));
     for (title, paths) in

@@ -13,7 +13,7 @@ use crate::majordomo::request::{Failure, Report, Request};
 /// Show all that a step saw when it last ran, and what it made
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The step's id
+    /// The step's id, or the path of something that it made
     step: String,
     #[command(flatten)]
     project: ProjectOption,

@@ -1,15 +1,15 @@
 //! `majordomo why`.
 
 use clap::Args;
+use protocol::{Digest, StepId};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::{ProjectOption, Said};
 use crate::cli::words::{counted, line};
-use crate::cli::{style::Style, table};
 use crate::majordomo::build::reason::shown;
 use crate::majordomo::report::{
-    Cause, Change, CutOff, HiddenChange, KeyChange, Now, Origin, Sight, WhyReport,
+    Cause, Change, CutOff, HiddenChange, KeyChange, NamesChange, Now, Origin, Sight, WhyReport,
 };
 use crate::majordomo::request::{Failure, Report, Request};
 
@@ -19,7 +19,7 @@ use crate::majordomo::request::{Failure, Report, Request};
 /// would run it says why not: also which changes are left out by projections, and which steps ran and made the same.
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// An output's path, as seen from the project's folder, or a step's id
+    /// An output's path, as seen from the project's folder, or a step's id; the name of a rule that has one step
     target: String,
     #[command(flatten)]
     project: ProjectOption,
@@ -29,52 +29,74 @@ impl WhyArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let environment = context.env.texts();
         let request = |project| Request::Why { project, target: self.target, environment };
-        self.project.ask(context, request, |report, style| match report {
-            Report::Why(why) => Some(Said::Data(render(why, style))),
+        self.project.ask(context, request, |report, _| match report {
+            Report::Why(why) => Some(Said::Data(render(why))),
             _ => None,
         })
     }
 }
 
-pub(super) fn render(why: &WhyReport, style: Style) -> String {
-    let mut text = String::new();
-    if why.target != why.step.as_str() {
-        line(&mut text, format_args!("{} is made by {}", why.target, why.step));
+/// Names that one line has.
+const NAMED: usize = 5;
+/// Steps that one answer has.
+const SHOWN: usize = 10;
+/// The longest values that stand beside each other, in characters.
+const BESIDE: usize = 40;
+
+pub(super) fn render(why: &WhyReport) -> String {
+    let (mut text, step) = (String::new(), &why.step);
+    if why.target != step.as_str() && why.target != step.rule() {
+        line(&mut text, format_args!("{} is made by {step}", why.target));
     }
     match &why.trace {
-        None => line(&mut text, format_args!("{} has never been made here", why.step)),
-        Some(trace) => line(&mut text, format_args!("it comes from trace {}", trace.short())),
+        None => line(&mut text, format_args!("{step} has never been made here")),
+        Some(trace) => line(&mut text, format_args!("the last trace of {step} is {}", trace.short())),
     }
     if !why.reads_from.is_empty() {
-        line(&mut text, "it read outputs of:");
-        let rows: Vec<_> = why.reads_from.iter().map(|step| [step.to_string()]).collect();
-        text.push_str(&table::table(&rows, style.width));
+        let some: Vec<&str> = why.reads_from.iter().take(NAMED).map(StepId::as_str).collect();
+        let more = match why.reads_from.len() - some.len() {
+            0 => String::new(),
+            more => format!(" and {more} more steps"),
+        };
+        line(&mut text, format_args!("it read outputs of {}{more}", some.join(", ")));
     }
     match (&why.last_run, &why.trace) {
-        (Some(run), _) => {
-            line(&mut text, "it last ran because:");
-            run.causes.iter().for_each(|cause| self::cause(&mut text, cause));
+        (Some(run), trace) => {
+            match trace {
+                Some(trace) if *trace != run.after => {
+                    let made = run.after.short();
+                    line(&mut text, format_args!("it last ran, and made trace {made}, because:"));
+                }
+                _ => line(&mut text, "it last ran because:"),
+            }
+            causes(&mut text, &run.causes);
         }
         (None, Some(_)) => line(&mut text, "it was made elsewhere, and never ran here"),
         (None, None) => {}
     }
-    now(&mut text, &why.now);
+    if let Some(failed) = &why.failed {
+        let when =
+            if why.last_run.is_some() { "since then it ran again and failed" } else { "it ran and failed" };
+        line(&mut text, format_args!("{when}: {}", failed.failure));
+    }
+    now(&mut text, &why.now, why.trace.as_ref());
     text
 }
 
-fn now(text: &mut String, now: &Now) {
+fn now(text: &mut String, now: &Now, last: Option<&Digest>) {
     let (trace, observations, hidden, cut_off) = match now {
         Now::Reuse { trace, observations, hidden, cut_off } => (trace, observations, hidden, cut_off),
         Now::Run { maybe, causes } => {
             let would = if *maybe { "it may run now, because:" } else { "it would run now, because:" };
             line(text, would);
-            return causes.iter().for_each(|cause| self::cause(text, cause));
+            return self::causes(text, causes);
         }
     };
     let hold = counted(*observations, "observation");
-    line(text, format_args!("it would not run now: all {hold} of {} hold", trace.short()));
+    let of = if last == Some(trace) { "" } else { ", an earlier one," };
+    line(text, format_args!("it would not run now: all {hold} of trace {}{of} hold", trace.short()));
     for CutOff { step, reason } in cut_off {
-        line(text, format_args!("  {step} ran later, and made the same again: {reason}"));
+        line(text, format_args!("  {step} ran later, and changed nothing that it saw: {reason}"));
     }
     for HiddenChange { path, before, now, projections } in hidden {
         let (path, by) = (shown(path), projections.join(", "));
@@ -83,22 +105,40 @@ fn now(text: &mut String, now: &Now) {
     }
 }
 
+/// Why steps run, the first few.
+fn causes(text: &mut String, causes: &[Cause]) {
+    causes.iter().take(SHOWN).for_each(|cause| self::cause(text, cause));
+    if causes.len() > SHOWN {
+        line(
+            text,
+            format_args!("  and {} more; --json has them", counted((causes.len() - SHOWN) as u64, "step")),
+        );
+    }
+}
+
 /// A step, why it ran, and what differed.
 fn cause(text: &mut String, cause: &Cause) {
     line(text, format_args!("  {}: {}", cause.step, cause.reason));
-    for KeyChange { what, before, now } in &cause.key {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        line(text, format_args!("    {what}: {} → {}", value(before), value(now)));
-    }
+    cause.key.iter().for_each(|change| key_change(text, change));
     for change in cause.changes.iter().filter(|change| !is_said_by_another(change, &cause.changes)) {
         let origin = match (&change.by, change.origin) {
-            (Some(by), _) => format!("made by {by}"),
-            (None, Origin::Tool) => "a tool".to_owned(),
-            (None, Origin::Source | Origin::Output) => "a source".to_owned(),
+            (Some(by), _) => format!(", made by {by}"),
+            (None, Origin::Tool) => ", a tool".to_owned(),
+            (None, Origin::Output) => ", made by several steps".to_owned(),
+            (None, Origin::Source) => ", a source".to_owned(),
         };
         let now = change.now.as_ref().map_or("not made yet", |now| now.text.as_str());
         let (look, path, before) = (&change.look, shown(&change.path), &change.before.text);
-        line(text, format_args!("    {look} of {path}, {origin}: {before} → {now}"));
+        match &change.names {
+            None => line(text, format_args!("    {look} of {path}{origin}: {before} → {now}")),
+            Some(names) => {
+                let names = names_change(names);
+                let digest = |sight: Option<&Sight>| sight.and_then(|sight| sight.digest).map(|d| d.short());
+                let digests = [digest(Some(&change.before)), digest(change.now.as_ref())];
+                let digests = digests.map(Option::unwrap_or_default).join(" → ");
+                line(text, format_args!("    {look} of {path}: {names}{origin} ({digests})"));
+            }
+        }
         let raw = |sight: Option<&Sight>| sight.and_then(|sight| sight.raw).map(|raw| raw.short());
         if let (Some(before), Some(now)) = (raw(Some(&change.before)), raw(change.now.as_ref())) {
             let by = change.projections.join(", ");
@@ -107,6 +147,33 @@ fn cause(text: &mut String, cause: &Cause) {
     }
     if cause.more > 0 {
         line(text, format_args!("    and {} more", cause.more));
+    }
+}
+
+fn names_change(NamesChange { appeared, gone }: &NamesChange) -> String {
+    let said =
+        |names: &[String], verb: &str| (!names.is_empty()).then(|| format!("{} {verb}", names.join(", ")));
+    let said: Vec<String> = [said(appeared, "appeared"), said(gone, "gone")].into_iter().flatten().collect();
+    said.join(", ")
+}
+
+/// What was and what is: in one line, or the lines that differ one by one.
+fn key_change(text: &mut String, KeyChange { what, before, now }: &KeyChange) {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let (before, now) = (value(before), value(now));
+    let is_short = |value: &str| !value.contains('\n') && value.chars().count() <= BESIDE;
+    if is_short(&before) && is_short(&now) {
+        return line(text, format_args!("    {what}: {before} → {now}"));
+    }
+    line(text, format_args!("    {what}:"));
+    let (before, now): (Vec<&str>, Vec<&str>) = (before.lines().collect(), now.lines().collect());
+    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
+    let head = same(&mut before.iter().zip(&now));
+    let tail = same(&mut before[head..].iter().rev().zip(now[head..].iter().rev()));
+    for (sign, lines) in [("-", &before), ("+", &now)] {
+        for changed in &lines[head..lines.len() - tail] {
+            line(text, format_args!("      {sign} {changed}"));
+        }
     }
 }
 

@@ -225,6 +225,7 @@ fn a_dry_run_lists_what_would_run_on_stdout() {
         step: StepId::new(step),
         up_to_date: reason.is_empty(),
         reason: reason.to_owned(),
+        failed: None,
     };
     let plan = StatusReport {
         project: "lua".into(),

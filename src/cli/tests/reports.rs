@@ -4,8 +4,8 @@ use protocol::{Digest, RelPath};
 
 use super::*;
 use crate::majordomo::report::{
-    Cause, Change, CutOff, Edge, GraphReport, HiddenChange, KeyChange, Kind, LastRun, Now, Observation,
-    Origin, Sight, TraceFilter, TraceReport, WhyReport, Within,
+    Cause, Change, CutOff, Edge, FailedRun, GraphReport, HiddenChange, KeyChange, Kind, LastRun, NamesChange,
+    Now, Observation, Origin, Sight, TraceFilter, TraceReport, WhyReport, Within,
 };
 use crate::majordomo::request::{CleanReport, ForgetReport, FsckReport, PodReport, StatusReport, StepState};
 
@@ -18,11 +18,14 @@ fn status() -> Report {
         step: StepId::new(step),
         up_to_date: reason.is_empty(),
         reason: reason.to_owned(),
+        failed: None,
     };
+    let failed =
+        StepState { failed: Some("exit code 1".into()), ..state("compile:src/lapi.c", "src/lapi.h changed") };
     Report::Status(StatusReport {
         project: "lua".into(),
         sources: 61,
-        steps: vec![state("compile:src/lapi.c", "src/lapi.h changed"), state("compile:src/lgc.c", "")],
+        steps: vec![failed, state("compile:src/lgc.c", "")],
         edited: vec![path("bin/lua")],
         missing: vec![path("obj/lgc.o")],
     })
@@ -33,7 +36,7 @@ fn status_for_people_and_programs() {
     insta::assert_snapshot!(run("majordomo status", report(status())).shown(), @r"
     --- stdout
     project `lua`: 61 sources, 2 steps: 1 would run, 1 up to date
-      compile:src/lapi.c  src/lapi.h changed
+      compile:src/lapi.c  src/lapi.h chang… its last run failed: exit code 1
     edited by hand:
       bin/lua
     gone, to be written again:
@@ -42,6 +45,7 @@ fn status_for_people_and_programs() {
     ");
     insta::assert_snapshot!(run("majordomo status --json", report(status())).out, @r#"
     {
+      "schema": 1,
       "report": "status",
       "project": "lua",
       "sources": 61,
@@ -49,12 +53,14 @@ fn status_for_people_and_programs() {
         {
           "step": "compile:src/lapi.c",
           "up_to_date": false,
-          "reason": "src/lapi.h changed"
+          "reason": "src/lapi.h changed",
+          "failed": "exit code 1"
         },
         {
           "step": "compile:src/lgc.c",
           "up_to_date": true,
-          "reason": ""
+          "reason": "",
+          "failed": null
         }
       ],
       "edited": [
@@ -81,6 +87,7 @@ fn change(at: &str, look: &str, (before, now): (&str, &str), by: Option<&str>) -
         origin: if at.starts_with("project") { Origin::Source } else { Origin::Tool },
         by: by.map(StepId::new),
         projections: vec![],
+        names: None,
     }
 }
 
@@ -110,7 +117,7 @@ fn why() -> WhyReport {
                 before: Some("cc -O1".into()),
                 now: Some("cc -O2".into()),
             }],
-            ..cause("compile", "its command, environment or promises changed", vec![])
+            ..cause("compile", "its command changed", vec![])
         },
     ];
     let mut aux = change("project/report.aux", "content", ("b3:55556666", "b3:77778888"), None);
@@ -131,6 +138,7 @@ fn why() -> WhyReport {
         trace: Some(Digest::of(b"trace")),
         reads_from: vec![StepId::new("compile")],
         last_run: Some(LastRun { at: 0, before: None, after: Digest::of(b"trace"), causes: ran }),
+        failed: None,
         now: Now::Run { maybe: false, causes: now },
     }
 }
@@ -140,13 +148,12 @@ fn why_follows_what_differs_down_to_what_started_it() {
     insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why()))).shown(), @r"
     --- stdout
     bin/lua is made by link
-    it comes from trace b3:6a544aa8
-    it read outputs of:
-      compile
+    the last trace of link is b3:6a544aa8
+    it read outputs of compile
     it last ran because:
       link: obj/lapi.o changed
         content of obj/lapi.o, made by compile: b3:11112222 → b3:33334444
-      compile: its command, environment or promises changed
+      compile: its command changed
         its command: cc -O1 → cc -O2
     it would run now, because:
       link: usr/lib/libm.so appeared
@@ -175,13 +182,49 @@ fn why_says_what_did_not_matter() {
     insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
     --- stdout
     bin/lua is made by link
-    it comes from trace b3:6a544aa8
-    it read outputs of:
-      compile
+    the last trace of link is b3:6a544aa8
+    it read outputs of compile
     it was made elsewhere, and never ran here
-    it would not run now: all 112 observations of b3:6a544aa8 hold
-      compile ran later, and made the same again: src/a.c changed
+    it would not run now: all 112 observations of trace b3:6a544aa8 hold
+      compile ran later, and changed nothing that it saw: src/a.c changed
       report.aux changed (b3:18c52a7e → b3:470e9bee), and bibtex-aux leaves that out
+    --- exit code 0
+    ");
+}
+
+#[test]
+fn why_shows_names_and_the_lines_of_a_command_that_differ() {
+    let mut listing = change("project/obj", "listing", ("names b3:11112222", "names b3:33334444"), None);
+    listing.before.digest = Some(Digest::of(b"before"));
+    listing.now.as_mut().unwrap().digest = Some(Digest::of(b"now"));
+    listing.names = Some(NamesChange { appeared: vec!["new.o".into()], gone: vec!["old.o".into()] });
+    let key = |before: &str, now: &str| KeyChange {
+        what: "its command".into(),
+        before: Some(before.into()),
+        now: Some(now.into()),
+    };
+    let cause = Cause {
+        key: vec![key("set -e\ncc -O1 a.c\nstrip a", "set -e\ncc -O2 a.c\ncc b.c\nstrip a")],
+        ..cause("link", "its command changed", vec![listing])
+    };
+    let failed = Some(FailedRun { at: 0, failure: "exit code 1".into() });
+    let now = Now::Run { maybe: false, causes: vec![cause] };
+    let many = (1..=7).map(|number| StepId::new(&format!("s{number}"))).collect();
+    let why = WhyReport { now, last_run: None, failed, reads_from: many, ..why() };
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    --- stdout
+    bin/lua is made by link
+    the last trace of link is b3:6a544aa8
+    it read outputs of s1, s2, s3, s4, s5 and 2 more steps
+    it was made elsewhere, and never ran here
+    it ran and failed: exit code 1
+    it would run now, because:
+      link: its command changed
+        its command:
+          - cc -O1 a.c
+          + cc -O2 a.c
+          + cc b.c
+        listing of obj: new.o appeared, old.o gone, a source (b3:18c52a7e → b3:470e9bee)
     --- exit code 0
     ");
 }
@@ -273,6 +316,7 @@ fn graph_in_three_forms() {
         to: StepId::new(to),
         paths: paths.iter().map(|text| path(text)).collect(),
         more: 0,
+        names: vec![],
         declared: paths.is_empty(),
         in_cycle,
     };
@@ -281,7 +325,12 @@ fn graph_in_three_forms() {
         Report::Graph(GraphReport {
             project: "a \"report\"".into(),
             steps: ["fetch", "tex", "bib"].map(StepId::new).into(),
-            edges: vec![many, edge("fetch", "tex", &[], false), edge("bib", "tex", &["report.bbl"], true)],
+            edges: vec![
+                many,
+                edge("fetch", "tex", &[], false),
+                edge("bib", "tex", &["report.bbl"], true),
+                Edge { names: vec![path("x"), path("y")], ..edge("fetch", "bib", &[], false) },
+            ],
             cycles: vec![vec![StepId::new("bib"), StepId::new("tex")]],
         })
     };
@@ -297,6 +346,7 @@ fn graph_in_three_forms() {
         reads c.aux of tex
         reads d.aux of tex
         reads 96 more of tex
+        lists x, y of fetch
     in a circle: bib, tex
     "#);
     insta::assert_snapshot!(run("majordomo graph --dot", report(graph())).out, @r#"
@@ -309,6 +359,7 @@ fn graph_in_three_forms() {
       "tex" -> "bib" [label="a.aux\nb.aux\nc.aux\nand 97 more", color=red];
       "fetch" -> "tex" [style=dashed];
       "bib" -> "tex" [label="report.bbl", color=red];
+      "fetch" -> "bib" [label="x\ny", style=dotted];
     }
     "#);
     assert!(run("majordomo graph --json", report(graph())).out.contains(r#""report": "graph""#));

@@ -30,16 +30,20 @@ pub(super) struct State {
     pub is_of_another: bool,
 }
 
+/// Which of its outputs a step sees again.
+pub fn is_kept(keep: &Keep) -> impl Fn(&RelPath) -> bool {
+    let globs: Vec<Glob> = match keep {
+        // Checked when the project file was read; a pattern that is none keeps nothing.
+        Keep::Matching(globs) => globs.iter().filter_map(|glob| Glob::new(glob).ok()).collect(),
+        Keep::Nothing | Keep::Everything => Vec::new(),
+    };
+    let is_all = *keep == Keep::Everything;
+    move |path| is_all || globs.iter().any(|glob| glob.matches(path.as_bytes()))
+}
+
 /// The part of a tree that the step sees again.
 pub fn kept(keep: &Keep, tree: &Tree) -> Arc<Tree> {
-    let is_kept = |path: &RelPath| match keep {
-        Keep::Nothing => false,
-        Keep::Everything => true,
-        // Checked when the project file was read; a pattern that is none keeps nothing.
-        Keep::Matching(globs) => {
-            globs.iter().any(|glob| Glob::new(glob).is_ok_and(|glob| glob.matches(path.as_bytes())))
-        }
-    };
+    let is_kept = is_kept(keep);
     let entries = tree.entries().iter().filter(|(path, entry)| *entry != TreeEntry::Deleted && is_kept(path));
     // A part of a tree is a tree.
     Tree::new(entries.cloned().collect()).map(Arc::new).unwrap_or_default()

@@ -29,7 +29,7 @@ use protocol::{BuildId, RelPath};
 use self::conductor::Tally;
 use self::context::{Changed, Context, Stop};
 pub use self::demand::StepView;
-pub use self::keep::kept;
+pub use self::keep::{is_kept, kept};
 pub use self::made::MadeSoFar;
 pub use self::promises::Promises;
 pub use self::words::shown_command;

@@ -3,6 +3,8 @@
 use node::{Evaluator, NodeError, Project};
 use protocol::{Look, PathSet, RelPath, Seen, Trace};
 
+use crate::majordomo::report::KeyChange;
+
 /// Why a step runs of which nothing is known.
 pub const NEVER_BUILT: &str = "it was never built here";
 
@@ -55,16 +57,31 @@ pub enum Detail {
     Counted,
 }
 
-/// Why the last trace does not answer any more.
+/// How a change of a step's key reads.
+pub fn of_key(changes: &[KeyChange]) -> String {
+    let one = |change: &KeyChange| match (&change.before, &change.now) {
+        (None, _) => format!("{} is new", change.what),
+        (_, None) => format!("{} is gone", change.what),
+        (Some(_), Some(_)) => format!("{} changed", change.what),
+    };
+    match changes {
+        [] => "its command, environment or promises changed".to_owned(),
+        [change] => one(change),
+        [change, rest @ ..] => format!("{}, and {} more of its key", one(change), rest.len()),
+    }
+}
+
+/// Why the last trace does not answer any more; `key`: what changed of its key, if that did.
 pub async fn of_last(
     (evaluator, project): (&Evaluator, &Project),
     weak: &protocol::Digest,
     last: Option<(&Trace, &PathSet)>,
+    key: impl FnOnce() -> Vec<KeyChange>,
     detail: Detail,
 ) -> Result<String, NodeError> {
     let Some((trace, set)) = last else { return Ok(NEVER_BUILT.to_owned()) };
     if trace.weak != *weak {
-        return Ok("its command, environment or promises changed".to_owned());
+        return Ok(of_key(&key()));
     }
     let found = match evaluator.differences(trace, set, project, 1).await {
         // Words are no reason to make anything.

@@ -20,6 +20,7 @@ use super::context::{Changed, Context, Stop};
 use super::demand::StepView;
 use super::words::{chain, failure_words, link_out, shown_command, strictly};
 use super::{keep, reason, verify};
+use crate::majordomo::facets::Facets;
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 use crate::majordomo::sink::Cancel;
@@ -211,9 +212,10 @@ async fn why(
     let detail = if context.options.explain { reason::Detail::Counted } else { reason::Detail::First };
     if let Some(hit) = state.and_then(|state| state.left_by.as_ref()) {
         let last = Some((&*hit.trace, &*hit.path_set));
-        return Ok(reason::of_last(seer, &hit.trace.weak, last, detail).await?);
+        return Ok(reason::of_last(seer, &hit.trace.weak, last, Vec::new, detail).await?);
     }
-    let last = match context.last.get(&planned.id) {
+    let record = context.last.get(&planned.id);
+    let last = match record {
         Some(record) if context.pod.larder().is_revoked(&record.trace)? => {
             return Ok(reason::REVOKED.to_owned());
         }
@@ -221,8 +223,9 @@ async fn why(
         None => None,
     };
     let last = last.as_ref().map(|(trace, set)| (trace, &**set));
-    let weak = context.specs[index].weak_key();
-    Ok(reason::of_last(seer, &weak, last, detail).await?)
+    let spec = &context.specs[index];
+    let key = || record.map(|record| Facets::of(spec).changed_since(&record.key)).unwrap_or_default();
+    Ok(reason::of_last(seer, &spec.weak_key(), last, key, detail).await?)
 }
 
 /// Shows what a step that does not run had printed.

@@ -3,33 +3,34 @@
 //! The past is read from two traces, the one that answered for a step before its last run and the one of that run: nothing is
 //! evaluated. The present is the last trace held against what the step would see now.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use node::Difference;
-use protocol::{Look, PathSet, RelPath, Seen, Trace, TreeEntry};
+use node::{Difference, project_prefix};
+use protocol::{FileKind, Look, PathSet, RelPath, Seen, StepId, Trace, TreeEntry};
+use view::Source;
 
 use super::looked::{Looked, State};
+use super::names::{self, CameAndWent, Listing};
 use super::{Fallible, node_failed};
 use crate::majordomo::build::reason;
-use crate::majordomo::facets::Facets;
-use crate::majordomo::prepare::in_project;
 use crate::majordomo::records::Run;
-use crate::majordomo::report::{Cause, Change, Origin, Sight};
+use crate::majordomo::report::{Cause, Change, NamesChange, Origin, Sight};
 
 /// The most observations that are listed of a step.
 const MAX_CHANGES: usize = 100;
 /// The most steps that are followed.
 const MAX_STEPS: usize = 100;
 
-/// Steps that are still to be followed, each once.
+/// Steps that are still to be followed, each once; and those that are none of the plan any more.
 struct Trail {
     next: VecDeque<usize>,
     known: BTreeSet<usize>,
+    former: BTreeMap<StepId, Went>,
 }
 
 impl Trail {
     fn from(step: usize) -> Self {
-        Self { next: [step].into(), known: [step].into() }
+        Self { next: [step].into(), known: [step].into(), former: BTreeMap::new() }
     }
 
     fn follow(&mut self, step: usize) {
@@ -37,66 +38,101 @@ impl Trail {
             self.next.push_back(step);
         }
     }
+
+    /// The causes that were found, and why the steps went that are no more.
+    fn end(self, looked: &Looked, mut causes: Vec<Cause>) -> Fallible<Vec<Cause>> {
+        for (former, went) in self.former {
+            causes.push(of_former(looked, former, went)?);
+        }
+        Ok(causes)
+    }
+}
+
+/// What became of the outputs of a step that is none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Went {
+    /// They went with it.
+    WithIt,
+    /// They had come.
+    Later,
+}
+
+/// An observation that differs, and where it leads.
+struct Lead {
+    change: Change,
+    /// The paths of the project that became others.
+    paths: Vec<RelPath>,
+    /// Who makes them.
+    makers: Vec<usize>,
+    /// Who made them, and is no step any more.
+    former: Option<(StepId, Went)>,
 }
 
 /// Why a step last ran: this step first, then those whose outputs made it run.
-pub fn of_last_run(looked: &Looked, step: usize) -> Fallible<Vec<Cause>> {
+pub async fn of_last_run(looked: &Looked, step: usize) -> Fallible<Vec<Cause>> {
     let (mut trail, mut causes) = (Trail::from(step), Vec::new());
     while let Some(step) = trail.next.pop_front() {
         let Some(run) = looked.record(step).and_then(|record| record.ran.as_ref()) else { continue };
-        let mut differences = Vec::new();
+        let (mut differences, mut known) = (Vec::new(), Listed::new());
         if let Some(before) = &run.before
             && let (Some(before), Some(after)) = (looked.trace(before)?, looked.trace(&run.after)?)
         {
             differences = between((&before.0, &before.1), (&after.0, &after.1));
+            known = seen_paths(&before.0, &before.1).chain(seen_paths(&after.0, &after.1)).collect();
         }
-        let (mut changes, more) = listed(looked, step, differences);
-        for change in &mut changes {
-            let Some(inside) = in_project(&change.path) else { continue };
-            let Some(by) = looked.maker(&inside, step) else { continue };
-            if let Some(run) = looked.record(by).and_then(|record| record.ran.as_ref())
-                && has_made(looked, run, &inside, change)?
-            {
-                trail.follow(by);
+        let (leads, more) = leads(looked, step, differences, &known).await?;
+        for lead in &leads {
+            trail.former.extend(lead.former.clone());
+            for &by in &lead.makers {
+                if let Some(run) = looked.record(by).and_then(|record| record.ran.as_ref())
+                    && has_made(looked, run, lead)?
+                {
+                    trail.follow(by);
+                }
             }
         }
         causes.push(Cause {
             step: looked.id(step),
             reason: run.reason.clone(),
-            changes,
+            changes: leads.into_iter().map(|lead| lead.change).collect(),
             key: run.key.clone(),
             more,
         });
     }
-    Ok(causes)
+    trail.end(looked, causes)
 }
 
 /// Whether it was in this run that what stands at a path became what another step saw there.
-fn has_made(looked: &Looked, run: &Run, path: &RelPath, change: &Change) -> Fallible<bool> {
+fn has_made(looked: &Looked, run: &Run, lead: &Lead) -> Fallible<bool> {
     let after = looked.outputs(&run.after)?;
     let before = match &run.before {
         Some(before) => looked.outputs(before)?,
         None => Default::default(),
     };
-    // Of a folder that is listed all that is in it counts.
-    if after.get(path).is_none() && before.get(path).is_none() {
-        let within = |tree: &protocol::Tree| -> Vec<_> {
-            tree.entries().iter().filter(|(made, _)| made.is_within(path)).cloned().collect()
-        };
-        return Ok(within(&after) != within(&before));
-    }
-    let seen = change.now.as_ref().and_then(|now| now.raw.or(now.digest));
-    let is_what_was_seen = match (after.get(path), seen) {
-        (Some(TreeEntry::File { digest, .. }), Some(seen)) => *digest == seen,
-        _ => true,
-    };
-    Ok(is_what_was_seen && after.get(path) != before.get(path))
+    let seen = lead.change.now.as_ref().and_then(|now| now.raw.or(now.digest));
+    Ok(lead.paths.iter().any(|path| match (before.get(path), after.get(path)) {
+        // Of a folder all that is in it counts.
+        (None, None) => {
+            let within = |tree: &protocol::Tree| -> Vec<_> {
+                tree.entries().iter().filter(|(made, _)| made.is_within(path)).cloned().collect()
+            };
+            within(&after) != within(&before)
+        }
+        (before, Some(TreeEntry::File { digest, .. })) if lead.change.look == Look::Content.word() => {
+            seen == Some(*digest) && before != after.get(path)
+        }
+        (before, after) => before != after,
+    }))
 }
 
 /// Why a step would run now: this step first, then those on which it depends.
-pub async fn of_now(looked: &Looked, step: usize) -> Fallible<Vec<Cause>> {
+pub async fn of_now(looked: &mut Looked, step: usize) -> Fallible<Vec<Cause>> {
     let (mut trail, mut causes) = (Trail::from(step), Vec::new());
     while let Some(step) = trail.next.pop_front() {
+        if looked.states[step] == State::Unasked {
+            // Nothing said so far that it comes before.
+            looked.look_up(&looked.in_order(&[step]), false).await?;
+        }
         let reason = match &looked.states[step] {
             State::Run { reason, behind } => {
                 behind.iter().for_each(|&behind| trail.follow(behind));
@@ -107,23 +143,59 @@ pub async fn of_now(looked: &Looked, step: usize) -> Fallible<Vec<Cause>> {
             }
             State::Reuse(_) | State::Unasked => continue,
         };
-        let mut differences = Vec::new();
+        let (mut differences, mut known) = (Vec::new(), Listed::new());
         if let Some((_, trace, set)) = looked.last_trace(step)? {
             let project = looked.project(step);
             differences = looked.evaluator().compare(&trace, &set, &project).await.map_err(node_failed)?;
+            known = seen_paths(&trace, &set).collect();
         }
-        let (changes, more) = listed(looked, step, differences);
-        for change in &changes {
-            let inside = in_project(&change.path);
-            if let Some(by) = inside.and_then(|inside| looked.maker(&inside, step)) {
-                trail.follow(by);
+        let (leads, more) = leads(looked, step, differences, &known).await?;
+        for lead in &leads {
+            trail.former.extend(lead.former.clone());
+            lead.makers.iter().for_each(|&by| trail.follow(by));
+        }
+        let changes = leads.into_iter().map(|lead| lead.change).collect();
+        causes.push(Cause { step: looked.id(step), reason, changes, key: looked.key_changes(step), more });
+    }
+    trail.end(looked, causes)
+}
+
+/// Why a step went: which of the files that it read in the project are gone.
+fn of_former(looked: &Looked, step: StepId, went: Went) -> Fallible<Cause> {
+    let mut changes = Vec::new();
+    if let (Went::Later, Some(run)) = (went, looked.last.get(&step).and_then(|record| record.ran.as_ref())) {
+        let reason = format!("{}; it is no step any more", run.reason);
+        return Ok(Cause { step, reason, changes, key: run.key.clone(), more: 0 });
+    }
+    if let Some(record) = looked.last.get(&step)
+        && let Some((trace, set)) = looked.trace(&record.trace)?
+    {
+        for (path, look, before) in trace.observations(&set).into_iter().flatten() {
+            let Some(inside) = path.strip_prefix(&project_prefix()) else { continue };
+            if matches!(before, Seen::Content { .. }) && looked.prepared.snapshot.get(&inside).is_none() {
+                let has_maker = looked.plan().producer(&inside).is_some();
+                let origin = if has_maker { Origin::Output } else { Origin::Source };
+                if !has_maker && changes.len() < MAX_CHANGES {
+                    changes.push(Change {
+                        look: look.word().to_owned(),
+                        words: reason::of_change(path, look, before, &Seen::Absent),
+                        before: Sight::new(before, None),
+                        now: Some(Sight::new(&Seen::Absent, None)),
+                        origin,
+                        by: None,
+                        projections: Vec::new(),
+                        names: None,
+                        path: path.clone(),
+                    });
+                }
             }
         }
-        let spec = &looked.prepared.specs[step];
-        let key = looked.record(step).map(|record| Facets::of(spec).changed_since(&record.key));
-        causes.push(Cause { step: looked.id(step), reason, changes, key: key.unwrap_or_default(), more });
     }
-    Ok(causes)
+    let reason = match changes.first() {
+        Some(change) => format!("it is no step any more: {}", change.words),
+        None => "it is no step any more".to_owned(),
+    };
+    Ok(Cause { step, reason, changes, key: Vec::new(), more: 0 })
 }
 
 /// What the first trace saw that the second one saw otherwise. What only one of them looked at is no difference, but where
@@ -167,59 +239,111 @@ fn other_look(
         .find(|&at| seen.get(at).is_some_and(|now| (*now == Seen::Absent) != (*was == Seen::Absent)))
 }
 
-/// Differences as they are listed, those of the project first; and how many are left out.
-fn listed(looked: &Looked, step: usize, differences: Vec<Difference>) -> (Vec<Change>, u64) {
-    let (inside, outside): (Vec<_>, Vec<_>) =
-        differences.into_iter().partition(|difference| difference.path.as_bytes().starts_with(b"project"));
-    let more = (inside.len() + outside.len()).saturating_sub(MAX_CHANGES) as u64;
-    let all = inside.into_iter().chain(outside).take(MAX_CHANGES);
-    (all.map(|difference| change(looked, step, difference)).collect(), more)
+/// Paths of a step's root, and what stood there.
+type Listed = Vec<(RelPath, FileKind)>;
+
+/// What a trace saw that was there.
+fn seen_paths<'a>(trace: &'a Trace, set: &'a PathSet) -> impl Iterator<Item = (RelPath, FileKind)> + 'a {
+    trace.observations(set).into_iter().flatten().filter_map(|(path, _, seen)| {
+        let kind = match seen {
+            Seen::Absent => return None,
+            Seen::Kind(kind) => *kind,
+            Seen::Names(_) => FileKind::Dir,
+            Seen::Target(_) => FileKind::Link,
+            Seen::File { .. } | Seen::Content { .. } => FileKind::File,
+        };
+        Some((path.clone(), kind))
+    })
 }
 
-fn change(looked: &Looked, step: usize, difference: Difference) -> Change {
+/// Differences as they are listed, those of the project first; and how many are left out.
+async fn leads(
+    looked: &Looked,
+    step: usize,
+    differences: Vec<Difference>,
+    known: &Listed,
+) -> Fallible<(Vec<Lead>, u64)> {
+    let is_inside = |difference: &Difference| difference.path.is_within(&project_prefix());
+    let (inside, outside): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_inside);
+    let more = (inside.len() + outside.len()).saturating_sub(MAX_CHANGES) as u64;
+    let mut leads = Vec::new();
+    for difference in inside.into_iter().chain(outside).take(MAX_CHANGES) {
+        leads.push(lead(looked, step, difference, known).await?);
+    }
+    Ok((leads, more))
+}
+
+async fn lead(looked: &Looked, step: usize, difference: Difference, known: &Listed) -> Fallible<Lead> {
+    let inside = difference.path.strip_prefix(&project_prefix());
+    let names = names_change(looked, step, &difference, known).await;
     let Difference { path, look, before, raw_before, now, raw_now, by } = difference;
-    let inside = in_project(&path);
-    let maker = inside.as_ref().and_then(|inside| looked.maker(inside, step));
-    let is_own = inside.as_ref().is_some_and(|inside| {
-        looked.keeps(step) && looked.made.tree(step).is_some_and(|tree| tree.get(inside).is_some())
-    });
-    let maker = maker.or(is_own.then_some(step));
-    let origin = match maker {
-        Some(_) => Origin::Output,
-        None if path.as_bytes().starts_with(b"project") => Origin::Source,
-        None => Origin::Tool,
+    let paths: Vec<RelPath> = match (&inside, &names) {
+        (None, _) => Vec::new(),
+        (Some(inside), None) => vec![inside.clone()],
+        (Some(inside), Some((appeared, gone))) => {
+            appeared.iter().chain(gone).filter_map(|name| inside.child(name)).collect()
+        }
     };
-    let words = match &now {
-        Some(now) => reason::of_change(&path, look, &before, now),
-        None => format!("{} has to be made first", reason::shown(&path)),
+    let mut makers: Vec<usize> = paths.iter().flat_map(|path| looked.makers(path, step)).collect();
+    makers.sort_unstable();
+    makers.dedup();
+    let is_gone = now == Some(Seen::Absent) || names.as_ref().is_some_and(|(_, gone)| !gone.is_empty());
+    let is_nowhere = |path: &&RelPath| makers.is_empty() && looked.prepared.snapshot.get(path).is_none();
+    let former = match paths.iter().rfind(is_nowhere) {
+        Some(path) => looked.former_maker(path)?,
+        None => None,
+    };
+    let former = former.map(|id| (id, if is_gone { Went::WithIt } else { Went::Later }));
+    let maker = match &makers[..] {
+        [maker] => Some(looked.id(*maker)),
+        _ => former.as_ref().map(|(id, _)| id.clone()),
+    };
+    let origin = match (&inside, &maker) {
+        (None, _) => Origin::Tool,
+        (Some(_), None) if makers.is_empty() => Origin::Source,
+        (Some(_), _) => Origin::Output,
     };
     let projections = match (by.is_empty(), raw_now.or(raw_before), &inside) {
         (true, Some(_), Some(inside)) => looked.project(step).lenses().names_at(inside),
         _ => by,
     };
-    Change {
+    let texts = |names: Vec<Vec<u8>>| names.iter().map(|name| protocol::path::escape(name)).collect();
+    let change = Change {
         look: look.word().to_owned(),
-        words,
+        words: match &now {
+            Some(now) => reason::of_change(&path, look, &before, now),
+            None => format!("{} has to be made first", reason::shown(&path)),
+        },
         before: Sight::new(&before, raw_before),
         now: now.map(|now| Sight::new(&now, raw_now)),
         origin,
-        by: maker.map(|maker| looked.id(maker)),
+        by: maker,
         projections,
+        names: names.map(|(appeared, gone)| NamesChange { appeared: texts(appeared), gone: texts(gone) }),
         path,
-    }
+    };
+    Ok(Lead { change, paths, makers, former })
 }
 
-/// Whether a run changed nothing of what was read: the paths are those of the project.
-pub fn made_the_same(looked: &Looked, run: &Run, read: &BTreeSet<RelPath>) -> Fallible<bool> {
-    let Some(before) = &run.before else { return Ok(false) };
-    if *before == run.after {
-        return Ok(false);
-    }
-    let (before, after) = (looked.outputs(before)?, looked.outputs(&run.after)?);
-    let of = |digest: &protocol::Tree| -> Vec<(RelPath, TreeEntry)> {
-        digest.entries().iter().filter(|(path, _)| read.contains(path)).cloned().collect()
+/// The names that came and went in a folder of the project, if it was a listing that changed and they can be found out.
+async fn names_change(
+    looked: &Looked,
+    step: usize,
+    difference: &Difference,
+    known: &Listed,
+) -> Option<CameAndWent> {
+    let (Seen::Names(before), Some(Seen::Names(after))) = (&difference.before, &difference.now) else {
+        return None;
     };
-    Ok(of(&before) == of(&after))
+    let inside = difference.path.strip_prefix(&project_prefix())?;
+    let now = looked.project(step).list(&inside).await.ok()??;
+    let now: Listing = now.iter().map(|(name, kind)| (name.to_vec(), *kind)).collect();
+    let in_it = |(path, kind): &(RelPath, FileKind)| {
+        (path.parent().as_ref() == Some(&difference.path)).then(|| Some((path.name()?.to_vec(), *kind)))?
+    };
+    let mut candidates: Listing = known.iter().filter_map(in_it).collect();
+    candidates.extend(looked.former_names(&inside));
+    names::between(before, after, &now, &candidates)
 }
 
 #[cfg(test)]

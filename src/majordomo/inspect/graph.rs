@@ -3,22 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use node::Pod;
+use node::{Pod, project_prefix};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use protocol::{RelPath, StepId, TreeEntry};
+
+use protocol::{Look, RelPath, Seen, StepId, TreeEntry};
 
 use super::looked::Looked;
 use super::{Fallible, Variables};
 use crate::majordomo::plan::Plan;
-use crate::majordomo::prepare::{Planned, in_project};
+use crate::majordomo::prepare::Planned;
 use crate::majordomo::report::{Edge, GraphReport};
 
 /// The most artefacts that are named for one edge.
 const MAX_PATHS: usize = 100;
 
-/// What was read, by who made it and who read it.
-type Flows = BTreeMap<(usize, usize), BTreeSet<RelPath>>;
+/// What flows, by who made it and who saw it.
+type Flows = BTreeMap<(usize, usize), Flow>;
+
+/// What flows between two steps.
+#[derive(Default)]
+struct Flow {
+    read: BTreeSet<RelPath>,
+    listed: BTreeSet<RelPath>,
+}
 
 /// Steps and what flows between them.
 pub async fn graph(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<GraphReport> {
@@ -32,26 +40,52 @@ pub async fn graph(pod: &Pod, project: &Path, environment: &Variables) -> Fallib
             }
         }
     }
-    let promises = looked.made.promises();
     let mut flows = Flows::new();
     for reader in 0..looked.plan().steps.len() {
-        let Some((_, _, set)) = looked.last_trace(reader)? else { continue };
-        let read: BTreeSet<RelPath> = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
-        for path in read {
-            let all = makers.get(&path).into_iter().flatten().copied();
-            // Of several versions it saw the last one that is not later than it; its own only where it keeps it.
-            let seen = all.filter(|&maker| match maker == reader {
-                true => looked.keeps(reader),
-                false => !promises.is_after(maker, reader),
-            });
-            let others = seen.clone().filter(|&maker| maker != reader);
-            let from = others.max_by_key(|&maker| promises.position(maker)).or_else(|| seen.last());
-            if let Some(from) = from {
-                flows.entry((from, reader)).or_default().insert(path);
+        let Some((_, trace, set)) = looked.last_trace(reader)? else { continue };
+        for (path, look, seen) in trace.observations(&set).into_iter().flatten() {
+            let Some(path) = path.strip_prefix(&project_prefix()).filter(|_| *seen != Seen::Absent) else {
+                continue;
+            };
+            for path in if look == Look::Listing { listed(&looked, &path) } else { vec![path] } {
+                let all = makers.get(&path).map_or(&[][..], Vec::as_slice);
+                if let Some(from) = maker(&looked, reader, &path, all) {
+                    let flow = flows.entry((from, reader)).or_default();
+                    let paths = if look == Look::Listing { &mut flow.listed } else { &mut flow.read };
+                    paths.insert(path);
+                }
             }
         }
     }
     Ok(report(looked.plan(), flows))
+}
+
+/// Of the steps that made something the one whose version the reader saw: the last one that is not after it; its own only where
+/// it sees that again.
+fn maker(looked: &Looked, reader: usize, path: &RelPath, makers: &[usize]) -> Option<usize> {
+    let promises = looked.made.promises();
+    let others = makers.iter().copied().filter(|&maker| maker != reader && !promises.is_after(maker, reader));
+    let own = || (makers.contains(&reader) && looked.sees_own(reader, path)).then_some(reader);
+    others.max_by_key(|&maker| promises.position(maker)).or_else(own)
+}
+
+/// What was made in a folder without having been promised: of it alone a listing depends on what was made, promised names are
+/// there from the start.
+fn listed(looked: &Looked, folder: &RelPath) -> Vec<RelPath> {
+    let promises = looked.made.promises();
+    let mut found = Vec::new();
+    for tree in (0..looked.plan().steps.len()).filter_map(|step| looked.made.tree(step)) {
+        for (path, _) in tree.entries() {
+            let Some(name) = path.strip_prefix(folder).and_then(|below| Some(below.parts().next()?.to_vec()))
+            else {
+                continue;
+            };
+            if folder.child(&name).is_some_and(|child| !promises.touch(&child)) {
+                found.push(path.clone());
+            }
+        }
+    }
+    found
 }
 
 /// Steps and their order, where nothing is known of what flows between them.
@@ -69,11 +103,12 @@ fn report(plan: &Plan, mut flows: Flows) -> GraphReport {
     }
     let circles = circles(plan.steps.len(), flows.keys().copied());
     let id = |step: usize| plan.steps[step].id.clone();
-    let edges = flows.into_iter().map(|((from, to), paths)| Edge {
+    let edges = flows.into_iter().map(|((from, to), Flow { read, listed })| Edge {
         from: id(from),
         to: id(to),
-        more: paths.len().saturating_sub(MAX_PATHS) as u64,
-        paths: paths.into_iter().take(MAX_PATHS).collect(),
+        more: read.len().saturating_sub(MAX_PATHS) as u64,
+        names: listed.difference(&read).take(MAX_PATHS).cloned().collect(),
+        paths: read.into_iter().take(MAX_PATHS).collect(),
         declared: declared.contains(&(from, to)),
         in_cycle: circles.iter().any(|circle| circle.contains(&from) && circle.contains(&to)),
     });

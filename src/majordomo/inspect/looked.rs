@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use node::{Evaluator, Outputs, OutputsBuilder, Pod, Project, Verdict};
-use protocol::{Digest, Keep, PathSet, RelPath, StepId, Trace, Tree};
+use protocol::{Digest, PathSet, StepId, Trace, Tree};
 use rustc_hash::FxHashMap;
 
 use super::{Fallible, Variables, larder_failed, node_failed, prepared, tree};
 use crate::majordomo::build::{MadeSoFar, StepView, kept, reason};
+use crate::majordomo::facets::Facets;
+use crate::majordomo::failures::{self, FailedRun};
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::Prepared;
 use crate::majordomo::records::{self, Record, Settled};
+use crate::majordomo::report::KeyChange;
 
 /// What a build would do with a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub enum State {
     Run {
         /// Why, one line.
         reason: String,
-        /// The step before it that would run, on which it depends whether this one does.
-        behind: Option<usize>,
+        /// The steps before it that would run, on which it depends whether this one does.
+        behind: Vec<usize>,
     },
 }
 
@@ -41,6 +44,8 @@ pub struct Looked {
     pub edges: Vec<Vec<usize>>,
     /// What is remembered of each step.
     pub last: FxHashMap<StepId, Record>,
+    /// The steps whose last run failed.
+    pub failed: FxHashMap<StepId, FailedRun>,
     /// Of each step, where it was looked up.
     pub states: Vec<State>,
     settled: FxHashMap<usize, Settled>,
@@ -86,9 +91,10 @@ impl Looked {
                 edges[consumer].extend(producers.iter().filter_map(|producer| plan.step(producer)));
             }
         }
+        let failed = failures::all(larder, workspace).map_err(larder_failed)?;
         let states = vec![State::Unasked; plan.steps.len()];
         let evaluator = prepared.evaluator(pod);
-        Ok(Self { pod: pod.clone(), prepared, made, edges, last, states, settled, evaluator })
+        Ok(Self { pod: pod.clone(), prepared, made, edges, last, failed, states, settled, evaluator })
     }
 
     /// The plan.
@@ -104,6 +110,12 @@ impl Looked {
     /// What is remembered of a step.
     pub fn record(&self, step: usize) -> Option<&Record> {
         self.last.get(&self.plan().steps[step].id)
+    }
+
+    /// What changed of a step's key since it was last made.
+    pub fn key_changes(&self, step: usize) -> Vec<KeyChange> {
+        let now = Facets::of(&self.prepared.specs[step]);
+        self.record(step).map(|record| now.changed_since(&record.key)).unwrap_or_default()
     }
 
     /// The steps before one: those that it is after, and those that feed it.
@@ -137,22 +149,46 @@ impl Looked {
         for &step in steps {
             self.states[step] = self.looked_up(step, cold).await?;
         }
-        Ok(())
+        // A circle is opened somewhere, and what was looked up there first did not know of the steps behind it.
+        loop {
+            let late: Vec<usize> = steps
+                .iter()
+                .copied()
+                .filter(|&step| matches!(self.states[step], State::Reuse(_)) && !self.behind(step).is_empty())
+                .collect();
+            for &step in &late {
+                self.states[step] = self.perhaps(self.behind(step));
+            }
+            if late.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The steps before one that would run.
+    fn behind(&self, step: usize) -> Vec<usize> {
+        let would_run = |other: &usize| matches!(self.states[*other], State::Run { .. });
+        self.before(step).filter(would_run).collect()
+    }
+
+    /// Whether a step runs depends on these.
+    fn perhaps(&self, behind: Vec<usize>) -> State {
+        let first = behind.first().map_or_else(String::new, |&first| format!("`{}`", self.id(first)));
+        State::Run { reason: format!("maybe: {first} comes before it"), behind }
     }
 
     async fn looked_up(&self, step: usize, cold: bool) -> Fallible<State> {
         let planned = &self.plan().steps[step];
-        let behind = self.before(step).find(|&other| matches!(self.states[other], State::Run { .. }));
-        let run = |reason: String| Ok(State::Run { reason, behind: None });
+        let behind = self.behind(step);
+        let run = |reason: String| Ok(State::Run { reason, behind: Vec::new() });
         if cold {
             return run("a cold build was asked for".to_owned());
         }
         if planned.volatile {
             return run(reason::VOLATILE.to_owned());
         }
-        if let Some(behind) = behind {
-            let reason = format!("maybe: `{}` comes before it", self.plan().steps[behind].id);
-            return Ok(State::Run { reason, behind: Some(behind) });
+        if !behind.is_empty() {
+            return Ok(self.perhaps(behind));
         }
         let project = self.project(step);
         let weak = self.prepared.specs[step].weak_key();
@@ -186,7 +222,8 @@ impl Looked {
             _ => weak,
         };
         let seer = (&self.evaluator, &project);
-        run(reason::of_last(seer, &weak, last, reason::Detail::First).await.map_err(node_failed)?)
+        let key = || self.key_changes(step);
+        run(reason::of_last(seer, &weak, last, key, reason::Detail::First).await.map_err(node_failed)?)
     }
 
     async fn still_settled(
@@ -241,27 +278,5 @@ impl Looked {
     pub fn outputs(&self, digest: &Digest) -> Fallible<Tree> {
         let Some((trace, _)) = self.trace(digest)? else { return Ok(Tree::default()) };
         Ok(tree(&self.pod, &trace.outputs)?.unwrap_or_default())
-    }
-
-    /// Whether a step sees its own outputs.
-    pub fn keeps(&self, step: usize) -> bool {
-        self.prepared.specs[step].keep != Keep::Nothing
-    }
-
-    /// The step that made what a reader saw at a path of the project: of several the last that is not after the reader.
-    pub fn maker(&self, path: &RelPath, reader: usize) -> Option<usize> {
-        let promises = self.made.promises();
-        let by_tree = |&step: &usize| {
-            self.made.tree(step).is_some_and(|tree| {
-                tree.get(path).is_some()
-                    || tree.entries().iter().any(|(made, _)| made.is_within(path) && made != path)
-            })
-        };
-        let before = self.in_order(&[reader]);
-        let makers = before.iter().copied().filter(|&step| step != reader && by_tree(&step));
-        let makers = makers.filter(|&step| !promises.is_after(step, reader));
-        makers
-            .max_by_key(|&step| promises.position(step))
-            .or_else(|| self.plan().producer(path).filter(|&step| step != reader))
     }
 }

@@ -8,7 +8,10 @@ mod causes;
 mod forget;
 mod graph;
 mod looked;
+mod makers;
+mod names;
 mod status;
+mod target;
 mod trace;
 mod why;
 

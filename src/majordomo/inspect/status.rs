@@ -23,7 +23,7 @@ pub async fn status(pod: &Pod, project: &Path, environment: &Variables) -> Falli
 pub fn of_unknown(planned: &Planned) -> StatusReport {
     let steps = planned.plan.steps.iter().map(|step| {
         let reason = if step.volatile { reason::VOLATILE } else { reason::NEVER_BUILT };
-        StepState { step: step.id.clone(), up_to_date: false, reason: reason.to_owned() }
+        StepState { step: step.id.clone(), up_to_date: false, reason: reason.to_owned(), failed: None }
     });
     report(&planned.plan, &planned.snapshot, steps.collect())
 }
@@ -50,7 +50,8 @@ pub async fn status_of(pod: &Pod, prepared: Prepared, steps: &[usize], cold: boo
             State::Run { reason, .. } => (false, reason.clone()),
             State::Reuse(_) | State::Unasked => (true, String::new()),
         };
-        StepState { step: looked.id(step), up_to_date, reason }
+        let failed = looked.failed.get(&looked.id(step)).map(|failed| failed.failure.clone());
+        StepState { step: looked.id(step), up_to_date, reason, failed }
     });
     let states = states.collect();
     Ok(report(looked.plan(), &looked.prepared.snapshot, states))

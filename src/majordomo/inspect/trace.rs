@@ -5,7 +5,7 @@ use std::path::Path;
 use node::{Pod, Printed};
 use protocol::{Glob, RelPath, StepId, TreeEntry, WorkspaceId};
 
-use super::{Fallible, built, larder_failed, tree};
+use super::{Fallible, built, larder_failed, target, tree};
 use crate::majordomo::border;
 use crate::majordomo::build::reason;
 use crate::majordomo::records::{self, Record};
@@ -18,12 +18,8 @@ pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId
     if let Some(record) = all.remove(&id) {
         return Ok((id, record));
     }
-    let nearest = crate::majordomo::project_file::nearest::nearest(step, all.keys().map(StepId::as_str));
     let failure = border::mistake(format!("no step `{step}` was ever built here"));
-    Err(Box::new(match nearest {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`majordomo graph` shows all steps"),
-    }))
+    Err(target::unknown(failure, step, all.keys().map(StepId::as_str)))
 }
 
 /// The most observations that are listed: as many as fit into one message.
@@ -64,7 +60,9 @@ impl<'a> Wanted<'a> {
 pub async fn trace(pod: &Pod, project: &Path, step: &str, filter: &TraceFilter) -> Fallible<TraceReport> {
     let wanted = Wanted::new(filter)?;
     let workspace = built(project)?;
-    let (step, record) = record(pod, workspace.id(), step)?;
+    let made = records::outputs(pod.larder(), workspace.id()).map_err(larder_failed)?;
+    let by = target::as_path(step).and_then(|path| made.iter().find(|(made, ..)| *made == path));
+    let (step, record) = record(pod, workspace.id(), by.map_or(step, |(.., by)| by.as_str()))?;
     let gone = || {
         let failure = border::mistake(format!("the last trace of `{step}` is no longer in the larder"));
         Box::new(failure.hint("build it again"))

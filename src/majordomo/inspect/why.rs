@@ -3,33 +3,31 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use node::Pod;
-use protocol::{RelPath, StepId};
+use node::{Pod, project_prefix};
+use protocol::RelPath;
 
 use super::looked::{Looked, State};
-use super::{Fallible, Variables, causes, larder_failed, node_failed};
-use crate::majordomo::border;
+use super::{Fallible, Variables, causes, node_failed, target};
 use crate::majordomo::build::reason;
-use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{Planned, in_project};
-use crate::majordomo::records;
 use crate::majordomo::report::{Cause, CutOff, HiddenChange, LastRun, Now, WhyReport};
-use crate::majordomo::request::Failure;
 
 /// The most changes that projections hide that are listed.
 const MAX_HIDDEN: usize = 100;
+/// The most steps that are listed which ran and changed nothing.
+const MAX_CUT_OFF: usize = 100;
 
 /// Why a target is as it is.
 pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variables) -> Fallible<WhyReport> {
     let mut looked = Looked::at(pod, project, environment).await?;
-    let step = maker(&looked, target)?;
+    let step = target::step(&looked, target)?;
     let reads_from = reads_from(&looked, step)?;
     let last_run = match looked.record(step).and_then(|record| record.ran.as_ref()) {
         Some(run) => Some(LastRun {
             at: run.at,
             before: run.before,
             after: run.after,
-            causes: causes::of_last_run(&looked, step)?,
+            causes: causes::of_last_run(&looked, step).await?,
         }),
         None => None,
     };
@@ -37,11 +35,11 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variable
     let order = looked.in_order(&[step]);
     looked.look_up(&order, false).await?;
     let now = match looked.states[step].clone() {
-        State::Reuse(digest) => reuse(&looked, step, digest, &reads_from).await?,
-        State::Run { behind, .. } => {
-            Now::Run { maybe: behind.is_some(), causes: causes::of_now(&looked, step).await? }
-        }
+        State::Reuse(digest) => reuse(&looked, step, digest).await?,
         State::Unasked => Now::Run { maybe: true, causes: Vec::new() },
+        State::Run { behind, .. } => {
+            Now::Run { maybe: !behind.is_empty(), causes: causes::of_now(&mut looked, step).await? }
+        }
     };
     Ok(WhyReport {
         target: target.to_owned(),
@@ -49,13 +47,15 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variable
         trace,
         reads_from: reads_from.into_iter().map(|step| looked.id(step)).collect(),
         last_run,
+        failed: looked.failed.get(&looked.id(step)).cloned(),
         now,
     })
 }
 
 /// Why a target would be made where nothing is known of any step.
 pub fn of_unknown(planned: &Planned, target: &str) -> Fallible<WhyReport> {
-    let step = declared_maker(&planned.plan, target).ok_or_else(|| nobody(&planned.plan, target))?;
+    let step = target::declared(&planned.plan, target)?;
+    let step = step.ok_or_else(|| target::nobody(&planned.plan, target))?;
     let step = &planned.plan.steps[step];
     let reason = if step.volatile { reason::VOLATILE } else { reason::NEVER_BUILT };
     let cause = Cause {
@@ -71,12 +71,13 @@ pub fn of_unknown(planned: &Planned, target: &str) -> Fallible<WhyReport> {
         trace: None,
         reads_from: Vec::new(),
         last_run: None,
+        failed: None,
         now: Now::Run { maybe: false, causes: vec![cause] },
     })
 }
 
 /// Why a step would not run.
-async fn reuse(looked: &Looked, step: usize, digest: protocol::Digest, read_from: &[usize]) -> Fallible<Now> {
+async fn reuse(looked: &Looked, step: usize, digest: protocol::Digest) -> Fallible<Now> {
     let Some((trace, set)) = looked.trace(&digest)? else {
         return Ok(Now::Reuse { trace: digest, observations: 0, hidden: Vec::new(), cut_off: Vec::new() });
     };
@@ -88,19 +89,26 @@ async fn reuse(looked: &Looked, step: usize, digest: protocol::Digest, read_from
         now: hidden.now,
         projections: hidden.by,
     });
-    let read: BTreeSet<RelPath> = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
-    let ran_at = |step: usize| looked.record(step).and_then(|record| record.ran.as_ref());
-    let own = ran_at(step).map_or(0, |run| run.at);
-    let mut cut_off = Vec::new();
-    for &producer in read_from {
-        if let Some(run) = ran_at(producer).filter(|run| run.at > own)
-            && causes::made_the_same(looked, run, &read)?
-        {
-            cut_off.push(CutOff { step: looked.id(producer), reason: run.reason.clone() });
-        }
-    }
+    let hidden: Vec<HiddenChange> = hidden.collect();
+    let cut_off = match looked.record(step).and_then(|record| record.ran.as_ref()) {
+        Some(run) if run.after == digest => cut_off(looked, step, run.at, &hidden),
+        _ => Vec::new(),
+    };
     let observations = set.looks().len() as u64;
-    Ok(Now::Reuse { trace: digest, observations, hidden: hidden.collect(), cut_off })
+    Ok(Now::Reuse { trace: digest, observations, hidden, cut_off })
+}
+
+/// The steps before one that ran since it did: what it saw of them holds, so nothing came through to it. What came through and
+/// is hidden by projections is said of itself.
+fn cut_off(looked: &Looked, step: usize, since: u64, hidden: &[HiddenChange]) -> Vec<CutOff> {
+    let is_hidden = |other: &usize| {
+        let paths = hidden.iter().filter_map(|change| change.path.strip_prefix(&project_prefix()));
+        paths.into_iter().any(|path| looked.makers(&path, step).contains(other))
+    };
+    let others = looked.in_order(&[step]).into_iter().filter(|other| *other != step && !is_hidden(other));
+    let ran = others.filter_map(|other| Some((other, looked.record(other)?.ran.as_ref()?)));
+    let later = ran.filter(|(_, run)| run.at > since).take(MAX_CUT_OFF);
+    later.map(|(other, run)| CutOff { step: looked.id(other), reason: run.reason.clone() }).collect()
 }
 
 /// The steps whose outputs a step read when it was last made.
@@ -114,42 +122,4 @@ fn reads_from(looked: &Looked, step: usize) -> Fallible<Vec<usize>> {
         looked.in_order(&[step]).into_iter().filter(|other| *other != step).filter(has_made).collect();
     from.sort_unstable();
     Ok(from)
-}
-
-/// The step that makes a target: by its id, as a declared output, or by what the last traces made.
-fn maker(looked: &Looked, target: &str) -> Fallible<usize> {
-    let plan = looked.plan();
-    if let Some(step) = declared_maker(plan, target) {
-        return Ok(step);
-    }
-    if let Some(path) = as_path(target) {
-        let workspace = looked.prepared.workspace.id();
-        let made = records::outputs(looked.pod.larder(), workspace).map_err(larder_failed)?;
-        let by = made.iter().filter(|(made, _, _)| *made == path);
-        let by = by.filter_map(|(_, _, step)| plan.step(step));
-        if let Some(step) = by.max_by_key(|&step| looked.made.promises().position(step)) {
-            return Ok(step);
-        }
-    }
-    Err(nobody(plan, target))
-}
-
-fn as_path(target: &str) -> Option<RelPath> {
-    target.trim_start_matches("./").parse().ok()
-}
-
-fn declared_maker(plan: &Plan, target: &str) -> Option<usize> {
-    plan.step(&StepId::new(target)).or_else(|| plan.producer(&as_path(target)?))
-}
-
-fn nobody(plan: &Plan, target: &str) -> Box<Failure> {
-    let outputs: Vec<String> = plan.outputs().iter().map(|output| output.path().to_string()).collect();
-    let ids = plan.steps.iter().map(|step| step.id.as_str());
-    let known = outputs.iter().map(String::as_str).chain(ids);
-    let nearest = crate::majordomo::project_file::nearest::nearest(target, known);
-    let failure = border::mistake(format!("no step makes `{target}`, and none has this id"));
-    Box::new(match nearest {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`majordomo graph` shows all steps"),
-    })
 }

@@ -102,8 +102,8 @@ impl Conductor {
         self.doubted.remove(&index);
         self.steps[index].phase = Phase::Over;
         self.context.made.doubt(index);
-        self.failed += 1;
         let Failed { exit, failure, command, .. } = failed;
+        self.failures.push((index, failure.clone()));
         self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), reason: None, command });
         self.over(index);
     }

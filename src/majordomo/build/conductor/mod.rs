@@ -115,7 +115,8 @@ pub(super) struct Conductor {
     circles: Circles,
     /// Steps in the order in which they came to good ends.
     ended: Vec<usize>,
-    failed: u64,
+    /// Steps that failed for good, and how.
+    failures: Vec<(usize, String)>,
     skipped: u64,
     last_run: u64,
     /// How many steps are needed, and how many of them were said.
@@ -153,7 +154,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         hazards: Hazards::default(),
         circles: Circles::default(),
         ended: Vec::new(),
-        failed: 0,
+        failures: Vec::new(),
         skipped: 0,
         last_run: 0,
         needed: 0,
@@ -173,7 +174,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
     Ok(Tally {
         needed: of_phase(|phase| !matches!(phase, Phase::Unneeded)),
         good: of_phase(|phase| matches!(phase, Phase::Good)),
-        failed: conductor.failed + conductor.skipped,
+        failed: conductor.failures.len() as u64 + conductor.skipped,
         cancelled: context.cancel.is_set(),
     })
 }
@@ -228,7 +229,7 @@ impl Conductor {
 
     /// Whether nothing more starts.
     fn is_ending(&self) -> bool {
-        self.context.cancel.is_set() || self.failed > 0 && !self.context.options.keep_going
+        self.context.cancel.is_set() || !self.failures.is_empty() && !self.context.options.keep_going
     }
 
     /// Whether nothing moves by itself any more.

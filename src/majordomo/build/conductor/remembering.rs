@@ -9,11 +9,30 @@ use super::Conductor;
 use super::publishing::seen_inside;
 use super::state::{Phase, SeenInside, Standing};
 use crate::majordomo::facets::Facets;
+use crate::majordomo::failures;
 use crate::majordomo::records::{self, Record};
 
 impl Conductor {
+    /// Notes who failed, and who did before and does no more.
+    fn remember_failures(&self) -> Result<(), Stop> {
+        let (larder, workspace) = (self.context.pod.larder(), self.context.workspace);
+        let id = |step: usize| &self.context.plan.steps[step].id;
+        let before = failures::all(larder, workspace)?;
+        if !before.is_empty() {
+            let good = self.ended.iter().filter(|&&step| matches!(self.steps[step].phase, Phase::Good));
+            for step in good.filter(|&&step| before.contains_key(id(step))) {
+                failures::forget(larder, workspace, id(*step))?;
+            }
+        }
+        for (step, failure) in &self.failures {
+            failures::write(larder, workspace, id(*step), failure)?;
+        }
+        Ok(())
+    }
+
     /// Notes all that came to a good end. Losing it costs time and words, never truth.
     pub(super) fn remember(&mut self) -> Result<(), Stop> {
+        self.remember_failures()?;
         let context = self.context.clone();
         let mut edges = context.last_edges.clone();
         let mut if_there = context.last_edges_if_there.clone();
