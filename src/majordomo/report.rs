@@ -246,6 +246,17 @@ pub struct Observation {
     pub seen: Sight,
 }
 
+/// Something that a step made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The path in the project.
+    pub path: RelPath,
+    /// What it is, in words.
+    pub text: String,
+    /// The digest of a file's content.
+    pub digest: Option<Digest>,
+}
+
 /// A step's last trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceReport {
@@ -261,8 +272,8 @@ pub struct TraceReport {
     pub observations: Vec<Observation>,
     /// How many more are wanted than are listed.
     pub more: u64,
-    /// What it made: path and digest, link target or kind as text.
-    pub outputs: Vec<(RelPath, String)>,
+    /// What it made, sorted by path.
+    pub outputs: Vec<Output>,
     /// What it printed.
     pub printed: String,
 }

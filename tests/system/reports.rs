@@ -211,7 +211,7 @@ fn trace_shows_all_that_a_step_saw_and_made() {
     assert_eq!(seen, ["project/include/greet.h", "project/src/main.c"]);
     let absent = |row: &serde_json::Value| row["path"] == "project/src/greet.h" && row["text"] == "absent";
     assert!(json["observations"].as_array().unwrap().iter().any(absent));
-    assert_eq!(json["outputs"][0][0], "obj/main.o");
+    assert_eq!(json["outputs"][0]["path"], "obj/main.o");
     let text = project.ask("trace", &["compile:src/main.c"]).ok().stdout;
     assert!(text.contains("src/greet.h") && text.contains("absent"), "{text}");
     assert!(text.contains("/usr/include/stdio.h"), "tools are traced: {text}");

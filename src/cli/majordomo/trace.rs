@@ -61,7 +61,7 @@ pub(super) fn render(trace: &TraceReport, style: Style) -> String {
         line(&mut text, format_args!("  and {} more: ask for less, by --kind or --path", trace.more));
     }
     line(&mut text, format_args!("it made {}:", counted(trace.outputs.len() as u64, "thing")));
-    let rows: Vec<_> = trace.outputs.iter().map(|(path, what)| [path.to_string(), what.clone()]).collect();
+    let rows: Vec<_> = trace.outputs.iter().map(|made| [made.path.to_string(), made.text.clone()]).collect();
     text.push_str(&table::table(&rows, style.width));
     if !trace.printed.is_empty() {
         line(&mut text, "it printed:");

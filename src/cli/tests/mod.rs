@@ -19,6 +19,8 @@ use crate::majordomo::request::{Failure, Reply, Report, Request};
 
 mod builds;
 mod reports;
+mod shapes;
+mod why;
 
 /// A stream that remembers what was written to it.
 #[derive(Clone, Default)]
@@ -136,6 +138,10 @@ fn run(line: &str, fake: Fake) -> Ran {
     let out = Capture::default();
     let (code, talk, asked) = run_in(&project, line, fake, out.clone());
     Ran { code, out: out.text(), talk, asked }
+}
+
+fn path(text: &str) -> protocol::RelPath {
+    text.parse().expect("a path")
 }
 
 fn report(report: Report) -> Fake {

@@ -7,6 +7,7 @@
 mod causes;
 mod forget;
 mod graph;
+mod leads;
 mod looked;
 mod makers;
 mod names;

@@ -9,7 +9,7 @@ use super::{Fallible, built, larder_failed, target, tree};
 use crate::majordomo::border;
 use crate::majordomo::build::reason;
 use crate::majordomo::records::{self, Record};
-use crate::majordomo::report::{Kind, Observation, Sight, TraceFilter, TraceReport, Within};
+use crate::majordomo::report::{Kind, Observation, Output, Sight, TraceFilter, TraceReport, Within};
 
 /// The record of a step, by its id; an error that names the nearest id if there is none.
 pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId, Record)> {
@@ -96,9 +96,17 @@ pub async fn trace(pod: &Pod, project: &Path, step: &str, filter: &TraceFilter) 
         all: trace.seen.len() as u64,
         observations,
         more,
-        outputs: outputs.entries().iter().map(|(path, entry)| (path.clone(), shown(entry))).collect(),
+        outputs: outputs.entries().iter().map(output).collect(),
         printed,
     })
+}
+
+fn output((path, entry): &(RelPath, TreeEntry)) -> Output {
+    let digest = match entry {
+        TreeEntry::File { digest, .. } => Some(*digest),
+        TreeEntry::Link { .. } | TreeEntry::EmptyDir | TreeEntry::Deleted => None,
+    };
+    Output { path: path.clone(), text: shown(entry), digest }
 }
 
 fn shown(entry: &TreeEntry) -> String {
