@@ -12,6 +12,7 @@ mod tests {
     use std::sync::Arc;
 
     use kitchen::{HowEnded, KitchenError};
+    use rustix::process::{Pid, Signal, kill_process};
 
     use crate::common::{self, Fixture, command, sh};
 
@@ -108,7 +109,7 @@ mod tests {
         let kill = async {
             lines.recv().await.unwrap();
             let init = *children(zygote).first().unwrap();
-            assert!(Command::new("kill").args(["-9", &zygote.to_string()]).status().unwrap().success());
+            kill_process(Pid::from_raw(zygote.cast_signed()).unwrap(), Signal::KILL).unwrap();
             init
         };
         let (ended, init) = tokio::join!(run, kill);
