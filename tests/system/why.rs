@@ -586,3 +586,54 @@ fn links_are_followed_and_names_are_told_from_what_is_read() {
         lists sub/copy of l
     ");
 }
+
+#[test]
+fn what_never_settles_and_what_is_volatile_are_not_called_up_to_date() {
+    let place = Place::new();
+    let file = "[step.flip]\nkeep = true\nout = 'flip'\n\
+                run = 'if [ \"$(cat flip)\" = 1 ]; then echo 0 > flip; else echo 1 > flip; fi'\n\
+                [step.now]\nvolatile = true\nrun = 'echo now > now'\nout = 'now'\n\
+                [step.reader]\nrun = 'cat now > read'\nout = 'read'\n";
+    let project = place.project("p", file);
+    project.build(&["-k"]).failed();
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `p`: 1 source, 3 steps: 3 would run, 0 up to date
+      flip    its last run failed: it oscillates: what is there after pass 3 was there before; its period is 2
+      now     it is volatile
+      reader  maybe: `now` comes before it
+    ");
+    let said = ["flip", "now", "read"].map(|target| why(&project, target)).concat();
+    insta::assert_snapshot!(said, @r"
+    flip has never been made here
+    it ran and failed: it oscillates: what is there after pass 3 was there before; its period is 2:
+      `flip` is b3:[DIGEST], then b3:[DIGEST]
+        - 0
+        + 1
+    it would run now, because:
+      flip: its last run failed
+    now runs in every build, and no trace of it is kept
+    it would run now, because:
+      now: it is volatile
+    read is made by reader
+    the last trace of reader is b3:[DIGEST]
+    it read outputs of now
+    it last ran because:
+      reader: it was never built here
+    it may run now, because:
+      reader: maybe: `now` comes before it
+        content of now, made by now: b3:[DIGEST] → not made yet
+      now: it is volatile
+    ");
+    insta::assert_snapshot!(project.ask("trace", &["flip"]).code(2).stderr, @r"
+    error: `flip` left no trace: it failed whenever it ran here
+
+    hint: `majordomo why flip` tells how
+    ");
+    insta::assert_snapshot!(project.ask("graph", &[]).ok().stdout, @r"
+    project `p`: 3 steps
+      flip
+      now
+      reader
+        reads now of now
+    ");
+}

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::majordomo::{ProjectWord, Said};
 use crate::cli::words::{counted, line};
 use crate::cli::{style::Style, table};
+use crate::majordomo::build::reason;
 use crate::majordomo::request::{Failure, Report, Request, StatusReport, StepState};
 
 /// Show what a build would find
@@ -56,7 +57,13 @@ pub(super) fn plan(status: &StatusReport, all: bool) -> String {
 /// Why it would run, and how it ended when it last did.
 fn reason(step: &StepState) -> String {
     match &step.failed {
-        Some(failure) => format!("{}; its last run failed: {failure}", step.reason),
+        Some(failure) => {
+            let failure = failure.lines().next().unwrap_or_default().trim_end_matches(':');
+            match step.reason == reason::FAILED {
+                true => format!("{}: {failure}", reason::FAILED),
+                false => format!("{}; {}: {failure}", step.reason, reason::FAILED),
+            }
+        }
         None => step.reason.clone(),
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::{ProjectOption, Said};
 use crate::cli::words::{counted, line};
-use crate::majordomo::build::reason::shown;
+use crate::majordomo::build::reason::{self, shown};
 use crate::majordomo::report::{
     Cause, Change, CutOff, HiddenChange, KeyChange, NamesChange, Now, Origin, Sight, WhyReport,
 };
@@ -49,6 +49,9 @@ pub(super) fn render(why: &WhyReport) -> String {
         line(&mut text, format_args!("{} is made by {step}", why.target));
     }
     match &why.trace {
+        None if is_volatile(&why.now) => {
+            line(&mut text, format_args!("{step} runs in every build, and no trace of it is kept"));
+        }
         None => line(&mut text, format_args!("{step} has never been made here")),
         Some(trace) => line(&mut text, format_args!("the last trace of {step} is {}", trace.short())),
     }
@@ -83,6 +86,10 @@ pub(super) fn render(why: &WhyReport) -> String {
     text
 }
 
+fn is_volatile(now: &Now) -> bool {
+    matches!(now, Now::Run { causes, .. } if causes.first().is_some_and(|cause| cause.reason == reason::VOLATILE))
+}
+
 fn now(text: &mut String, now: &Now, last: Option<&Digest>) {
     let (trace, observations, hidden, cut_off) = match now {
         Now::Reuse { trace, observations, hidden, cut_off } => (trace, observations, hidden, cut_off),
@@ -109,10 +116,7 @@ fn now(text: &mut String, now: &Now, last: Option<&Digest>) {
 fn causes(text: &mut String, causes: &[Cause]) {
     causes.iter().take(SHOWN).for_each(|cause| self::cause(text, cause));
     if causes.len() > SHOWN {
-        line(
-            text,
-            format_args!("  and {} more; --json has them", counted((causes.len() - SHOWN) as u64, "step")),
-        );
+        line(text, format_args!("  and {} more: see --json", counted((causes.len() - SHOWN) as u64, "step")));
     }
 }
 

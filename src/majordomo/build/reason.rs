@@ -11,6 +11,9 @@ pub const NEVER_BUILT: &str = "it was never built here";
 /// Why a step runs that always does.
 pub const VOLATILE: &str = "it is volatile";
 
+/// Why a step runs that came to no good end.
+pub const FAILED: &str = "its last run failed";
+
 /// Why a step runs that was made to be forgotten.
 pub const REVOKED: &str = "its traces were revoked";
 

@@ -66,7 +66,10 @@ fn maker(looked: &Looked, reader: usize, path: &RelPath, makers: &[usize]) -> Op
     let promises = looked.made.promises();
     let others = makers.iter().copied().filter(|&maker| maker != reader && !promises.is_after(maker, reader));
     let own = || (makers.contains(&reader) && looked.sees_own(reader, path)).then_some(reader);
-    others.max_by_key(|&maker| promises.position(maker)).or_else(own)
+    // Of a volatile step no trace is kept; what it promised it made.
+    let promised =
+        || looked.plan().producer(path).filter(|&by| by != reader && !promises.is_after(by, reader));
+    others.max_by_key(|&maker| promises.position(maker)).or_else(own).or_else(promised)
 }
 
 /// What was made in a folder without having been promised: of it alone a listing depends on what was made, promised names are

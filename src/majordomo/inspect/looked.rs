@@ -204,6 +204,13 @@ impl Looked {
                 }
             }
         };
+        let is_last = |digest: &Digest| self.record(step).is_some_and(|record| record.trace == *digest);
+        if let (Some((digest, _)), Some(_)) = (&answer, self.failed.get(&planned.id))
+            && !is_last(digest)
+        {
+            // A pass of a loop that did not settle holds, and is no end of it.
+            return run(reason::FAILED.to_owned());
+        }
         if let Some((digest, tree)) = answer {
             self.made.add(step, Arc::new(tree), true).ok();
             return Ok(State::Reuse(digest));

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use protocol::observation::listing_digest;
 use protocol::{Digest, FileKind};
 
-/// The most listings that are tried for one digest; beyond that nobody knows.
-const MAX_TRIES: usize = 4000;
+/// The most names that are looked at to find one digest; beyond that nobody knows.
+const MAX_NAMES: usize = 4_000_000;
 
 /// Names in a folder, and their kinds.
 pub type Listing = BTreeMap<Vec<u8>, FileKind>;
@@ -29,26 +29,29 @@ pub fn between(before: &Digest, after: &Digest, now: &Listing, known: &Listing) 
     Some((without(&after, &before), without(&before, &after)))
 }
 
-/// The listing with this digest, if it is this one, or this one without a name, or with another known one, or both.
+/// The listing with this digest, if it is this one, or this one without a name, or with another known one, or both: the least
+/// that may have happened is tried first.
 fn near(listing: &Listing, known: &Listing, digest: &Digest) -> Option<Listing> {
-    let is_it =
-        |listing: &Listing| listing_digest(listing.iter().map(|(name, kind)| (&name[..], *kind))) == *digest;
-    let removals = std::iter::once(None).chain(listing.keys().map(Some));
-    let additions = || std::iter::once(None).chain(known.iter().map(Some));
-    let changes = removals.flat_map(|removed| additions().map(move |added| (removed, added)));
-    let mut changes: Vec<_> = changes.take(MAX_TRIES).collect();
-    // The least that may have happened comes first.
-    changes.sort_by_key(|(removed, added)| removed.is_some() as u8 + added.is_some() as u8);
-    changes.into_iter().find_map(|(removed, added)| {
-        let mut changed = listing.clone();
-        if let Some(name) = removed {
-            changed.remove(name);
-        }
-        if let Some((name, kind)) = added {
-            changed.insert(name.clone(), *kind);
-        }
-        is_it(&changed).then_some(changed)
-    })
+    let is_news = |(name, kind): &(&Vec<u8>, &FileKind)| listing.get(*name) != Some(*kind);
+    let added: Vec<_> = known.iter().filter(is_news).collect();
+    let removals = || listing.keys().map(Some);
+    let additions = || added.iter().copied().map(Some);
+    let one = removals().map(|name| (name, None)).chain(additions().map(|name| (None, name)));
+    let both = removals().flat_map(|removed| additions().map(move |added| (removed, added)));
+    let changes = std::iter::once((None, None)).chain(one).chain(both);
+    // Each try looks at all names.
+    let tries = MAX_NAMES / listing.len().max(1);
+    let (removed, added) = changes.take(tries).find(|(removed, added)| {
+        let left =
+            listing.iter().filter(|(name, _)| Some(*name) != *removed && Some(*name) != added.map(|a| a.0));
+        listing_digest(left.chain(*added).map(|(name, kind)| (&name[..], *kind))) == *digest
+    })?;
+    let mut found = listing.clone();
+    if let Some(name) = removed {
+        found.remove(name);
+    }
+    found.extend(added.map(|(name, kind)| (name.clone(), *kind)));
+    Some(found)
 }
 
 #[cfg(test)]
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_came_and_what_went_is_found_among_known_names() {
-        let told = |before, after, now, known| {
+        let told = |before: &str, after: &str, now: &str, known: &str| {
             let (appeared, gone) = between(&digest(before), &digest(after), &listing(now), &listing(known))?;
             let text = |names: Vec<Vec<u8>>| String::from_utf8(names.join(&b' ')).ok();
             Some((text(appeared)?, text(gone)?))
@@ -78,6 +81,10 @@ mod tests {
         // Since then another one came.
         assert_eq!(told("a b", "a b c", "a b c d", ""), pair("c", ""));
         assert_eq!(told("a b", "a", "a", "x"), None);
+        // Among many that are there and are known to be.
+        let many: String = (0..900).map(|number| format!("f{number} ")).collect();
+        let more = format!("{many} new");
+        assert_eq!(told(&many, &more, &more, &many), pair("new", ""));
         assert_eq!(told("a", "b c d e", "a", "b"), None);
     }
 }

@@ -8,6 +8,7 @@ use protocol::{Glob, RelPath, StepId, TreeEntry, WorkspaceId};
 use super::{Fallible, built, larder_failed, target, tree};
 use crate::majordomo::border;
 use crate::majordomo::build::reason;
+use crate::majordomo::failures;
 use crate::majordomo::records::{self, Record};
 use crate::majordomo::report::{Kind, Observation, Output, Sight, TraceFilter, TraceReport, Within};
 
@@ -18,8 +19,13 @@ pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId
     if let Some(record) = all.remove(&id) {
         return Ok((id, record));
     }
+    let failed = failures::all(pod.larder(), workspace).map_err(larder_failed)?;
+    if failed.contains_key(&id) {
+        let failure = border::mistake(format!("`{step}` left no trace: it failed whenever it ran here"));
+        return Err(Box::new(failure.hint(format!("`majordomo why {step}` tells how"))));
+    }
     let failure = border::mistake(format!("no step `{step}` was ever built here"));
-    Err(target::unknown(failure, step, all.keys().map(StepId::as_str)))
+    Err(target::unknown(failure, step, all.keys().chain(failed.keys()).map(StepId::as_str)))
 }
 
 /// The most observations that are listed: as many as fit into one message.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use node::{Pod, project_prefix};
-use protocol::RelPath;
+use protocol::{RelPath, Seen};
 
 use super::looked::{Looked, State};
 use super::{Fallible, Variables, causes, node_failed, target};
@@ -113,13 +113,16 @@ fn cut_off(looked: &Looked, step: usize, since: u64, hidden: &[HiddenChange]) ->
 
 /// The steps whose outputs a step read when it was last made.
 fn reads_from(looked: &Looked, step: usize) -> Fallible<Vec<usize>> {
-    let Some((_, _, set)) = looked.last_trace(step)? else { return Ok(Vec::new()) };
-    let read: BTreeSet<RelPath> = set.looks().iter().filter_map(|(path, _)| in_project(path)).collect();
+    let Some((_, trace, set)) = looked.last_trace(step)? else { return Ok(Vec::new()) };
+    let seen = trace.observations(&set).into_iter().flatten().filter(|(_, _, seen)| **seen != Seen::Absent);
+    let read: BTreeSet<RelPath> = seen.filter_map(|(path, ..)| in_project(path)).collect();
     let has_made = |step: &usize| {
         looked.made.tree(*step).is_some_and(|tree| tree.entries().iter().any(|(path, _)| read.contains(path)))
     };
-    let mut from: Vec<usize> =
-        looked.in_order(&[step]).into_iter().filter(|other| *other != step).filter(has_made).collect();
-    from.sort_unstable();
-    Ok(from)
+    let made = looked.in_order(&[step]).into_iter().filter(has_made);
+    // Of a volatile step no trace is kept; what it promised it made.
+    let is_promised = |by: &usize| looked.plan().steps[*by].volatile;
+    let promised = read.iter().filter_map(|path| looked.plan().producer(path)).filter(is_promised);
+    let from: BTreeSet<usize> = made.chain(promised).filter(|&other| other != step).collect();
+    Ok(from.into_iter().collect())
 }
