@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use protocol::{RelPath, Tree, TreeEntry};
+use protocol::{RelPath, TreeEntry};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::differing::{in_what, lines};
@@ -165,7 +165,7 @@ impl Conductor {
             return false;
         }
         if self.has_gone_on_too_long(index) {
-            let words = self.unsettled_words(index, None, &Tree::default());
+            let words = self.unsettled_words(index);
             self.fail_circle(index, words);
             return true;
         }
@@ -281,7 +281,7 @@ impl Conductor {
     }
 
     /// Words for a step that is not done after all its passes.
-    pub(super) fn unsettled_words(&self, index: usize, before: Option<&Tree>, now: &Tree) -> String {
+    pub(super) fn unsettled_words(&self, index: usize) -> String {
         let (passes, settled) = (self.steps[index].passes_of_round(), self.steps[index].settled);
         let mut words = match settled > self.max_passes(index) {
             true => format!("it settled {settled} times (`max_passes`), and was moved on each time"),
@@ -290,23 +290,9 @@ impl Conductor {
         if let Some(why) = &self.steps[index].doubt {
             words.push_str(&format!(": {why}"));
         }
-        let size = |entry: Option<&TreeEntry>| match entry {
-            Some(TreeEntry::File { size, .. }) => Some(*size),
-            _ => None,
-        };
-        if let Some(before) = before {
-            let paths = changed(Some(before), now);
-            let named: Vec<String> = paths
-                .iter()
-                .take(NAMED)
-                .map(|path| match (size(before.get(path)), size(now.get(path))) {
-                    (Some(a), Some(b)) => format!("`{path}` ({a} then {b} bytes)"),
-                    _ => format!("`{path}`"),
-                })
-                .collect();
-            if !named.is_empty() {
-                words.push_str(&format!("; the last one still changed {}", named.join(", ")));
-            }
+        let changes = self.last_changes(index);
+        if !changes.is_empty() {
+            words.push_str(&format!("; the last one still changed {}", changes.join(", ")));
         }
         let producers: Vec<String> = self
             .producers(index)
@@ -317,6 +303,31 @@ impl Conductor {
         if !producers.is_empty() {
             words.push_str(&format!("; it reads from {}", producers.join(", ")));
         }
+        words
+    }
+
+    /// What the last passes of a step and of its circle changed, and by how much, in words.
+    fn last_changes(&self, index: usize) -> Vec<String> {
+        let size = |entry: Option<&TreeEntry>| match entry {
+            Some(TreeEntry::File { size, .. }) => Some(*size),
+            _ => None,
+        };
+        let circle = self.circle_of(index);
+        let others = circle.into_iter().filter(|&other| other != index);
+        let mut words = Vec::new();
+        for step in std::iter::once(index).chain(others) {
+            let (Some(before), Some(now)) = (&self.steps[step].made_before, self.context.made.tree(step))
+            else {
+                continue;
+            };
+            words.extend(changed(Some(before), &now).iter().map(|path| {
+                match (size(before.get(path)), size(now.get(path))) {
+                    (Some(a), Some(b)) => format!("`{path}` ({a} then {b} bytes)"),
+                    _ => format!("`{path}`"),
+                }
+            }));
+        }
+        words.truncate(NAMED);
         words
     }
 

@@ -125,6 +125,7 @@ impl Conductor {
         let step = &mut self.steps[index];
         step.passes += 1;
         step.doubt = None;
+        step.made_before.clone_from(&before);
         step.standing = Some(standing);
         step.phase = if is_settled { Phase::Good } else { Phase::Doubted };
         if self.hazards.is_kept() {
@@ -154,7 +155,7 @@ impl Conductor {
             self.say_good(index);
             self.answer_held(index);
         } else if self.steps[index].passes_of_round() >= self.max_passes(index) {
-            let words = self.unsettled_words(index, before.as_deref(), &tree);
+            let words = self.unsettled_words(index);
             self.fail_circle(index, words);
             return Ok(());
         } else {

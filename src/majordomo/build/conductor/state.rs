@@ -1,10 +1,11 @@
 //! Where each step of a build is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use node::Slot;
-use protocol::{Look, RelPath, Seen};
+use protocol::{Look, RelPath, Seen, Tree};
 use rustc_hash::FxHashSet;
 use tokio::sync::oneshot;
 
@@ -102,6 +103,8 @@ pub struct Step {
     pub opened: FxHashSet<usize>,
     /// What it last came to.
     pub standing: Option<Standing>,
+    /// What it had made before it made what it last made in this build.
+    pub made_before: Option<Arc<Tree>>,
     /// What it left, if it sees that.
     pub state: Option<keep::State>,
     /// Why its commands first ran.
@@ -137,6 +140,7 @@ impl Step {
             producers: BTreeSet::new(),
             opened: FxHashSet::default(),
             standing: None,
+            made_before: None,
             state: None,
             ran: None,
             is_said: false,
