@@ -176,6 +176,11 @@ fn what_oscillates_is_named_and_fails_in_each_build() {
     assert_eq!(first.passes("paper"), 3, "{}", first.said());
     let why = first.failure("paper").to_owned();
     assert!(why.contains("oscillates") && why.contains("`paper.aux`"), "{why}");
+    // Its period, and what alternates, to be read.
+    assert!(why.contains("period is 2"), "{why}");
+    let lines: Vec<&str> = why.lines().map(str::trim_start).collect();
+    let has = |sign: char| lines.iter().any(|line| line.starts_with(sign) && line.contains("newlabel"));
+    assert!(has('-') && has('+'), "{why}");
     assert!(!project.has("paper.pdf") && !project.has("paper.aux"), "nothing of it is handed over");
 
     // What was seen once is known: no pass has to run for the same answer, and it is no other answer.

@@ -50,6 +50,8 @@ mod reads;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
+mod sees;
+#[cfg(test)]
 mod tangle;
 #[cfg(test)]
 mod verify;
