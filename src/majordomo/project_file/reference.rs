@@ -114,8 +114,14 @@ known beforehand: `in = "docs/"` is the tree as one path, `in = "docs/*.html"` g
 const ORDER: &str = r#"
 ## Order and outputs
 
-A step waits for the steps that `after` names, and for those whose declared outputs `each` or `in` match. Steps that wait for each other are an error that
-names them all. A step sees the outputs of the steps that come before it so, and of no others: order is not found out while building yet.
+Steps need no order. A step sees the sources, and the names of what others promise in `out`; where it looks at one that is not made yet, it is held until
+that is made. What others make without having promised it is seen by steps that are `after` them, and by those that were found to look for it: such a
+step runs once more, and in the right order from then on.
+
+`after`, and `in` and `each` where they match declared outputs, are sequence: a step waits for those before it, and what it writes is later than what
+they read, so they never see it. That is needed where a step writes what an earlier one has made or looked for. Steps that come before each other in this way
+are an error that names them all; steps that feed each other are left without an order, and go round until they settle
+([how to](../how-to/circles.md)).
 
 - An output that is a source, or has one in it, is an error: a step never changes a source.
 - Two steps may promise one path (or one a path in the other's tree) only if one is after the other.
