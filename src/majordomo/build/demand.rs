@@ -65,6 +65,11 @@ impl StepView {
         *self.line.lock() = Some(Line { holds, run, clock });
     }
 
+    /// Whether it is a step of a circle, and sees what others of it last made.
+    pub fn goes_round(&self) -> bool {
+        !self.opened.is_empty()
+    }
+
     /// Nobody waits any more.
     pub fn hang_up(&self) {
         *self.line.lock() = None;

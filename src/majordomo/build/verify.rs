@@ -8,11 +8,14 @@
 
 use std::sync::Arc;
 
-use node::{OutputsBuilder, StepEnd, StepOrder};
+use node::{Outputs, OutputsBuilder, StepEnd, StepOrder};
 use parking_lot::Mutex;
 use protocol::{Keep, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry};
+use rustc_hash::FxHashMap;
+use view::{SourceError, SourceFailure};
 
 use super::context::{Context, Stop};
+use super::demand::StepView;
 use super::differing::{first_difference, in_what};
 use super::step::{Hit, Pass, outputs_of};
 use crate::majordomo::records;
@@ -21,17 +24,21 @@ use crate::majordomo::sink::Cancel;
 
 /// What a verification has found so far.
 #[derive(Default)]
-pub(super) struct Verification(Mutex<Vec<VerifyDifference>>);
+pub(super) struct Verification {
+    found: Mutex<Vec<VerifyDifference>>,
+    /// Steps that go round, to be run with their own outputs when all have settled: what they see of the others besides promises.
+    later: Mutex<FxHashMap<usize, Outputs>>,
+}
 
 impl Verification {
     fn found(&self, context: &Context, index: usize, differing: Differing, words: String) {
         let step = context.plan.steps[index].id.clone();
-        self.0.lock().push(VerifyDifference { step, differing, words });
+        self.found.lock().push(VerifyDifference { step, differing, words });
     }
 
     /// All that was found, by step.
     pub(super) fn report(&self, steps: usize) -> VerifyReport {
-        let mut differences = self.0.lock().clone();
+        let mut differences = self.found.lock().clone();
         differences.sort_by(|a, b| (&a.step, a.differing).cmp(&(&b.step, b.differing)));
         VerifyReport { steps: steps as u64, differences }
     }
@@ -62,7 +69,8 @@ pub(super) fn compare(
     Ok(Hit { digest, trace: first, path_set: now.path_set, tree: Arc::new(tree) })
 }
 
-/// Runs a step once more, with what it made visible to it.
+/// Runs a step once more, with what it made visible to it. The turn of steps that go round is [`with_own_at_last`]: what they look
+/// at may not be made yet, or not for the last time.
 pub(super) async fn with_own(
     context: &Context,
     index: usize,
@@ -71,17 +79,56 @@ pub(super) async fn with_own(
     hit: &Hit,
     cancel: &Cancel,
 ) -> Result<(), Stop> {
-    let planned = &context.plan.steps[index];
-    let is_known_to_differ = verification.0.lock().iter().any(|found| found.step == planned.id);
-    let is_fresh = context.specs[index].keep == Keep::Nothing;
-    if !is_fresh || planned.volatile || hit.tree.is_empty() || is_known_to_differ {
-        return Ok(());
+    let is_later = pass.view.goes_round() || verification.later.lock().contains_key(&index);
+    let seen = (&pass.view, &pass.outputs, &*hit.tree);
+    if is_later || own_run(context, index, verification, seen, cancel).await? == Own::NotYet {
+        verification.later.lock().insert(index, pass.outputs.clone());
     }
-    let mut builder = OutputsBuilder::over(pass.outputs.clone());
-    builder.apply(&hit.tree);
+    Ok(())
+}
+
+/// Runs the steps of circles with what they settled at visible to them.
+pub(super) async fn with_own_at_last(context: &Context, verification: &Verification) -> Result<(), Stop> {
+    let later = std::mem::take(&mut *verification.later.lock());
+    for (index, outputs) in later {
+        let Some(tree) = context.made.good(index) else { continue };
+        let view = Arc::new(StepView::new(Arc::clone(&context.made), index, Default::default()));
+        let seen = (&view, &outputs, &*tree);
+        if own_run(context, index, verification, seen, &Cancel::default()).await? == Own::NotYet {
+            let words = "it looks then for what is not made".to_owned();
+            verification.found(context, index, Differing::OwnOutputs, words);
+        }
+    }
+    Ok(())
+}
+
+/// What came of a run with its own outputs.
+#[derive(PartialEq, Eq)]
+enum Own {
+    /// It was compared, or need not be.
+    Done,
+    /// It looked at what is not made yet.
+    NotYet,
+}
+
+async fn own_run(
+    context: &Context,
+    index: usize,
+    verification: &Verification,
+    (view, outputs, made): (&Arc<StepView>, &Outputs, &Tree),
+    cancel: &Cancel,
+) -> Result<Own, Stop> {
+    let planned = &context.plan.steps[index];
+    let is_known_to_differ = verification.found.lock().iter().any(|found| found.step == planned.id);
+    let is_fresh = context.specs[index].keep == Keep::Nothing;
+    if !is_fresh || planned.volatile || made.is_empty() || is_known_to_differ {
+        return Ok(Own::Done);
+    }
+    let mut builder = OutputsBuilder::over(outputs.clone());
+    builder.apply(made);
     let order = StepOrder {
         spec: Arc::new(StepSpec { keep: Keep::Everything, ..(*context.specs[index]).clone() }),
-        project: Arc::new(context.project(index, &pass.view, builder.finish())),
+        project: Arc::new(context.project(index, view, builder.finish())),
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
         previous: None,
@@ -97,19 +144,22 @@ pub(super) async fn with_own(
     let words = match run.end {
         StepEnd::Made { outputs, .. } => {
             // What it did not write stayed as it was.
-            let differs = |(path, entry): &&(RelPath, TreeEntry)| hit.tree.get(path) != Some(entry);
-            let Some((path, entry)) = outputs.entries().iter().find(differs) else { return Ok(()) };
-            let how = in_what(context.pod.larder(), hit.tree.get(path), Some(entry));
+            let differs = |(path, entry): &&(RelPath, TreeEntry)| made.get(path) != Some(entry);
+            let Some((path, entry)) = outputs.entries().iter().find(differs) else { return Ok(Own::Done) };
+            let how = in_what(context.pod.larder(), made.get(path), Some(entry));
             format!("`{path}` {how}")
         }
-        StepEnd::Failed(kitchen::HowEnded::Cancelled) => return Ok(()),
+        StepEnd::Failed(kitchen::HowEnded::Cancelled) => return Ok(Own::Done),
+        StepEnd::Unreadable(SourceFailure { error: SourceError::NotYet { .. }, .. }) => {
+            return Ok(Own::NotYet);
+        }
         StepEnd::SourceChanged(path) | StepEnd::Lost(path) => {
             return Err(Stop::Lost(path));
         }
         _ => "it fails then".to_owned(),
     };
     verification.found(context, index, Differing::OwnOutputs, words);
-    Ok(())
+    Ok(Own::Done)
 }
 
 /// Where steps came to from nothing is held against what the build before had come to.
