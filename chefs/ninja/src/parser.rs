@@ -1,6 +1,7 @@
 //! Files: statements at the start of a line, and blocks of variables below them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::budget::{Budget, Limits};
@@ -13,6 +14,7 @@ use crate::nearest::nearest;
 use crate::path::BuildPath;
 use crate::rule::{Rule, RuleVariable};
 use crate::scope::{PHONY, Scopes};
+use crate::statement::Pending;
 
 /// The version of ninja whose language is read here.
 const LANGUAGE: (u64, u64) = (1, 12);
@@ -24,18 +26,22 @@ pub(crate) const CONSOLE: &[u8] = b"console";
 ///
 /// `top` is its path, as `files` knows it. What it says is expanded and checked as a whole: the first mistake ends it.
 pub fn read(top: &[u8], files: &mut dyn Files, limits: &Limits) -> Result<Manifest, Error> {
+    let place = Place { file: shown(top).into(), line: 1, column: 1 };
     let mut parser = Parser {
         files,
         budget: Budget::new(limits),
         scopes: Scopes::new(),
+        phony: Rc::new(Rule::new(PHONY, place.clone())),
         manifest: Manifest::new(),
         pools: HashMap::new(),
+        pending: vec![],
         open: 0,
     };
-    let place = Place { file: shown(top).into(), line: 1, column: 1 };
     parser.file(top, &place)?;
+    parser.commands()?;
     let Parser { mut manifest, scopes, .. } = parser;
-    manifest.builddir = scopes.get(b"builddir").filter(|folder| !folder.is_empty()).map(<[u8]>::to_vec);
+    manifest.builddir =
+        scopes.get(scopes.current(), b"builddir").filter(|folder| !folder.is_empty()).map(<[u8]>::to_vec);
     manifest.arrange()?;
     Ok(manifest)
 }
@@ -45,9 +51,13 @@ pub(crate) struct Parser<'f> {
     files: &'f mut dyn Files,
     pub budget: Budget,
     pub scopes: Scopes,
+    /// The rule that sets nothing and runs nothing.
+    pub phony: Rc<Rule>,
     pub manifest: Manifest,
     /// Where pools are.
     pub pools: HashMap<PoolName, Place>,
+    /// Edges whose commands are to be expanded at the end.
+    pub pending: Vec<Pending>,
     open: usize,
 }
 
@@ -218,9 +228,9 @@ impl Parser<'_> {
         if how == Token::Include {
             return self.file(&path, &place);
         }
-        self.scopes.enter();
+        let parent = self.scopes.enter();
         self.file(&path, &place)?;
-        self.scopes.leave();
+        self.scopes.leave(parent);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Rules, and what their variables are for one edge.
 //!
-//! The variables of a rule are expanded when an edge uses it. Looked up are, in this order: `$in`, `$in_newline` and `$out`; the
+//! The variables of a rule are expanded for each edge that uses it, when all files have been read. Looked up are, in this order: `$in`, `$in_newline` and `$out`; the
 //! edge's own variables; the rule's; those of the file and of the files that it is a `subninja` of. One oddity of ninja
 //! (1.5 to 1.13) is kept, since the commands must be the same: for an edge that sets no variable at all, those that its file
 //! itself sets come before the rule's.
@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::error::{Place, Wrong, shown};
 use crate::expr::Expr;
 use crate::path::{BuildPath, quote};
-use crate::scope::{Scopes, Variables};
+use crate::scope::{ScopeId, Scopes, Variables};
 
 /// A variable that a rule may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,8 @@ pub(crate) enum Paths {
 #[derive(Debug)]
 pub(crate) struct EdgeScope<'a> {
     pub scopes: &'a Scopes,
+    /// The scope of the edge's file.
+    pub file: ScopeId,
     /// The edge's own variables; `None` if it has no block.
     pub own: Option<&'a Variables>,
     pub rule: &'a Rule,
@@ -156,7 +158,7 @@ impl EdgeScope<'_> {
         }
         let nearest = match self.own {
             Some(own) => own.get(name).map(Vec::as_slice),
-            None => self.scopes.innermost(name),
+            None => self.scopes.own(self.file, name),
         };
         if let Some(text) = nearest {
             return budget.append(text, value);
@@ -173,7 +175,7 @@ impl EdgeScope<'_> {
             open.pop();
             return Ok(());
         }
-        match self.scopes.get(name) {
+        match self.scopes.get(self.file, name) {
             Some(text) => budget.append(text, value),
             None => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! The `build` statement: one edge.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::error::{Error, Place, Wrong, shown};
 use crate::expr::Expr;
@@ -10,8 +11,8 @@ use crate::manifest::{
 };
 use crate::parser::{Binding, CONSOLE, Parser, unknown};
 use crate::path::BuildPath;
-use crate::rule::{EdgeScope, Paths, RuleVariable};
-use crate::scope::{PHONY, Variables};
+use crate::rule::{EdgeScope, Paths, Rule, RuleVariable};
+use crate::scope::{PHONY, ScopeId, Scopes, Variables};
 
 /// The line as it was written: paths are expanded only when the variables of the block below are known.
 struct Line<'a> {
@@ -69,17 +70,40 @@ fn list_behind<'a>(token: Token, lexer: &mut Lexer<'a>) -> Result<Vec<Expr<'a>>,
     if lexer.take(token)? { list(lexer) } else { Ok(vec![]) }
 }
 
+/// An edge of which only the paths are known yet.
+pub(crate) struct Pending {
+    /// Its index.
+    edge: usize,
+    rule: Rc<Rule>,
+    /// Its own variables; `None` if it has no block.
+    own: Option<Variables>,
+    /// The scope of its file.
+    file: ScopeId,
+    pool: Option<PoolName>,
+    dyndep: Option<BuildPath>,
+}
+
+impl Pending {
+    fn scope<'a>(
+        &'a self,
+        scopes: &'a Scopes,
+        inputs: &'a [BuildPath],
+        outputs: &'a [BuildPath],
+    ) -> EdgeScope<'a> {
+        EdgeScope { scopes, file: self.file, own: self.own.as_ref(), rule: &self.rule, inputs, outputs }
+    }
+}
+
 impl Parser<'_> {
     /// `build …`, and the block below it.
     pub(crate) fn edge(&mut self, lexer: &mut Lexer<'_>) -> Result<(), Error> {
         let line = Line::read(lexer)?;
-        // `phony` is known everywhere, and has no variables.
-        let rule = match line.rule {
-            PHONY => None,
-            name => Some(self.scopes.rule(name).map_err(|nearest| {
-                Wrong::Unknown { kind: "rule", name: shown(name), nearest }.at(line.rule_place.clone())
-            })?),
-        };
+        // `phony` is known everywhere.
+        let phony = line.rule == PHONY;
+        let rule = if phony { Ok(self.phony.clone()) } else { self.scopes.rule(line.rule) };
+        let rule = rule.map_err(|nearest| {
+            Wrong::Unknown { kind: "rule", name: shown(line.rule), nearest }.at(line.rule_place.clone())
+        })?;
         let own = self.variables(lexer)?;
         let at = |wrong: Wrong| wrong.at(line.place.clone());
         let mut paths = |exprs: &[Expr<'_>]| self.paths(exprs, own.as_ref()).map_err(at);
@@ -94,22 +118,57 @@ impl Parser<'_> {
             action: Action::Phony,
             place: line.place.clone(),
         };
-        match rule {
-            Some(rule) => {
-                let scope = EdgeScope {
-                    scopes: &self.scopes,
-                    own: own.as_ref(),
-                    rule: &rule,
-                    inputs: &edge.inputs.explicit,
-                    outputs: &edge.outputs.explicit,
-                };
-                let mut command = command(&scope, &mut self.budget).map_err(at)?;
-                self.check(&edge, &mut command).map_err(at)?;
-                edge.action = Action::Run(Box::new(command));
-            }
-            None => self.drop_itself(&mut edge),
+        let file = self.scopes.current();
+        let pending =
+            Pending { edge: self.manifest.edges().len(), rule, own, file, pool: None, dyndep: None };
+        let pending = self.early(pending, &edge).map_err(at)?;
+        if phony {
+            self.drop_itself(&mut edge);
+        } else {
+            self.pending.push(pending);
         }
         self.manifest.push(edge)
+    }
+
+    /// Adds what ninja looks up while it reads: the pool, when it knows the paths of the edge not yet, and the dyndep file.
+    fn early(&mut self, mut pending: Pending, edge: &Edge) -> Result<Pending, Wrong> {
+        let pool = pending.scope(&self.scopes, &[], &[]).value(
+            RuleVariable::Pool,
+            Paths::Quoted,
+            &mut self.budget,
+        )?;
+        if !pool.is_empty() {
+            let pool = PoolName::new(&pool);
+            if !pool.is_console() && !self.pools.contains_key(&pool) {
+                let known = self.pools.keys().map(PoolName::as_bytes);
+                return Err(unknown("pool", pool.as_bytes(), known.chain([CONSOLE])));
+            }
+            pending.pool = Some(pool);
+        }
+        let scope = pending.scope(&self.scopes, &edge.inputs.explicit, &edge.outputs.explicit);
+        let dyndep = scope.value(RuleVariable::Dyndep, Paths::Bare, &mut self.budget)?;
+        if let Some(path) = BuildPath::new(&dyndep) {
+            let path = self.manifest.share(path);
+            if !edge.inputs.all().any(|input| *input == path) {
+                return Err(Wrong::DyndepNotInput { path: path.to_string() });
+            }
+            pending.dyndep = Some(path);
+        }
+        Ok(pending)
+    }
+
+    /// When all files have been read: the commands.
+    pub(crate) fn commands(&mut self) -> Result<(), Error> {
+        for pending in std::mem::take(&mut self.pending) {
+            let edge = &mut self.manifest.edges[pending.edge];
+            let scope = pending.scope(&self.scopes, &edge.inputs.explicit, &edge.outputs.explicit);
+            let at = |wrong: Wrong| wrong.at(edge.place.clone());
+            let mut command = command(&scope, &mut self.budget).map_err(at)?;
+            command.pool = pending.pool;
+            command.dyndep = pending.dyndep;
+            edge.action = Action::Run(Box::new(command));
+        }
+        Ok(())
     }
 
     /// The variables of the block; `None` if there is no block.
@@ -129,7 +188,7 @@ impl Parser<'_> {
             let mut bytes = Vec::new();
             expr.expand(&mut bytes, &mut self.budget, |name, value, budget| {
                 let own = own.and_then(|own| own.get(name)).map(Vec::as_slice);
-                match own.or_else(|| self.scopes.get(name)) {
+                match own.or_else(|| self.scopes.get(self.scopes.current(), name)) {
                     Some(text) => budget.append(text, value),
                     None => Ok(()),
                 }
@@ -140,28 +199,11 @@ impl Parser<'_> {
         Ok(paths)
     }
 
-    /// What can be said only with the other statements at hand.
-    fn check(&mut self, edge: &Edge, command: &mut Command) -> Result<(), Wrong> {
-        if let Some(pool) = &command.pool
-            && pool.as_bytes() != CONSOLE
-            && !self.pools.contains_key(pool)
-        {
-            let known = self.pools.keys().map(PoolName::as_bytes);
-            return Err(unknown("pool", pool.as_bytes(), known.chain([CONSOLE])));
-        }
-        if let Some(path) = &command.dyndep {
-            let path = self.manifest.share(path.clone());
-            if !edge.inputs.all().any(|input| *input == path) {
-                return Err(Wrong::DyndepNotInput { path: path.to_string() });
-            }
-            command.dyndep = Some(path);
-        }
-        Ok(())
-    }
-
-    /// CMake 2.8.12 and 3.0 wrote `phony` edges that need themselves; ninja lets them pass with a warning, and so do we.
+    /// CMake 2.8.12 and 3.0 wrote `phony` edges that need themselves; ninja lets the plainest of them
+    /// pass with a warning, and so do we.
     fn drop_itself(&mut self, edge: &mut Edge) {
-        let ([output], []) = (&edge.outputs.explicit[..], &edge.outputs.implicit[..]) else { return };
+        let Outputs { explicit, implicit } = &edge.outputs;
+        let ([output], [], []) = (&explicit[..], &implicit[..], &edge.inputs.implicit[..]) else { return };
         let output = output.clone();
         let before = edge.inputs.explicit.len();
         edge.inputs.explicit.retain(|input| *input != output);
@@ -172,7 +214,7 @@ impl Parser<'_> {
     }
 }
 
-/// Expands what a rule says for an edge.
+/// Expands what a rule says for an edge, without what is known since it was read.
 fn command(scope: &EdgeScope<'_>, budget: &mut crate::budget::Budget) -> Result<Command, Wrong> {
     use RuleVariable as V;
     let path = |value: Vec<u8>| BuildPath::new(&value);
@@ -184,7 +226,6 @@ fn command(scope: &EdgeScope<'_>, budget: &mut crate::budget::Budget) -> Result<
         b"msvc" => Some(Deps::Msvc { prefix: scope.value(V::MsvcDepsPrefix, Paths::Quoted, budget)? }),
         other => return Err(unknown("kind of `deps`", other, [&b"gcc"[..], b"msvc"])),
     };
-    let pool = scope.value(V::Pool, Paths::Quoted, budget)?;
     let response_file = match path(scope.value(V::Rspfile, Paths::Bare, budget)?) {
         Some(path) => {
             Some(ResponseFile { path, content: scope.value(V::RspfileContent, Paths::Quoted, budget)? })
@@ -198,8 +239,8 @@ fn command(scope: &EdgeScope<'_>, budget: &mut crate::budget::Budget) -> Result<
         response_file,
         depfile,
         deps,
-        dyndep: path(scope.value(V::Dyndep, Paths::Bare, budget)?),
-        pool: if pool.is_empty() { None } else { Some(PoolName::new(&pool)) },
+        dyndep: None,
+        pool: None,
         restat: scope.is_set(V::Restat, budget)?,
         generator: scope.is_set(V::Generator, budget)?,
     })

@@ -77,6 +77,7 @@ fn mistakes() {
         ("pool p\n", "1:6: pool `p` has no `depth`"),
         ("pool p\n  dept = 1\n", "2:3: unknown pool variable `dept`; the nearest known is `depth`"),
         ("pool p\n  depth = -1\n", "2:3: `-1` is no pool depth: wanted a number, 0 for no limit"),
+        ("pool p\n  depth = 1x\n", "2:3: `1x` is no pool depth: wanted a number, 0 for no limit"),
         ("pool p\n  depth = +1\n", "2:3: `+1` is no pool depth: wanted a number, 0 for no limit"),
         ("pool p\n  depth = 1\npool p\n", "3:6: pool `p` a second time: first at build.ninja:1:6"),
         ("pool console\n  depth = 1\n", "1:6: the pool `console` is built in"),
@@ -101,6 +102,7 @@ fn mistakes() {
         ("build a: phony b\nbuild b: phony || a\n", "1:1: a circle: `a` → `b` → `a`"),
         ("Rbuild a b: cc c\nbuild c | d: cc | e\nbuild e: phony b\n", "3:1: a circle: `b` → `c` → `e` → `b`"),
         ("build x: phony a\nbuild a c: phony a\n", "2:1: a circle: `a` → `a`"),
+        ("build a: phony a | b\n", "1:1: a circle: `a` → `a`"),
         ("build a: phony || a\n", "1:1: a circle: `a` → `a`"),
     ] {
         let text = text.replace('R', rule);

@@ -3,7 +3,7 @@
 use super::{commands, manifest, texts};
 
 #[test]
-fn values_are_expanded_where_they_are_set_and_rules_where_they_are_used() {
+fn values_are_expanded_where_they_are_set_and_commands_when_all_is_read() {
     let text = "\
 a = 1
 b = ${a}-$a.x
@@ -17,7 +17,7 @@ build z: r y
 a = 3
 build w: r y
 ";
-    assert_eq!(commands(text), ["2 1-1.x late [] y > x", "2 1-1.x own 2 [] y > z", "3 1-1.x late [] y > w"]);
+    assert_eq!(commands(text), ["3 1-1.x late [] y > x", "3 1-1.x own 2 [] y > z", "3 1-1.x late [] y > w"]);
 }
 
 #[test]
