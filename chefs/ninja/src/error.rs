@@ -29,15 +29,26 @@ impl fmt::Display for Place {
     }
 }
 
-/// A mistake in a ninja file.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {wrong}")]
+/// A mistake in a ninja file. Its words are place and mistake; its source, if it has one, is what the system said.
+#[derive(Debug)]
 pub struct Error {
     /// Where it was noticed; for an unreadable file, where it is included.
     pub place: Place,
     /// What it is.
-    #[source]
     pub wrong: Box<Wrong>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.wrong)
+    }
+}
+
+impl std::error::Error for Error {
+    /// Not `wrong`, whose words are in those of this error already.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.wrong.source()
+    }
 }
 
 /// What is wrong. Texts from the file are shortened and shown as [`escape`] shows bytes.

@@ -1,5 +1,6 @@
 //! Files that include files.
 
+use std::error::Error;
 use std::fs;
 
 use super::{command, texts, with_files};
@@ -50,6 +51,7 @@ fn files_of_the_machine() {
     assert_eq!(texts(manifest.edges()[0].outputs.all()), ["x"]);
     let error = read(b"sub", &mut files, &Limits::default()).unwrap_err();
     insta::assert_snapshot!(error, @"sub:1:1: cannot read `sub`");
+    insta::assert_snapshot!(error.source().unwrap(), @"it is no file");
     let small = Limits { file_bytes: 10, ..Limits::default() };
     let error = read(b"build.ninja", &mut files, &small).unwrap_err();
     insta::assert_snapshot!(error, @"build.ninja:1:1: more than 10 bytes in a file");
