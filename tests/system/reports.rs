@@ -167,6 +167,28 @@ fn status_says_what_a_build_would_do_and_changes_nothing() {
 }
 
 #[test]
+fn outputs_that_were_cleaned_away_are_said_to_be_written_again() {
+    let place = Place::new();
+    let project = place.example("hello");
+    project.build(&[]).ok();
+    project.ask("clean", &[]).ok();
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @r"
+    project `hello`: 6 sources, 3 steps: nothing would run, 3 outputs would be written
+    gone, to be written again:
+      bin/hello
+      obj/greet.o
+      obj/main.o
+    ");
+    insta::assert_snapshot!(project.ask("build", &["--dry-run"]).ok().stdout, @r"
+    bin/hello would be written again
+    obj/greet.o would be written again
+    obj/main.o would be written again
+    ");
+    assert_eq!(project.builds(&[]).count("written"), 3);
+    insta::assert_snapshot!(project.ask("status", &[]).ok().stdout, @"project `hello`: 6 sources, 3 steps, nothing to do");
+}
+
+#[test]
 fn why_names_the_step_its_inputs_and_what_changed() {
     let place = Place::new();
     let project = place.example("hello");

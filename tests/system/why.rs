@@ -388,6 +388,22 @@ fn a_step_that_keeps_is_up_to_date_when_it_has_settled() {
 }
 
 #[test]
+fn what_a_step_left_itself_is_no_source() {
+    let place = Place::new();
+    let file = "[step.mk]\nkeep = true\n\
+                run = 'mkdir -p obj; cp -u src/* obj; for f in obj/*; do [ -e src/${f#obj/} ] || rm $f; done; cat obj/* > all'\n";
+    let project = place.project("p", file);
+    project.write("src/b", "1");
+    project.write("src/c", "2");
+    project.build(&[]).ok();
+    fs::rename(project.at("src/c"), project.at("src/d")).unwrap();
+    project.build(&[]).ok();
+    let said = why(&project, "all");
+    assert!(said.contains("listing of src: d appeared, c gone, a source"), "{said}");
+    assert!(said.contains("listing of obj: d appeared, c gone, made by mk"), "{said}");
+}
+
+#[test]
 fn a_source_that_is_gone_is_found_behind_the_step_that_went_with_it() {
     let place = Place::new();
     let project = place.project(

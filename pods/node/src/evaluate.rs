@@ -306,7 +306,7 @@ impl Evaluator {
 }
 
 /// The names of the projections through which a path is seen that is seen through some.
-fn projections(project: &Project, path: &RelPath) -> Vec<String> {
+pub fn projections(project: &Project, path: &RelPath) -> Vec<String> {
     match path.strip_prefix(&project_prefix()) {
         Some(inside) => project.lenses().names_at(&inside),
         None => vec!["ld.so.cache".to_owned()],

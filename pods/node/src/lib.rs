@@ -24,7 +24,7 @@ mod slots;
 mod testing;
 
 pub use error::NodeError;
-pub use evaluate::{Difference, Evaluator, Hidden, Verdict};
+pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
 pub use lenses::{Lenses, MAX_LENSED};

@@ -36,7 +36,11 @@ pub(super) fn counts(status: &StatusReport) -> String {
     let run = status.steps.iter().filter(|step| !step.up_to_date).count() as u64;
     match (all, run) {
         (0, _) => "no steps".to_owned(),
-        (_, 0) => format!("{}, nothing to do", counted(all, "step")),
+        (_, 0) if status.missing.is_empty() => format!("{}, nothing to do", counted(all, "step")),
+        (_, 0) => {
+            let missing = counted(status.missing.len() as u64, "output");
+            format!("{}: nothing would run, {missing} would be written", counted(all, "step"))
+        }
         _ => format!("{}: {run} would run, {} up to date", counted(all, "step"), all - run),
     }
 }
@@ -50,6 +54,9 @@ pub(super) fn plan(status: &StatusReport, all: bool) -> String {
             (true, true) => line(&mut text, format_args!("{} is up to date", step.step)),
             (true, false) => {}
         }
+    }
+    for path in &status.missing {
+        line(&mut text, format_args!("{path} would be written again"));
     }
     text
 }

@@ -189,13 +189,18 @@ fn between(before: (&Trace, &PathSet), after: (&Trace, &PathSet)) -> Vec<Differe
         if now == was {
             continue;
         }
+        let (raw_before, raw_now) = (before.0.raw_at(place).copied(), after.0.raw_at(at).copied());
+        if raw_before.is_some() && raw_before == raw_now {
+            // The same file, of which another part counted: `ld.so.cache` for other libraries.
+            continue;
+        }
         found.push(Difference {
             path: path.clone(),
             look,
             before: was.clone(),
-            raw_before: before.0.raw_at(place).copied(),
+            raw_before,
             now: Some(now.clone()),
-            raw_now: after.0.raw_at(at).copied(),
+            raw_now,
             by: Vec::new(),
         });
     }
@@ -266,5 +271,18 @@ mod tests {
             .map(|d| reason::of_change(&d.path, d.look, &d.before, d.now.as_ref().unwrap()))
             .collect();
         assert_eq!(said, ["a.c changed", "b.h appeared", "gone.h is gone"]);
+    }
+
+    #[test]
+    fn another_part_of_the_same_file_is_no_change() {
+        let whole = |text: &str, (mut trace, set): (Trace, PathSet)| {
+            trace.raw = vec![(0, Digest::of(text.as_bytes()))];
+            (trace, set)
+        };
+        let seen = |part: &str| trace(&[("etc/ld.so.cache", Look::Content, content(part))]);
+        let (before, same) = (whole("whole", seen("libc")), whole("whole", seen("libc, libm")));
+        assert_eq!(between((&before.0, &before.1), (&same.0, &same.1)), []);
+        let other = whole("another", seen("libc, libm"));
+        assert_eq!(between((&before.0, &before.1), (&other.0, &other.1)).len(), 1);
     }
 }

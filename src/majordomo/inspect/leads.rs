@@ -97,8 +97,8 @@ async fn lead(looked: &Looked, step: usize, difference: Difference, known: &List
         (Some(_), None) if makers.is_empty() => Origin::Source,
         (Some(_), _) => Origin::Output,
     };
-    let projections = match (by.is_empty(), raw_now.or(raw_before), &inside) {
-        (true, Some(_), Some(inside)) => looked.project(step).lenses().names_at(inside),
+    let projections = match (by.is_empty(), raw_now.or(raw_before)) {
+        (true, Some(_)) => node::projections(&looked.project(step), &path),
         _ => by,
     };
     let texts = |names: Vec<Vec<u8>>| names.iter().map(|name| protocol::path::escape(name)).collect();

@@ -32,10 +32,11 @@ impl Looked {
         self.plan().producer(path).filter(|&step| step != reader).into_iter().collect()
     }
 
-    /// Whether what stands at a path a step left there itself, and sees again.
+    /// Whether what stands at a path, or something in that folder, a step left there itself, and sees again.
     pub fn sees_own(&self, step: usize, path: &RelPath) -> bool {
-        let keep = &self.prepared.specs[step].keep;
-        is_kept(keep)(path) && self.made.tree(step).is_some_and(|tree| tree.get(path).is_some())
+        let is_kept = is_kept(&self.prepared.specs[step].keep);
+        let is_here = |made: &RelPath| made.is_within(path) && is_kept(made);
+        self.made.tree(step).is_some_and(|tree| tree.entries().iter().any(|(made, _)| is_here(made)))
     }
 
     /// The step that made something at a path once, and is none of the plan any more: of several the one that ran last.

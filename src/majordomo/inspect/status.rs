@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use node::Pod;
+use protocol::TreeEntry;
 
 use super::looked::{Looked, State};
 use super::{Fallible, Variables, prepared};
@@ -53,6 +54,17 @@ pub async fn status_of(pod: &Pod, prepared: Prepared, steps: &[usize], cold: boo
         let failed = looked.failed.get(&looked.id(step)).map(|failed| failed.failure.clone());
         StepState { step: looked.id(step), up_to_date, reason, failed }
     });
-    let states = states.collect();
-    Ok(report(looked.plan(), &looked.prepared.snapshot, states))
+    let states: Vec<StepState> = states.collect();
+    let mut report = report(looked.plan(), &looked.prepared.snapshot, states);
+    // What was never handed over, or was cleaned away, is written as well.
+    let is_reused = |step: &usize| matches!(looked.states[*step], State::Reuse(_));
+    let reused: Vec<usize> = (0..looked.states.len()).filter(is_reused).collect();
+    for (path, entry, _) in looked.made.merged(&reused) {
+        if entry != TreeEntry::EmptyDir && looked.prepared.manifest.get(&path).is_none() {
+            report.missing.push(path);
+        }
+    }
+    report.missing.sort_unstable();
+    report.missing.dedup();
+    Ok(report)
 }
