@@ -1,4 +1,4 @@
-//! The words that all parts of ComputePods share: digests, paths, observations, traces, steps, events.
+//! The words that all parts of ComputePods share: digests, paths, observations, traces, steps, stamps, events.
 //!
 //! Actors: none. This crate is data and pure functions over it; it opens no socket, reads no clock and touches no
 //! disk. Every form that is hashed or stored is written by [`codec`] in one canonical way, under a context of its own,
@@ -14,6 +14,7 @@ pub mod ids;
 pub mod observation;
 pub mod path;
 pub mod socket;
+pub mod stamp;
 pub mod step;
 pub mod trace;
 pub mod tree;
@@ -23,6 +24,7 @@ pub use glob::Glob;
 pub use ids::{BuildId, StepId, WorkspaceId};
 pub use observation::{FileKind, Look, PathSet, Seen};
 pub use path::RelPath;
+pub use stamp::Stamp;
 pub use step::{Keep, StepSpec};
 pub use trace::Trace;
 pub use tree::{Tree, TreeEntry};

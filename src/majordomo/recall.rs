@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use larder::Stamp;
 use node::{Entry, Evaluator, Home, NodeError, Project};
 use parking_lot::Mutex;
 use protocol::codec::{BadObject, Reader, Writer};
-use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, Seen, Stamp, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
 use super::build::Promises;

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use larder::{Larder, Options, Stamp};
+use larder::{Larder, Options};
+use protocol::Stamp;
 
 use crate::measure::{Cost, run};
 use crate::row::{Goal, Row};

@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use larder::{Larder, ObjectKind, Options, Stamp};
-use protocol::Digest;
+use larder::{Larder, ObjectKind, Options};
+use protocol::{Digest, Stamp};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

@@ -10,10 +10,10 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::Digest;
+use protocol::{Digest, Stamp};
 
+use crate::LarderError;
 use crate::fault::{Effect, Faults};
-use crate::{LarderError, Stamp};
 
 /// By what a blob's file is known to be the one that was hashed. The device is left out: it may change its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

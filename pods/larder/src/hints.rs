@@ -2,12 +2,12 @@
 //!
 //! All of it is in the index alone. Losing it costs time, never truth.
 
-use protocol::{Digest, WorkspaceId};
+use protocol::{Digest, Stamp, WorkspaceId};
 use rusqlite::params;
 
 use crate::index::Change;
 use crate::options::MAX_NOTE_SIZE;
-use crate::{Larder, LarderError, Stamp};
+use crate::{Larder, LarderError};
 
 impl Larder {
     /// The digest of a host file with exactly this stamp, if it is remembered.

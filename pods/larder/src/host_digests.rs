@@ -4,13 +4,14 @@
 //! neighbours, and a block that was read answers "not known" as well. Blocks that are not used are forgotten.
 
 use parking_lot::Mutex;
-use protocol::Digest;
+use protocol::{Digest, Stamp};
 use rusqlite::params;
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
 use crate::index::digest_of;
-use crate::{Larder, LarderError, Stamp};
+use crate::stamp_check::check;
+use crate::{Larder, LarderError};
 
 /// Inode numbers in a block, as a power of two.
 const BLOCK_BITS: u32 = 10;
@@ -109,7 +110,7 @@ fn load((dev, block): &Key, larder: &Larder) -> Result<Block, LarderError> {
                 ctime_ns: row.get(3)?,
             };
             let digest = digest_of(row, 4)?;
-            if row.get::<_, i64>(5)? == i64::from(stamp.check(&digest)) {
+            if row.get::<_, i64>(5)? == i64::from(check(&stamp, &digest)) {
                 found.insert(key(&stamp).1, (stamp, digest));
             }
         }

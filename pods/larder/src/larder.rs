@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
-use protocol::Digest;
+use protocol::{Digest, Stamp};
 
 use crate::blobs::{Blobs, TempFile, hash_file, mark_of, with_buffer};
 use crate::host_digests::HostDigests;
@@ -27,7 +27,7 @@ use crate::places::Place;
 use crate::record::{HEADER, Header, RecordKind, Salt};
 use crate::recover::Repair;
 use crate::writer::{Shared, Writer};
-use crate::{Content, LarderError, ObjectKind, Stamp, Stats};
+use crate::{Content, LarderError, ObjectKind, Stats};
 
 /// A content-addressed store in a folder. Clones are handles of the same one; the last that is dropped commits and
 /// closes it. All calls are synchronous and may come from any thread.

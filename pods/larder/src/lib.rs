@@ -30,7 +30,7 @@ mod quarantine;
 mod record;
 mod recover;
 mod scan;
-mod stamp;
+mod stamp_check;
 mod store;
 mod syncer;
 mod traces;
@@ -45,7 +45,6 @@ pub use options::{
     CANDIDATES_PER_WEAK_KEY, CANDIDATES_PER_WORKSPACE, CommitOptions, MemoryOptions, Options, WHOLE_BLOB_SIZE,
 };
 pub use recover::Repair;
-pub use stamp::{RACY_NS, Stamp};
 pub use store::Store;
 
 #[cfg(test)]

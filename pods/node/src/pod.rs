@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kitchen::{Kitchen, ZygoteProgram};
-use larder::{Larder, Stamp};
-use protocol::{Digest, RelPath};
+use larder::Larder;
+use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use view::{DigestMemo, Flavour, HostOptions, HostTools, Mount};
@@ -68,24 +68,19 @@ pub enum Access {
 /// The larder remembers digests of host files.
 struct LarderMemo(Larder, Access);
 
-fn stamp(stamp: &view::Stamp) -> Stamp {
-    let view::Stamp { dev, ino, size, mtime_ns, ctime_ns } = *stamp;
-    Stamp { dev, ino, size, mtime_ns, ctime_ns }
-}
-
 impl DigestMemo for LarderMemo {
-    fn known(&self, of: &view::Stamp) -> Option<Digest> {
-        self.0.known_digest(&stamp(of)).unwrap_or_else(|error| {
+    fn known(&self, of: &Stamp) -> Option<Digest> {
+        self.0.known_digest(of).unwrap_or_else(|error| {
             tracing::warn!(%error, "digests of host files cannot be looked up");
             None
         })
     }
 
-    fn remember(&self, of: &view::Stamp, digest: &Digest) {
+    fn remember(&self, of: &Stamp, digest: &Digest) {
         if self.1 == Access::OnlyLook {
             return;
         }
-        if let Err(error) = self.0.remember_digest(&stamp(of), digest) {
+        if let Err(error) = self.0.remember_digest(of, digest) {
             tracing::warn!(%error, "a host file's digest cannot be remembered");
         }
     }

@@ -27,4 +27,4 @@ pub use memory::MemorySource;
 pub use mount::{Flavour, Mount, MountStats, Options, Passthrough, Root};
 pub use see::see;
 pub use source::{Body, Listing, Node, Source};
-pub use stamp::{RACY_MARGIN_NS, Stamp};
+pub use stamp::{now_ns, stamp_of};

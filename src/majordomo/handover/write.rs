@@ -284,5 +284,5 @@ fn time_between_ticks() -> Timespec {
 }
 
 fn nanoseconds(time: Timespec) -> i64 {
-    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+    protocol::stamp::nanoseconds(time.tv_sec, time.tv_nsec)
 }

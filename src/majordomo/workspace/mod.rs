@@ -34,14 +34,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use protocol::Stamp;
 use protocol::WorkspaceId;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 pub use error::WorkspaceError;
 pub use lock::{Holder, LOCK_POLL, Lock};
 pub use manifest::{Made, Manifest, Output, Recovered};
-pub use moment::{Moment, Stamp, WHOLE_SECONDS_NS, stamp_of};
+pub use moment::Moment;
 pub use seal::{Seal, Sealed};
+pub use view::stamp_of;
 
 /// The version of `.majordomo` that this program writes.
 pub const VERSION: u64 = 1;

@@ -1,6 +1,6 @@
 //! Taking a batch into the index, in one transaction.
 
-use protocol::{Digest, WorkspaceId};
+use protocol::{Digest, Stamp, WorkspaceId};
 use rusqlite::{Connection, Transaction, params};
 
 use crate::blobs::Mark;
@@ -8,7 +8,7 @@ use crate::index::meta;
 use crate::options::{CANDIDATES_PER_WEAK_KEY, CANDIDATES_PER_WORKSPACE};
 use crate::packs::{Harvest, Spot};
 use crate::record::{Row, TraceEntry};
-use crate::stamp::Stamp;
+use crate::stamp_check::check;
 
 /// A change of the index that is not a record of a pack.
 #[derive(Debug, Clone)]
@@ -227,7 +227,7 @@ impl Change {
                     stamp.mtime_ns,
                     stamp.ctime_ns,
                     digest.as_bytes(),
-                    stamp.check(digest),
+                    check(stamp, digest),
                 ])?;
             }
             Change::Hit { weak, workspace, path_set } => hit(weak, workspace, path_set, on, totals)?,

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::subjects::damage;
 use super::{OURS, THEIRS, big, set, trace};
 use crate::places::Place;
-use crate::{Added, Content, Larder, LarderError, ObjectKind, Options, Repair, Stamp, Stats};
-use protocol::Digest;
+use crate::{Added, Content, Larder, LarderError, ObjectKind, Options, Repair, Stats};
+use protocol::{Digest, Stamp};
 
 fn open(dir: &Path) -> Larder {
     Larder::open(dir, Options::default()).unwrap()

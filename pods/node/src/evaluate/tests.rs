@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
-use larder::Stamp;
-use protocol::{StepSpec, Tree};
+use protocol::{Stamp, StepSpec, Tree};
 
 use super::*;
 use crate::testing::{Place, spec};

@@ -283,8 +283,8 @@ impl Source for Project {
 
 #[cfg(test)]
 mod tests {
-    use larder::{Larder, Stamp};
-    use protocol::{FileKind, TreeEntry};
+    use larder::Larder;
+    use protocol::{FileKind, Stamp, TreeEntry};
 
     use super::*;
 

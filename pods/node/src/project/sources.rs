@@ -5,11 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use larder::{Larder, LarderError, Stamp};
+use larder::{Larder, LarderError};
 use parking_lot::Mutex;
-use protocol::{Digest, FileKind, RelPath};
+use protocol::{Digest, FileKind, RelPath, Stamp};
 use rustc_hash::FxHashMap;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::runtime::Handle;
@@ -148,22 +147,18 @@ impl SourceFiles {
 
     fn read_in(&self, path: &RelPath, stamp: &Stamp) -> Result<Digest, SourceError> {
         let file = self.opened(path)?;
-        let begun = now_ns();
+        let begun = view::now_ns();
         self.agrees(&file, path, stamp)?;
         let digest = match self.only_looks {
             true => view::digest_of(&file).map_err(|e| SourceError::io(path, e))?,
             false => self.larder.put_file(&file).map_err(|e| failed(path, e))?.0,
         };
         self.agrees(&file, path, stamp)?;
-        if !self.only_looks && stamp.is_settled(begun) {
+        if !self.only_looks && stamp.is_settled_by_wall_clock(begun) {
             self.larder.remember_digest(stamp, &digest).map_err(|e| failed(path, e))?;
         }
         Ok(digest)
     }
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as i64)
 }
 
 pub(super) fn failed(path: &RelPath, error: LarderError) -> SourceError {

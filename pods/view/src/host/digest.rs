@@ -3,9 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use protocol::Digest;
-
-use crate::Stamp;
+use protocol::{Digest, Stamp};
 
 /// How much is read at once; BLAKE3 is at full speed from 16 KiB.
 const CHUNK: usize = 128 * 1024;

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use protocol::{Digest, FileKind, RelPath};
+use protocol::{Digest, FileKind, RelPath, Stamp};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::hash::BuildHasher;
 
+use crate::Node;
 use crate::source::Listing;
-use crate::{Node, Stamp};
 
 /// The most paths that one generation remembers; what is beyond is asked of the disk each time, and counts as
 /// changed in [`super::HostTools::verify`].

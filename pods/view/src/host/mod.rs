@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use protocol::{Digest, FileKind, Look, RelPath};
+use protocol::{Digest, FileKind, Look, RelPath, Stamp};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -25,8 +25,8 @@ pub use self::digest::{DigestMemo, NoMemo, digest_of};
 use self::known::{Known, KnownPaths, What};
 use self::policy::{Fixed, Place, Policy};
 use crate::source::Listing;
-use crate::stamp::now_ns;
-use crate::{Body, Node, Source, SourceError, Stamp};
+use crate::stamp::{now_ns, stamp_of};
+use crate::{Body, Node, Source, SourceError};
 
 /// Files of at least this size are hashed on a thread for blocking work, so that nothing else waits for it.
 const HASH_ELSEWHERE: u64 = 256 * 1024;
@@ -171,7 +171,7 @@ impl HostTools {
             }
             Err(errno) => return Err(SourceError::io(path, errno.into())),
         };
-        let stamp = Stamp::from(&stat);
+        let stamp = stamp_of(&stat);
         if before == Some(&stamp) {
             return Ok(None);
         }
@@ -209,7 +209,7 @@ impl HostTools {
             Place::Host if !self.is_reachable(path)? => (What::Absent, None),
             Place::Host => self.examine(path, None)?.unwrap_or((What::Absent, None)),
         };
-        let racy = stamp.as_ref().is_some_and(|stamp| stamp.is_racy(now_ns()));
+        let racy = stamp.as_ref().is_some_and(|stamp| !stamp.is_settled_by_wall_clock(now_ns()));
         let known = Known { what, stamp, racy, digest: OnceLock::new(), listing: OnceLock::new() };
         Ok(self.known.put(path, known))
     }
@@ -313,7 +313,9 @@ impl HostTools {
                     _ => self.hash(path, &file)?,
                 };
                 self.check(path, &file, known.stamp)?;
-                if let Some(stamp) = known.stamp.as_ref().filter(|stamp| !stamp.is_racy(began)) {
+                if let Some(stamp) =
+                    known.stamp.as_ref().filter(|stamp| stamp.is_settled_by_wall_clock(began))
+                {
                     self.memo.remember(stamp, &digest);
                 }
                 digest

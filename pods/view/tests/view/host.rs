@@ -1,15 +1,15 @@
 //! Host tools over a folder that stands for a host: what is shown, and when a change is noticed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use protocol::{Digest, FileKind, Look, RelPath, Seen};
+use protocol::{Digest, FileKind, Look, RelPath, Seen, Stamp};
 use rustc_hash::FxHashMap;
-use view::{DigestMemo, HostOptions, HostTools, NoMemo, Node, Source, SourceError, Stamp, see};
+use view::{DigestMemo, HostOptions, HostTools, NoMemo, Node, Source, SourceError, now_ns, see};
 
 use crate::stage::path;
 
@@ -81,9 +81,17 @@ fn names(tools: &HostTools, name: &str) -> Vec<String> {
     listed.into_iter().map(|(name, _)| String::from_utf8(name.into()).unwrap()).collect()
 }
 
-/// Makes a file so old that its stamp can be trusted: its change time must be old, too, so the clock must pass.
-fn racy_margin() -> Duration {
-    Duration::from_nanos(2_100_000_000)
+/// Makes a file so young that its stamp is not believed for a while, however slow the machine is.
+fn make_young(file: &Path) {
+    let soon = SystemTime::now() + Duration::from_millis(1_500);
+    File::options().write(true).open(file).unwrap().set_modified(soon).unwrap();
+}
+
+/// Waits until a file is so old that its stamp is believed.
+fn wait_until_settled(file: &Path) {
+    while !Stamp::from(&fs::symlink_metadata(file).unwrap()).is_settled_by_wall_clock(now_ns()) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
@@ -164,15 +172,16 @@ fn generations_share_inodes_of_what_did_not_change() {
         Some(Node::File { shared, .. }) => shared,
         other => panic!("{other:?}"),
     };
+    make_young(&host.at("usr/bin/cc"));
     let young = host.tools(Arc::new(NoMemo));
     assert_eq!(shared(&young, "usr/bin/cc"), None, "it may still change under the same stamp");
-    std::thread::sleep(racy_margin());
+    wait_until_settled(&host.at("usr/bin/cc"));
     let (first, second) = (host.tools(Arc::new(NoMemo)), host.tools(Arc::new(NoMemo)));
     assert!(shared(&first, "usr/bin/cc").is_some());
     assert_eq!(shared(&first, "usr/bin/cc"), shared(&second, "usr/bin/cc"));
     assert_ne!(shared(&first, "usr/bin/cc"), shared(&first, "usr/include/a.h"));
     fs::set_permissions(host.at("usr/bin/cc"), fs::Permissions::from_mode(0o644)).unwrap();
-    std::thread::sleep(racy_margin());
+    wait_until_settled(&host.at("usr/bin/cc"));
     assert_ne!(shared(&first, "usr/bin/cc"), shared(&host.tools(Arc::new(NoMemo)), "usr/bin/cc"));
 }
 
@@ -180,9 +189,10 @@ fn generations_share_inodes_of_what_did_not_change() {
 fn digests_are_remembered_by_stamp_unless_racy() {
     let host = Host::new();
     let memo = Arc::new(Memo::default());
+    make_young(&host.at("usr/bin/cc"));
     seen(&host.tools(memo.clone()), "usr/bin/cc", Look::Content);
     assert!(memo.0.lock().is_empty(), "written just now");
-    std::thread::sleep(racy_margin());
+    wait_until_settled(&host.at("usr/bin/cc"));
     let first = seen(&host.tools(memo.clone()), "usr/bin/cc", Look::Content);
     assert_eq!(memo.0.lock().len(), 1);
     for digest in memo.0.lock().values_mut() {
