@@ -1,0 +1,265 @@
+//! Attempts of a build: each starts from a snapshot of its own, and what changes under it ends it.
+
+use std::sync::Arc;
+
+use node::Pod;
+use protocol::RelPath;
+use protocol::event::{Event, Outcome};
+
+use super::conductor::{self, Tally};
+use super::context::{Changed, Context, Stop};
+use super::{Asked, Fallible, MadeSoFar, default_jobs, finish, manifest, verify};
+use crate::majordomo::plan::{Meaning, Wanted};
+use crate::majordomo::prepare::{self, Prepared};
+use crate::majordomo::recall::{self, Recall};
+use crate::majordomo::request::{BuildOptions, Failure, Reply, Report};
+use crate::majordomo::sink::{Cancel, Sink};
+use crate::majordomo::workspace::{Lock, Workspace};
+use crate::majordomo::{border, inspect, records};
+
+/// How often a build starts from a new snapshot because something changed under it.
+pub const MAX_ATTEMPTS: usize = 3;
+
+/// How often bytes may be gone from the larder in one build.
+const MAX_LOSSES: usize = 10;
+/// How many losses go by before the whole larder is checked.
+const LOSSES_BEFORE_CHECK: usize = 2;
+
+/// What attempts are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Outputs in the user's folder.
+    Make,
+    /// A report of what comes out differently when all is run again.
+    Verify,
+}
+
+/// How an attempt came to its end.
+pub(super) struct Done {
+    /// How the build ended.
+    pub outcome: Outcome,
+    /// Steps that were needed.
+    pub steps: u64,
+    /// Outputs that were written into the project, or removed from it.
+    pub written: u64,
+}
+
+/// A series of attempts.
+#[derive(Clone, Copy)]
+pub(super) struct Attempts<'a> {
+    /// Where steps run.
+    pub pod: &'a Pod,
+    /// Of which project.
+    pub workspace: &'a Workspace,
+    /// Held until the last attempt has ended.
+    pub lock: &'a Arc<Lock>,
+    /// What was asked for.
+    pub asked: &'a Asked,
+    /// Where events go.
+    pub sink: &'a Sink,
+    /// Ends the attempt that is under way.
+    pub cancel: &'a Cancel,
+    /// What for.
+    pub aim: Aim,
+}
+
+impl Attempts<'_> {
+    /// Attempts until one comes to its end.
+    pub async fn run(&self) -> Fallible<Done> {
+        let (mut changes, mut losses, mut by_traces) = (0, 0, true);
+        loop {
+            // What was recalled may be what failed the attempt before.
+            let recalls = changes + losses == 0 && !self.asked.options.cold && self.aim == Aim::Make;
+            let (why, giving_up, is_to_check) = match self.one(recalls, by_traces).await {
+                Ok(done) => return Ok(done),
+                Err(Stop::Fatal(failure)) => return Err(failure),
+                Err(Stop::Wider) => {
+                    by_traces = false;
+                    continue;
+                }
+                Err(Stop::NotYet(path)) => {
+                    let words = format!("`{path}` was not made, and nobody waited for it");
+                    return Err(Box::new(border::machine(words)));
+                }
+                Err(Stop::Restart { why, changed }) => {
+                    changes += 1;
+                    let giving_up = (changes == MAX_ATTEMPTS).then(|| always_changed(&why, changed));
+                    (why, giving_up, false)
+                }
+                Err(Stop::Lost(path)) => {
+                    losses += 1;
+                    let why = format!("the bytes of `{path}` are gone from the larder");
+                    let giving_up = (losses == MAX_LOSSES).then(|| always_lost(&why));
+                    (why, giving_up, losses == LOSSES_BEFORE_CHECK)
+                }
+            };
+            if let Some(failure) = giving_up {
+                return Err(Box::new(failure));
+            }
+            self.sink.note(false, format!("{why}: starting again on what is there now"));
+            if is_to_check {
+                // Whoever loses so much will lose more: all that is wrong is found at once.
+                check(self.pod, self.sink).await?;
+            }
+        }
+    }
+
+    /// One attempt. `recalls`: what was recalled of the last build may answer. `by_traces`: a target that nobody declares is
+    /// made by whoever made it the last time.
+    async fn one(&self, recalls: bool, by_traces: bool) -> Result<Done, Stop> {
+        let Self { pod, workspace, lock, asked, sink, cancel, aim } = *self;
+        let fatal = |failure: Box<Failure>| Stop::Fatal(failure);
+        let moment = lock.moment().map_err(|e| {
+            Box::new(border::machine(format!("the clock of the project's disk cannot be read: {e}")))
+        });
+        let moment = moment.map_err(fatal)?;
+        let environment = prepare::environment(&asked.environment);
+        let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
+        let is_to_move = asked.options.take_back && !asked.options.dry_run;
+        let lock_ = Arc::clone(lock);
+        // Scanning and planning may take a while for big projects: not on a thread that others wait for.
+        let preparing = tokio::task::spawn_blocking(move || {
+            let manifest = manifest(&theirs, &workspace_, &sink_)?;
+            let mut prepared = Prepared::new(&theirs, workspace_.clone(), manifest, moment, &environment)?;
+            if finish::edited(&mut prepared, is_to_move, &lock_, &sink_)? {
+                return Prepared::new(&theirs, workspace_, prepared.manifest, moment, &environment);
+            }
+            Ok(prepared)
+        });
+        let prepared =
+            preparing.await.map_err(|_| Stop::from(node::NodeError::Task("prepare")))?.map_err(fatal)?;
+        let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
+        let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
+        sink.event(Event::Planned { steps: steps.len() as u64 });
+        if asked.options.dry_run {
+            let report =
+                inspect::status_of(pod, prepared, &steps, asked.options.cold).await.map_err(fatal)?;
+            sink.reply(Reply::Report(Report::Status(report)));
+            return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
+        }
+        let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
+        let made = Arc::new(MadeSoFar::new(Arc::clone(&prepared.plan)));
+        let context = Arc::new(Context {
+            pod: pod.clone(),
+            sink: sink.clone(),
+            cancel: cancel.clone(),
+            options: BuildOptions { cold: asked.options.cold || aim == Aim::Verify, ..asked.options.clone() },
+            verification: (aim == Aim::Verify).then(Default::default),
+            evaluator: prepared.evaluator(pod),
+            plan: Arc::clone(&prepared.plan),
+            specs: prepared.specs.clone(),
+            workspace: prepared.workspace.id(),
+            sources: Arc::clone(&prepared.sources),
+            files: Arc::clone(&prepared.files),
+            tools: Arc::clone(&prepared.tools),
+            last: records::all(pod.larder(), prepared.workspace.id())?,
+            jobs,
+            last_edges: records::edges(pod.larder(), prepared.workspace.id())?,
+            last_edges_if_there: records::edges_if_there(pod.larder(), prepared.workspace.id())?,
+            host_looks: Default::default(),
+            printed: Default::default(),
+            weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
+            recall: match recalls {
+                true => Recall::load(
+                    pod.home().path(),
+                    prepared.workspace.id(),
+                    &recall::promises(&prepared.plan),
+                ),
+                false => Recall::default(),
+            },
+            recalled_looks: Default::default(),
+            done: Default::default(),
+            made,
+        });
+        let Tally { needed: steps, good, failed, cancelled } = conductor::conduct(&context, &steps).await?;
+        let count = steps.len() as u64;
+        let outcome = match (cancelled, failed) {
+            (true, _) => Outcome::Cancelled,
+            (false, 0) => Outcome::Success,
+            _ => Outcome::Failure,
+        };
+        if let Some(verification) = context.verification.as_ref().filter(|_| outcome == Outcome::Success) {
+            verify::with_own_at_last(&context, verification).await?;
+            verify::compare_ends(&context, verification, &good)?;
+            let report = verification.report(good.len());
+            let outcome = if report.differences.is_empty() { Outcome::Success } else { Outcome::Failure };
+            sink.reply(Reply::Report(Report::Verify(report)));
+            return Ok(Done { outcome, steps: count, written: 0 });
+        }
+        if outcome == Outcome::Success && !is_whole && finish::missing(&context, &wanted, &good).is_some() {
+            return Err(Stop::Wider);
+        }
+        let written = match outcome {
+            Outcome::Success => {
+                finish::hand_over(&context, prepared, wanted, steps, asked, Arc::clone(lock)).await?
+            }
+            // As with other build tools: what could be made is there.
+            Outcome::Failure if asked.options.keep_going => {
+                finish::hand_over_the_rest(&context, prepared, wanted, (steps, good), Arc::clone(lock))
+                    .await?
+            }
+            _ => 0,
+        };
+        Ok(Done { outcome, steps: count, written })
+    }
+}
+
+/// Something changed in every attempt: what changed last says whose turn it is.
+fn always_changed(why: &str, changed: Changed) -> Failure {
+    let message = format!("{why}, in each of {MAX_ATTEMPTS} attempts");
+    match changed {
+        Changed::Source => border::mistake(message).hint("build again when nothing writes to it any more"),
+        Changed::Tool => border::machine(message).hint(
+            "something on this machine goes on changing what steps use, such as an upgrade: build again when it is done",
+        ),
+    }
+}
+
+fn always_lost(why: &str) -> Failure {
+    border::machine(format!("{why}, and so were those of others before"))
+        .hint("`pod fsck` checks the larder; is its disk in good health?")
+}
+
+/// Checks every object of the larder, so that nothing is promised any more that is not there.
+async fn check(pod: &Pod, sink: &Sink) -> Fallible<()> {
+    sink.note(true, "the larder is damaged: all of it is checked, and what is wrong is made again");
+    let larder = pod.larder().clone();
+    let checking = tokio::task::spawn_blocking(move || larder.fsck(&mut |_| {}));
+    let checked = checking.await.map_err(|_| Box::new(border::machine("the check ended in the middle")))?;
+    checked.map(drop).map_err(|error| Box::new(border::node(&error.into())))
+}
+
+/// The steps that targets need, and whether these are all that could make them. A target that nobody declares is made by
+/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4).
+fn needed(
+    pod: &Pod,
+    prepared: &Prepared,
+    wanted: &Wanted,
+    by_traces: bool,
+) -> Result<(Vec<usize>, bool), Stop> {
+    let plan = &prepared.plan;
+    let undeclared: Vec<&RelPath> = wanted
+        .targets
+        .iter()
+        .filter_map(|target| match &target.meaning {
+            Meaning::Undeclared(path) => Some(path),
+            _ => None,
+        })
+        .collect();
+    if undeclared.is_empty() {
+        return Ok((wanted.steps.clone(), true));
+    }
+    if by_traces {
+        let made = records::outputs(pod.larder(), prepared.workspace.id())?;
+        let maker = |target: &RelPath| {
+            let mut made = made.iter().filter(|(path, ..)| path.is_within(target));
+            made.find_map(|(_, _, step)| plan.step(step))
+        };
+        let makers: Option<Vec<usize>> = undeclared.iter().map(|target| maker(target)).collect();
+        if let Some(makers) = makers {
+            return Ok((plan.needed(wanted.steps.iter().copied().chain(makers)), false));
+        }
+    }
+    let silent = plan.steps.iter().enumerate().filter(|(_, step)| step.spec.out.is_empty());
+    Ok((plan.needed(wanted.steps.iter().copied().chain(silent.map(|(index, _)| index))), true))
+}

@@ -1,0 +1,204 @@
+//! Runs a pass, and publishes what came of it.
+
+use std::sync::Arc;
+
+use kitchen::{Clock, HowEnded};
+use larder::{Added, ObjectKind};
+use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun};
+use protocol::event::Event;
+use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree};
+use view::SourceError;
+
+use super::super::context::{Changed, Context, Stop};
+use super::super::words::{chain, failure_words, link_out, shown_command, strictly};
+use super::super::{differing, keep, verify};
+use super::{Failed, Hit, Pass, Ran, outputs_of};
+use crate::majordomo::border;
+use crate::majordomo::records;
+use crate::majordomo::sink::{Cancel, Sink};
+
+/// Shows what a step that does not run had printed.
+pub(in super::super) fn show_again(
+    context: &Context,
+    index: usize,
+    printed: Option<&Digest>,
+) -> Result<(), Stop> {
+    let Some(digest) = printed else { return Ok(()) };
+    let bytes = context.pod.larder().get(ObjectKind::Blob, digest)?;
+    for line in bytes.and_then(|bytes| Printed::decode(&bytes).ok()).unwrap_or_default().lines() {
+        print(&context.sink, &context.plan.steps[index].id, line);
+    }
+    Ok(())
+}
+
+fn print(sink: &Sink, step: &StepId, line: &PrintedLine) {
+    let text = String::from_utf8_lossy(&line.bytes).into_owned();
+    sink.event(Event::StepOutput { step: step.clone(), stream: line.stream, text });
+}
+
+/// Runs a pass to its end; `on_end` is called when its commands have ended well. `cancel` ends it, and so does the build's own. Dropping the
+/// future ends it too.
+pub(in super::super) async fn run(
+    context: &Context,
+    index: usize,
+    pass: Pass,
+    clock: Clock,
+    cancel: Cancel,
+    on_end: impl FnOnce() + Send,
+) -> Result<Ran, Stop> {
+    let planned = &context.plan.steps[index];
+    let previous = pass.state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
+    let order = StepOrder {
+        spec: Arc::clone(&context.specs[index]),
+        project: Arc::clone(&pass.project),
+        tools: Arc::clone(&context.tools),
+        timeout: planned.timeout,
+        previous,
+        clock,
+    };
+    let id = planned.id.clone();
+    let sink = context.sink.clone();
+    let (ending, mine) = (context.cancel.clone(), cancel.clone());
+    let on_line = move |line: &PrintedLine| {
+        // What a step says about its being ended is nobody's news.
+        if ending.is_set() || !mine.is_set() {
+            print(&sink, &id, line);
+        }
+    };
+    let ended = async {
+        tokio::select! {
+            () = context.cancel.wait() => {}
+            () = cancel.wait() => {}
+        }
+    };
+    let run = context.pod.run(order, &on_line, on_end, ended).await?;
+    pass.view.hang_up();
+    let ran = self::ended(context, index, run, &pass).await?;
+    if let (Some(verification), Ran::Made(hit)) = (&context.verification, &ran) {
+        verify::with_own(context, index, verification, &pass, hit, &cancel).await?;
+    }
+    Ok(ran)
+}
+
+/// Publishes what a run came to, or says how it failed.
+async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Result<Ran, Stop> {
+    let planned = &context.plan.steps[index];
+    let command = context.specs[index].commands.get(run.command).map(|argv| shown_command(argv));
+    let looked_at = run.looked_at;
+    let fail = async |exit: Option<i32>, failure: String| -> Result<Ran, Stop> {
+        let seen = seen_by(context, &pass.project, looked_at.clone()).await?;
+        Ok(Ran::Failed(Box::new(Failed { exit, failure, command: command.clone(), seen })))
+    };
+    match run.end {
+        StepEnd::Made { path_set, trace, outputs } => {
+            if planned.strict
+                && let Some(broken) = strictly(context, planned, &path_set, &outputs)
+            {
+                return fail(None, broken).await;
+            }
+            let made = (trace, path_set, outputs);
+            let hit = match &context.verification {
+                Some(verification) => verify::compare(context, index, verification, made)?,
+                None => publish(context, index, made)?,
+            };
+            Ok(Ran::Made(Box::new(keep::carry(pass.state.as_ref(), hit))))
+        }
+        StepEnd::Failed(HowEnded::Cancelled) => Ok(Ran::Cancelled),
+        StepEnd::Failed(how) => {
+            let (exit, mut words) = failure_words(&how, planned);
+            if let Some(link) = link_out(context, &looked_at) {
+                words.push_str(&link);
+            }
+            fail(exit, words).await
+        }
+        StepEnd::Refused(refusal) => fail(Some(0), refusal.to_string()).await,
+        StepEnd::Unreadable(failure) if is_disk_full(&failure) => {
+            let mut full =
+                border::machine(format!("the disk is full: `{}` could not be stored", failure.path));
+            full.causes.push(chain(&failure.error));
+            Err(Stop::Fatal(Box::new(full.hint("make room and build again; nothing was lost"))))
+        }
+        StepEnd::Unreadable(failure) => {
+            fail(None, format!("a file that it needs cannot be read: {}", chain(&failure))).await
+        }
+        StepEnd::SourceChanged(path) => {
+            let why = format!("`{path}` changed while `{}` ran", planned.id);
+            Err(Stop::Restart { why, changed: Changed::Source })
+        }
+        StepEnd::ToolsChanged(paths) => {
+            let path = paths.first().map(ToString::to_string).unwrap_or_default();
+            let why = format!("`/{path}` changed while `{}` ran", planned.id);
+            Err(Stop::Restart { why, changed: Changed::Tool })
+        }
+        StepEnd::Lost(path) => Err(Stop::Lost(path)),
+    }
+}
+
+/// What a step saw of the project before it failed.
+async fn seen_by(
+    context: &Context,
+    project: &Project,
+    looked_at: Vec<(RelPath, Look)>,
+) -> Result<Vec<(RelPath, Look, Seen)>, Stop> {
+    let prefix = node::project_prefix();
+    let mut all = Vec::with_capacity(looked_at.len());
+    for (path, look) in looked_at {
+        let look = project.lenses().counted(&path, look);
+        match context.evaluator.see(project, &prefix.join(&path), look).await {
+            Ok(seen) => all.push((path, look, seen)),
+            // It never was answered.
+            Err(NodeError::Source(SourceError::NotYet { .. } | SourceError::Cancelled)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}
+
+fn is_disk_full(failure: &view::SourceFailure) -> bool {
+    match &failure.error {
+        SourceError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+        _ => false,
+    }
+}
+
+fn publish(
+    context: &Context,
+    index: usize,
+    (trace, path_set, outputs): (Trace, PathSet, Tree),
+) -> Result<Hit, Stop> {
+    let planned = &context.plan.steps[index];
+    let mut hit = Hit {
+        digest: trace.digest(),
+        trace: Arc::new(trace),
+        path_set: Arc::new(path_set),
+        tree: Arc::new(outputs),
+    };
+    if planned.volatile {
+        return Ok(hit);
+    }
+    let larder = context.pod.larder();
+    match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
+        Added::New(digest) | Added::Known(digest) | Added::Revoked(digest) => hit.digest = digest,
+        Added::Differs { first, now } => {
+            let mut text = format!(
+                "`{}` is not deterministic: the same inputs gave other outputs before ({} then, {} now)",
+                planned.id,
+                first.short(),
+                now.short()
+            );
+            // The first result stays, for us as for everybody else.
+            if let Some((trace, path_set)) = records::trace(larder, &first)?
+                && let Some(tree) = outputs_of(context, &trace)?
+            {
+                if let Some(differs) = differing::first_difference(larder, &tree, &hit.tree) {
+                    text.push_str("; ");
+                    text.push_str(&differs);
+                }
+                hit = Hit { digest: first, trace: Arc::new(trace), path_set, tree: Arc::new(tree) };
+                text.push_str("; the first result stays");
+            }
+            context.sink.note(true, text);
+        }
+    }
+    Ok(hit)
+}
