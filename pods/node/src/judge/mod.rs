@@ -4,52 +4,23 @@
 //! whiteouts (character devices 0/0), replaced folders are opaque. What remains after comparing with the lower is
 //! what the step made. Bytes go into the larder here; nothing refers to them until the trace is published.
 
+mod looks;
+mod refusal;
+mod upper;
+
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use larder::{Larder, ObjectKind};
-use protocol::codec::BadObject;
 use protocol::step::Promise;
 use protocol::{Look, RelPath, Tree, TreeEntry};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use self::looks::without_own;
+pub use self::refusal::Refusal;
+use self::upper::{is_opaque, names_of, path_in};
 use crate::{Entry, NodeError, Project};
-
-/// Why what a step did is not accepted, though it ended well.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It wrote to, or removed, a source.
-    #[error("it changed the source `{path}`: a step may not change what it is made from")]
-    ChangesSource {
-        /// The source.
-        path: RelPath,
-    },
-    /// It left something behind that is no file, folder or link.
-    #[error("it made `{path}`, which is {what}: only files, folders and links can be outputs")]
-    Special {
-        /// Where.
-        path: RelPath,
-        /// What it is.
-        what: &'static str,
-    },
-    /// Something that it promised is not there.
-    #[error("it did not make `{path}`, which it promises in `out`")]
-    Missing {
-        /// What is missing.
-        path: RelPath,
-    },
-    /// A name that no path can have.
-    #[error("it made a name in `{folder}` that cannot be stored")]
-    BadName {
-        /// In which folder.
-        folder: RelPath,
-    },
-    /// The tree of outputs cannot be.
-    #[error("what it made is no tree: {0}")]
-    BadTree(BadObject),
-}
 
 /// What a step made, and which looks at the project count as observations.
 #[derive(Debug)]
@@ -136,10 +107,10 @@ impl Walk<'_> {
             move |source| NodeError::Upper { path, source }
         };
         let names = names_of(on_disk).map_err(upper_error(folder))?;
-        if !folder.is_root() && is_opaque(on_disk) {
+        if !folder.is_root() && is_opaque(on_disk).map_err(upper_error(folder))? {
             for (name, _) in self.project.names(folder).unwrap_or_default() {
                 if let Some(path) = folder.child(&name)
-                    && !names.contains(&name)
+                    && names.binary_search(&name).is_err()
                 {
                     self.upper.insert(path.clone(), false);
                     self.entries.push((path, TreeEntry::Deleted));
@@ -244,75 +215,4 @@ impl Walk<'_> {
                 | (Promise::File(_), Some(Entry::Output { .. } | Entry::Link { .. }))
         )
     }
-}
-
-fn path_in(folder: &Path, name: &[u8]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    folder.join(std::ffi::OsStr::from_bytes(name))
-}
-
-/// The names in a folder, sorted; one whose mode forbids reading is opened up first.
-fn names_of(folder: &Path) -> io::Result<Vec<Box<[u8]>>> {
-    let read = || -> io::Result<Vec<Box<[u8]>>> {
-        use std::os::unix::ffi::OsStringExt;
-        let mut names = fs::read_dir(folder)?
-            .map(|entry| Ok(entry?.file_name().into_vec().into_boxed_slice()))
-            .collect::<io::Result<Vec<_>>>()?;
-        names.sort();
-        Ok(names)
-    };
-    let mode = fs::symlink_metadata(folder)?.mode();
-    if mode & 0o500 != 0o500 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    }
-    read()
-}
-
-fn is_opaque(folder: &Path) -> bool {
-    let mut value = [0u8; 1];
-    ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| {
-        rustix::fs::lgetxattr(folder, *name, &mut value[..])
-            .is_ok_and(|length| length == 1 && value[0] == b'y')
-    })
-}
-
-/// Looks that count: those at what the step itself made do not, as far as nothing was there before.
-///
-/// overlayfs looks a name up in the lower before each create, which cannot be told from a question of the step.
-fn without_own(
-    looks: Vec<(RelPath, Look)>,
-    outputs: &Tree,
-    project: &Project,
-    keeps: bool,
-) -> Vec<(RelPath, Look)> {
-    let mut made: FxHashSet<RelPath> = FxHashSet::default();
-    let mut written: FxHashSet<&RelPath> = FxHashSet::default();
-    for (path, entry) in outputs.entries() {
-        if *entry == TreeEntry::Deleted {
-            continue;
-        }
-        written.insert(path);
-        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
-            if project.entry(&place).is_some() || !made.insert(place) {
-                break;
-            }
-        }
-    }
-    let read: FxHashSet<RelPath> =
-        looks.iter().filter(|(_, look)| *look == Look::Content).map(|(path, _)| path.clone()).collect();
-    looks
-        .into_iter()
-        .filter_map(|(path, look)| {
-            if made.contains(&path) {
-                // With `keep` the absence of an own output is seen. So is that of a folder: what others put into it would have
-                // been seen there, and was not, since it was the step's own.
-                let is_folder = outputs.get(&path).is_none_or(|entry| *entry == TreeEntry::EmptyDir);
-                return (keeps || is_folder).then_some((path, Look::Kind));
-            }
-            if look == Look::Probe && written.contains(&path) && !read.contains(&path) {
-                return Some((path, Look::Kind));
-            }
-            Some((path, look))
-        })
-        .collect()
 }

@@ -1,0 +1,38 @@
+//! Why what a step did is not accepted.
+
+use protocol::RelPath;
+use protocol::codec::BadObject;
+
+/// Why what a step did is not accepted, though it ended well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It wrote to, or removed, a source.
+    #[error("it changed the source `{path}`: a step may not change what it is made from")]
+    ChangesSource {
+        /// The source.
+        path: RelPath,
+    },
+    /// It left something behind that is no file, folder or link.
+    #[error("it made `{path}`, which is {what}: only files, folders and links can be outputs")]
+    Special {
+        /// Where.
+        path: RelPath,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Something that it promised is not there.
+    #[error("it did not make `{path}`, which it promises in `out`")]
+    Missing {
+        /// What is missing.
+        path: RelPath,
+    },
+    /// A name that no path can have.
+    #[error("it made a name in `{folder}` that cannot be stored")]
+    BadName {
+        /// In which folder.
+        folder: RelPath,
+    },
+    /// The tree of outputs cannot be.
+    #[error("what it made is no tree: {0}")]
+    BadTree(BadObject),
+}
