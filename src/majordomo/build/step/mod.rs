@@ -1,6 +1,6 @@
 //! One pass of a step: looked up, else run, judged, and put into the larder.
 //!
-//! Actors: the conductor starts [`look`] and [`run`] as tasks of their own and takes what comes of them; nothing here
+//! Actors: the conductor starts [`look()`] and [`run()`] as tasks of their own and takes what comes of them; nothing here
 //! knows the order of steps. Each pass is an ordinary cached run, whoever it is for. Errors of the machine and changes
 //! of what the build started from travel as [`Stop`](super::context::Stop); a step that fails is a [`Ran`]. A crash loses the run that is
 //! under way: a trace is there once its outputs are.
