@@ -7,7 +7,7 @@ use crate::{Digest, RelPath};
 
 /// The version of what a sandbox shows besides the view and gives as constants (DESIGN §6); part of every weak key.
 /// Raise it whenever a step could notice the difference.
-pub const SANDBOX_PROFILE: &str = "computepods sandbox v2";
+pub const SANDBOX_PROFILE: &str = "computepods sandbox v3";
 
 /// Seconds since 1970 that every input shows as its modification time, and that `SOURCE_DATE_EPOCH` says.
 pub const INPUT_MTIME: i64 = 946_684_800;

@@ -37,6 +37,8 @@ mod reports;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod site;
 #[cfg(test)]
 mod together;

@@ -127,6 +127,7 @@ stages! {
     Rights = 18: "giving up rights",
     Life = 19: "watching the zygote's life",
     Packet = 20: "reading the order",
+    Fence = 21: "putting up the fence of system calls",
 }
 
 fn words(writer: &mut Writer, words: &[Vec<u8>]) {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
@@ -15,6 +15,7 @@ use rustix::mount::{
     mount_remount, move_mount, open_tree, unmount,
 };
 
+use super::fence::Filter;
 use super::namespace::HostProc;
 use super::rights;
 use super::sys::{self, Staged, at};
@@ -46,6 +47,26 @@ pub(super) struct Base {
     /// As root: the user namespace of steps, and their outer uid and gid. As an ordinary user the zygote is in it itself.
     step_users: Option<(OwnedFd, (u32, u32))>,
     proc: HostProc,
+    filter: Filter,
+    masks: Vec<Mask>,
+}
+
+/// A place in `/proc` that says more of the machine than a step should know.
+pub(super) struct Mask {
+    pub(super) name: &'static str,
+    pub(super) is_folder: bool,
+}
+
+/// Podman's list of what is hidden in `/proc`. What only root may read needs no hiding.
+const MASKED: [&str; 8] =
+    ["acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"];
+
+/// Those of [`MASKED`] that are there and that others than root may read.
+fn masks() -> Vec<Mask> {
+    let is_open =
+        |name: &&str| fs::metadata(Path::new(PROC).join(name)).ok().filter(|meta| meta.mode() & 0o007 != 0);
+    let mask = |name: &'static str| is_open(&name).map(|meta| Mask { name, is_folder: meta.is_dir() });
+    MASKED.into_iter().filter_map(mask).collect()
 }
 
 impl Base {
@@ -56,6 +77,7 @@ impl Base {
         sys::leave_session_keyring();
         rustix::process::umask(Mode::empty());
         let proc = HostProc::open().map_err(at(Stage::Namespaces))?;
+        let masks = masks();
         let step_users = match start.outer {
             Some(outer) => Some((rights::make_step_users(&proc, outer)?, outer)),
             None => {
@@ -75,7 +97,7 @@ impl Base {
         make_root(scratch, step_users.is_none())?;
         mount_view(TOOLS, c"computepods-tools", &fuse[0], step_users.is_none())?;
         mount_view(PROJECT, c"computepods-project", &fuse[1], step_users.is_none())?;
-        let base = Self { step_users, proc };
+        let base = Self { step_users, proc, filter: Filter::new(), masks };
         base.try_overlay()?;
         Ok((base, fuse))
     }
@@ -93,6 +115,16 @@ impl Base {
     /// The user namespace that steps have still to enter.
     pub(super) fn step_users(&self) -> Option<BorrowedFd<'_>> {
         self.step_users.as_ref().map(|(users, _)| users.as_fd())
+    }
+
+    /// The system calls that steps may make.
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// What is hidden in `/proc`.
+    pub(super) fn masks(&self) -> &[Mask] {
+        &self.masks
     }
 
     /// The options with which overlays are mounted.

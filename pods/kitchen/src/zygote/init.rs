@@ -16,7 +16,7 @@ use rustix::fs::Mode;
 
 use super::base::Base;
 use super::sys::{self, Staged, at};
-use super::{NETWORK_UNUSED, NETWORK_USED, rights, root};
+use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, root};
 use crate::packet;
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod};
 
@@ -80,7 +80,12 @@ fn prepare(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<()> {
     follow_the_zygote()?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(rustix::process::Resource::Core, none).map_err(at(Stage::Rights))
+    rustix::process::setrlimit(rustix::process::Resource::Core, none).map_err(at(Stage::Rights))?;
+    if !isolated {
+        // On older kernels there is no such fence: docs/security.md says what that means.
+        fence::leave_abstract_sockets().map_err(at(Stage::Fence))?;
+    }
+    base.filter().put_up().map_err(at(Stage::Fence))
 }
 
 /// Puts the descriptors at their places and closes all others: those of other steps above all.

@@ -5,6 +5,7 @@
 //! is the packet socket; the end of that socket is its own end, and by `PR_SET_PDEATHSIG` that of all inits.
 
 mod base;
+mod fence;
 mod init;
 mod namespace;
 mod rights;

@@ -25,6 +25,9 @@ const PRIVATE: [(&str, &str, u32); 4] = [
     ("shm", "dev/shm", 0o1777),
 ];
 
+/// A folder with nothing in it, to be laid over others.
+const NOTHING: &str = "nothing";
+
 /// Builds the root in the present mount namespace, which must be a copy of the base's, and enters it.
 pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
     bind(&format!("{TOOLS}/{}", run.root), ROOT).map_err(at(Stage::Root))?;
@@ -32,7 +35,7 @@ pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
     mount_project(run, base, &scratch).map_err(at(Stage::Project))?;
     mount_move("/dev", format!("{ROOT}/dev")).map_err(at(Stage::Dev))?;
     mount_private(base).map_err(at(Stage::Tmp))?;
-    mount_proc().map_err(at(Stage::Proc))?;
+    mount_proc(base).map_err(at(Stage::Proc))?;
     if let Some(files) = &run.network {
         show_network(files, base).map_err(at(Stage::Etc))?;
     }
@@ -85,14 +88,20 @@ fn mount_project(run: &Run, base: &Base, scratch: &str) -> rustix::io::Result<()
     mount("project", format!("{ROOT}/project"), "overlay", flags, options.as_c_str())
 }
 
-/// An ordinary user may mount /proc only in the way in which the host's is mounted: usually with `relatime`, the default.
-fn mount_proc() -> rustix::io::Result<()> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+/// An ordinary user may mount /proc only in the way in which the host's is mounted: usually with `relatime`, the default. Nobody
+/// writes there: what the kernel lets everybody change is about the machine, or about a process that can change it by a call.
+fn mount_proc(base: &Base) -> rustix::io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
     let try_with = |flags| mount("proc", format!("{ROOT}/proc"), "proc", flags, None);
     match try_with(flags) {
-        Err(rustix::io::Errno::PERM) => try_with(flags | MountFlags::NOATIME),
-        mounted => mounted,
+        Err(rustix::io::Errno::PERM) => try_with(flags | MountFlags::NOATIME)?,
+        mounted => mounted?,
     }
+    for mask in base.masks() {
+        let nothing = if mask.is_folder { format!("{STAGE}/{NOTHING}") } else { format!("{ROOT}/dev/null") };
+        bind(&nothing, &format!("{ROOT}/proc/{}", mask.name))?;
+    }
+    Ok(())
 }
 
 /// One tmpfs for all private folders: its superblock is what costs.
@@ -106,7 +115,7 @@ fn mount_private(base: &Base) -> std::io::Result<()> {
         chown(&path, Some(uid), Some(gid))?;
         bind(&path, &format!("{ROOT}/{place}"))?;
     }
-    Ok(())
+    DirBuilder::new().mode(0o555).create(format!("{STAGE}/{NOTHING}"))
 }
 
 /// Lays the host's settings of the network over the `/etc` of the view, whether or not it has such files.

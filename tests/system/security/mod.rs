@@ -1,0 +1,87 @@
+//! Hostile steps: what each tries, and that it comes to nothing. Once for each engine and each kind of user.
+//!
+//! A hole would do no real damage: `hostile.c` counts what it does, uses values that change nothing, and targets that are thrown away.
+
+mod devices;
+mod files;
+mod network;
+mod processes;
+mod rights;
+
+use std::path::Path;
+
+use crate::common::{Built, Place, Project};
+
+/// Under what a hostile step runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    /// What `--sandbox` says.
+    pub engine: &'static str,
+    /// Whether the caller is no root.
+    pub ordinary: bool,
+}
+
+impl Subject {
+    pub fn place(self) -> Place {
+        if self.ordinary { Place::ordinary() } else { Place::new() }
+    }
+}
+
+/// The tests of a module, for each subject. Another engine is another line here.
+macro_rules! for_each_subject {
+    ($($(#[$about:meta])* $test:ident),* $(,)?) => {
+        for_each_subject!(@ native, "native", false: $($(#[$about])* $test),*);
+        for_each_subject!(@ native_ordinary, "native", true: $($(#[$about])* $test),*);
+    };
+    (@ $name:ident, $engine:literal, $ordinary:literal: $($(#[$about:meta])* $test:ident),*) => {
+        mod $name {
+            $(#[test] $(#[$about])* fn $test() {
+                super::$test(crate::security::Subject { engine: $engine, ordinary: $ordinary });
+            })*
+        }
+    };
+}
+pub(crate) use for_each_subject;
+
+/// A project with the program `./hostile`.
+pub fn hostile<'p>(place: &'p Place) -> Project<'p> {
+    let project = place.project("p", "");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/security/hostile.c");
+    project.write("hostile.c", std::fs::read(source).unwrap());
+    project
+}
+
+/// The project file with the step `s`, which may run `./hostile`.
+pub fn with_step(project: &Project<'_>, keys: &str, script: &str) {
+    let hostile = "[step.hostile]\nrun = 'cc -w -o hostile hostile.c'\nout = 'hostile'\n";
+    project.write("majordomo.toml", format!("{hostile}[step.s]\n{keys}\nrun = '''\n{script}\n'''\n"));
+}
+
+impl Subject {
+    /// Builds the step `s`.
+    pub fn build(self, project: &Project<'_>, keys: &str, script: &str) -> Built {
+        with_step(project, keys, script);
+        project.build(&["--sandbox", self.engine])
+    }
+
+    /// Runs lines of `hostile` in one step, and gives what each came to: `refused mount: EPERM`.
+    #[track_caller]
+    pub fn tries(self, keys: &str, lines: &[&str]) -> Vec<String> {
+        let place = self.place();
+        let project = hostile(&place);
+        let script = lines.iter().map(|line| format!("./hostile {line}\n")).collect::<String>();
+        let built = self.build(&project, keys, &script).ok();
+        let said: Vec<String> = built.output("s").into_iter().map(str::to_owned).collect();
+        assert_eq!(said.len(), lines.len(), "{said:#?}");
+        said
+    }
+
+    /// Asserts that each line is refused with one of these errors.
+    #[track_caller]
+    pub fn is_refused(self, errors: &[&str], lines: &[&str]) {
+        for (said, line) in self.tries("", lines).iter().zip(lines) {
+            let refused = said.starts_with("refused ");
+            assert!(refused && errors.iter().any(|error| said.ends_with(error)), "{line}: {said}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Processes: others are out of reach, and none outlives its step.
+
+use super::{Subject, for_each_subject, hostile};
+
+for_each_subject! { other_processes, what_wants_to_stay }
+
+fn other_processes(subject: Subject) {
+    let me = std::process::id();
+    // The test's own process by its number out here; the step's init; and all that there are in there.
+    subject.is_refused(&["ESRCH", "EPERM"], &[&format!("ptrace {me}"), &format!("kill {me}"), "ptrace 1"]);
+    let place = subject.place();
+    // Its init, the shell, and what lists them.
+    let script = "ls /proc | grep -c '^[0-9]*$'";
+    let built = subject.build(&hostile(&place), "", script).ok();
+    assert_eq!(built.output("s"), ["4"]);
+}
+
+fn what_wants_to_stay(subject: Subject) {
+    let place = subject.place();
+    let project = hostile(&place);
+    // Tests run side by side: each looks for seconds of its own.
+    let seconds = if subject.ordinary { 82_615 } else { 82_616 };
+    subject.build(&project, "", &format!("./hostile hides {seconds}; echo x")).ok();
+    let stays = || {
+        let line = format!("sleep\0{seconds}\0").into_bytes();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|found| found == line))
+            .count()
+    };
+    assert_eq!(stays(), 0);
+    let built = subject
+        .build(
+            &project,
+            "timeout = '1s'",
+            &format!("trap '' TERM; ./hostile hides {seconds}; sleep {seconds}"),
+        )
+        .failed();
+    assert!(built.failure("s").contains("`timeout`"), "{}", built.said());
+    assert_eq!(stays(), 0);
+    place.assert_nothing_left();
+}
