@@ -16,6 +16,7 @@ use clap::Parser;
 use crate::majordomo::request::{Failure, Reply, Request};
 
 pub mod border;
+pub mod chef;
 pub mod context;
 pub mod event_log;
 pub mod exit;

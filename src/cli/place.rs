@@ -4,6 +4,10 @@
 //! folder with a `majordomo.toml` in it, or if it can be nothing else: it is a folder, and neither the current folder
 //! nor one above it has a `majordomo.toml`. Everything else is a target. That a folder exists is not enough, or
 //! `majordomo build html` would mean a target before the first build and a folder after it.
+//!
+//! A project that chefs plan has no such file. Around the current folder it is known by its `.majordomo` once it has been
+//! built; before that, the current folder is one if a built-in chef would recognise it. This is a guess at what is meant: a
+//! folder that is named is taken as it is, and the chefs are asked in earnest when it is built.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,7 @@ use crate::cli::border;
 use crate::cli::context::Environment;
 use crate::env_vars;
 use crate::majordomo::request::{Failure, FailureKind};
+use crate::majordomo::workspace::FOLDER;
 
 /// The file that makes a folder a project.
 pub const PROJECT_FILE: &str = "majordomo.toml";
@@ -41,17 +46,17 @@ pub fn home(said: Option<&Path>, env: &Environment, cwd: Option<&Path>) -> Resul
 }
 
 /// The project that is meant: the folder that was named, else the nearest one with a project file, from the current
-/// folder upwards. Absolute, links resolved.
+/// folder upwards, else the nearest one that was built, else the current folder if a chef would know it. Absolute, links resolved.
 ///
 /// # Errors
 /// The folder is not there, no project is found, or its path is not UTF-8.
 pub fn project(named: Option<&Path>, cwd: &Path) -> Result<PathBuf, Failure> {
     match named {
         Some(named) => resolved(named, cwd),
-        None => match nearest(cwd) {
+        None => match nearest(cwd).or_else(|| built(cwd)).or_else(|| known(cwd)) {
             Some(project) => resolved(&project, cwd),
             None => Err(border::mistake(format!(
-                "no `{PROJECT_FILE}` in `{}` or in a folder above it",
+                "no `{PROJECT_FILE}` in `{}` or in a folder above it, and no built-in chef knows that folder",
                 cwd.display()
             ))
             .hint(format!("go to a project, name its folder, or write a `{PROJECT_FILE}`"))),
@@ -71,7 +76,8 @@ pub fn project_and_targets(
     let first_is_project = named.is_none()
         && words.first().is_some_and(|first| {
             let folder = cwd.join(first);
-            has_project_file(&folder) || (folder.is_dir() && nearest(cwd).is_none())
+            has_project_file(&folder)
+                || (folder.is_dir() && nearest(cwd).is_none() && built(cwd).is_none() && known(cwd).is_none())
         });
     let (first, targets) = if first_is_project { words.split_at(1) } else { words.split_at(0) };
     let named = named.or(first.first().map(Path::new));
@@ -90,6 +96,17 @@ fn has_project_file(folder: &Path) -> bool {
 
 fn nearest(cwd: &Path) -> Option<PathBuf> {
     cwd.ancestors().find(|folder| has_project_file(folder)).map(Path::to_owned)
+}
+
+/// The nearest folder that was built.
+fn built(cwd: &Path) -> Option<PathBuf> {
+    cwd.ancestors().find(|folder| folder.join(FOLDER).is_dir()).map(Path::to_owned)
+}
+
+/// The current folder, if a built-in chef would recognise it. A folder that cannot be read is one: a build says why.
+fn known(cwd: &Path) -> Option<PathBuf> {
+    let knows = |chef: &chef_builtin::Chef| (chef.detect)(cwd).map_or(true, |detected| detected.sure > 0);
+    chef_builtin::ALL.iter().any(knows).then(|| cwd.to_owned())
 }
 
 fn resolved(named: &Path, cwd: &Path) -> Result<PathBuf, Failure> {

@@ -8,12 +8,14 @@
 //! | `noop` | the build with nothing to do |
 //! | `recall`, `records`, `facets`, `failures` | what is remembered of the last build, of each step, of its key, of how it failed |
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
+//! | `chefs` | who plans a project that says no steps |
 //! | `build` | attempts, order, one step, hand-over |
 //! | `watch` | what changes, as it changes; builds that follow it |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
 pub mod border;
 pub mod build;
+pub mod chefs;
 pub mod client;
 pub mod facets;
 pub mod failures;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use node::{Access, Evaluator, Pod, SourceFiles};
-use protocol::{RelPath, StepSpec};
+use protocol::{RelPath, StepSpec, Tree};
 use view::HostTools;
 
+use super::chefs::ByChefs;
 use super::plan::Plan;
 use super::project_file::ProjectFile;
 use super::request::Failure;
@@ -33,6 +34,17 @@ pub struct Planned {
     tool_roots: Vec<ToolRoot>,
 }
 
+/// A project as a scan found it.
+#[derive(Clone)]
+pub struct Scanned {
+    /// Its workspace.
+    pub workspace: Workspace,
+    /// What was handed over.
+    pub manifest: Manifest,
+    /// What the scan found.
+    pub snapshot: Snapshot,
+}
+
 /// A project as it is now, ready to be built or looked at.
 pub struct Prepared {
     /// Its workspace.
@@ -55,6 +67,10 @@ pub struct Prepared {
     pub passed_on: Vec<String>,
     /// The host's tools from now on.
     pub tools: Arc<HostTools>,
+    /// What all steps see over the sources, and none of them made.
+    pub given: Arc<Tree>,
+    /// What the chefs that planned it looked at; `None`: the project file says the steps.
+    pub by_chefs: Option<Arc<ByChefs>>,
 }
 
 type Fallible<T> = Result<T, Box<Failure>>;
@@ -64,43 +80,43 @@ fn boxed<E>(words: fn(&E) -> Failure) -> impl Fn(E) -> Box<Failure> {
     move |error| Box::new(words(&error))
 }
 
+impl Scanned {
+    /// Scans; `moment` is from before. Changes nothing.
+    pub fn new(workspace: Workspace, manifest: Manifest, moment: Moment) -> Fallible<Self> {
+        let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
+        Ok(Self { workspace, manifest, snapshot })
+    }
+}
+
 impl Planned {
-    /// Scans and plans; `moment` is from before the scan. Changes nothing. The environment answers for variables that steps
-    /// pass on.
+    /// Plans. Changes nothing. The environment answers for variables that steps pass on.
     pub fn new(
-        workspace: Workspace,
-        manifest: Manifest,
-        moment: Moment,
+        file: &ProjectFile,
+        scanned: Scanned,
         environment: &HashMap<String, String>,
     ) -> Fallible<Self> {
-        let file = ProjectFile::load(workspace.project()).map_err(boxed(border::project_file))?;
-        let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
+        let Scanned { workspace, manifest, snapshot } = scanned;
         let names = sources::Names::of(&snapshot);
         let passed_on = std::cell::RefCell::new(std::collections::BTreeSet::new());
         let lookup = |name: &str| {
             passed_on.borrow_mut().insert(name.to_owned());
             environment.get(name).map(|value| value.clone().into_bytes())
         };
-        let plan = Plan::new(&file, &names, &lookup).map_err(boxed(border::plan))?;
+        let plan = Plan::new(file, &names, &lookup).map_err(boxed(border::plan))?;
         let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
         let passed_on = passed_on.into_inner().into_iter().collect();
         Ok(Self { workspace, manifest, snapshot, plan, passed_on, tool_roots })
     }
+
+    /// With a plan that is there already.
+    pub fn with(plan: Plan, scanned: Scanned, environment: &HashMap<String, String>) -> Fallible<Self> {
+        let Scanned { workspace, manifest, snapshot } = scanned;
+        let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
+        Ok(Self { workspace, manifest, snapshot, plan, passed_on: Vec::new(), tool_roots })
+    }
 }
 
 impl Prepared {
-    /// Scans and plans for a build, as [`Planned::new`].
-    pub fn new(
-        pod: &Pod,
-        workspace: Workspace,
-        manifest: Manifest,
-        moment: Moment,
-        environment: &HashMap<String, String>,
-    ) -> Fallible<Self> {
-        outside(pod.home().path(), workspace.project())?;
-        Self::of(Planned::new(workspace, manifest, moment, environment)?, pod, Access::Remember)
-    }
-
     /// What a pod needs to build the plan, or to look at it.
     pub fn of(planned: Planned, pod: &Pod, access: Access) -> Fallible<Self> {
         let Planned { workspace, manifest, snapshot, plan, passed_on, tool_roots } = planned;
@@ -113,6 +129,8 @@ impl Prepared {
         };
         let extra = tool_roots.iter().map(|root| root.path.clone()).collect();
         Ok(Self {
+            given: Arc::default(),
+            by_chefs: None,
             tools: pod.tools(extra, access).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),

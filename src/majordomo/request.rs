@@ -112,6 +112,13 @@ pub enum Request {
         /// When.
         watching: WatchOptions,
     },
+    /// Write the project file that says what the chefs plan; never over one that is there. Answer: [`InitReport`].
+    Init {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// The caller's environment, as of a build.
+        environment: Vec<(String, String)>,
+    },
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {
         /// The project's folder, absolute.
@@ -170,7 +177,9 @@ impl Request {
     /// The project that it builds, if it may run steps.
     pub fn builds(&self) -> Option<&Path> {
         match self {
-            Self::Build { project, .. } | Self::Watch { project, .. } => Some(project),
+            Self::Build { project, .. } | Self::Watch { project, .. } | Self::Init { project, .. } => {
+                Some(project)
+            }
             _ => None,
         }
     }
@@ -224,10 +233,23 @@ pub enum Report {
     Forget(ForgetReport),
     /// To [`Request::Clean`].
     Clean(CleanReport),
+    /// To [`Request::Init`].
+    Init(InitReport),
     /// To [`Request::Fsck`].
     Fsck(FsckReport),
     /// To [`Request::PodStatus`].
     Pod(PodReport),
+}
+
+/// What `init` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitReport {
+    /// The file.
+    pub file: PathBuf,
+    /// The chef whose plan it is.
+    pub chef: String,
+    /// What that chef found; empty: it did not say.
+    pub found: String,
 }
 
 /// Whose fault a failure is; picks the exit code.

@@ -6,7 +6,7 @@ use protocol::event::Outcome;
 use super::request::{FsckReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
-use super::{border, build, inspect, noop, request::Failure};
+use super::{border, build, chefs, inspect, noop, request::Failure};
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -36,6 +36,12 @@ async fn answer(
         Request::Watch { project, targets, options, environment, watching } => {
             let asked = build::Asked { project, targets, options, environment };
             return follow(pod, asked, watching, sink, (cancel, leaving)).await.map(|()| None);
+        }
+        Request::Init { project, environment } => {
+            match chefs::init(pod, &project, environment, (sink, cancel)).await? {
+                Some(written) => Report::Init(written),
+                None => return Ok(Some(Outcome::Cancelled)),
+            }
         }
         Request::Status { project, environment } => {
             Report::Status(inspect::status(pod, &project, &environment).await?)

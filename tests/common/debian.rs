@@ -13,9 +13,19 @@ use rustix::fs::{FlockOperation, flock};
 /// reason, where that is not possible; in CI that is a failure.
 #[must_use]
 pub fn unpack(package: &str, into: &Path) -> bool {
+    unpack_with(package, into, &["--no-check"])
+}
+
+/// As [`unpack`], as its authors released it.
+#[must_use]
+pub fn unpack_upstream(package: &str, into: &Path) -> bool {
+    unpack_with(package, into, &["--no-check", "--skip-patches"])
+}
+
+fn unpack_with(package: &str, into: &Path, options: &[&str]) -> bool {
     match fetch(package) {
         Ok(description) => {
-            run(Command::new("dpkg-source").args(["--no-check", "-x"]).arg(description).arg(into)).unwrap();
+            run(Command::new("dpkg-source").args(options).arg("-x").arg(description).arg(into)).unwrap();
             true
         }
         Err(why) if std::env::var_os("CI").is_some() => {

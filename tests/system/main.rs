@@ -7,6 +7,8 @@
 mod common;
 
 #[cfg(test)]
+mod chefs;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod disks;

@@ -8,6 +8,8 @@ fn no_project_file() {
     let project = place.project("p", "");
     project.remove("majordomo.toml");
     project.write("source", "precious");
+    // The chefs are asked once, in any order.
+    assert_eq!(project.build(&[]).code(2).ran().len(), 3);
     insta::assert_snapshot!(project.build(&[]).code(2).said(), @r#"
     error: `[PLACE]/projects/p` has no project file `majordomo.toml`
 
@@ -15,6 +17,7 @@ fn no_project_file() {
     [step.hello]
     run = "gcc -o hello hello.c"
     out = "hello"
+    hint: these chefs were asked, and none knows it: `autotools`, `latex`, `make`
     "#);
     assert_eq!(project.files(""), ["source"]);
 }

@@ -16,6 +16,7 @@ mod clean;
 mod completions;
 mod forget;
 mod graph;
+mod init;
 mod status;
 mod trace;
 mod verify;
@@ -41,6 +42,7 @@ pub struct Cli {
 #[allow(missing_docs, reason = "each command's arguments carry its manual")]
 pub enum Command {
     Build(build::BuildArgs),
+    Init(init::InitArgs),
     Watch(watch::WatchArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
@@ -60,6 +62,7 @@ impl Command {
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         match self {
             Command::Build(args) => args.run(context),
+            Command::Init(args) => args.run(context),
             Command::Watch(args) => args.run(context),
             Command::Verify(args) => args.run(context),
             Command::Status(args) => args.run(context),

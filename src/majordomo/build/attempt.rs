@@ -8,9 +8,9 @@ use protocol::event::{Event, Outcome};
 
 use super::conductor::{self, Tally};
 use super::context::{Changed, Context, Stop};
-use super::{Asked, Fallible, MadeSoFar, default_jobs, finish, manifest, verify};
+use super::{Asked, Fallible, MadeSoFar, finish, preparing, verify};
 use crate::majordomo::plan::{Meaning, Wanted};
-use crate::majordomo::prepare::{self, Prepared};
+use crate::majordomo::prepare::Prepared;
 use crate::majordomo::recall::{self, Recall};
 use crate::majordomo::request::{BuildOptions, Failure, Reply, Report};
 use crate::majordomo::sink::{Cancel, Sink};
@@ -113,21 +113,10 @@ impl Attempts<'_> {
             Box::new(border::machine(format!("the clock of the project's disk cannot be read: {e}")))
         });
         let moment = moment.map_err(fatal)?;
-        let environment = prepare::environment(&asked.environment);
-        let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
-        let is_to_move = asked.options.take_back && !asked.options.dry_run;
-        let lock_ = Arc::clone(lock);
-        // Scanning and planning may take a while for big projects: not on a thread that others wait for.
-        let preparing = tokio::task::spawn_blocking(move || {
-            let manifest = manifest(&theirs, &workspace_, &sink_)?;
-            let mut prepared = Prepared::new(&theirs, workspace_.clone(), manifest, moment, &environment)?;
-            if finish::edited(&mut prepared, is_to_move, &lock_, &sink_)? {
-                return Prepared::new(&theirs, workspace_, prepared.manifest, moment, &environment);
-            }
-            Ok(prepared)
-        });
-        let prepared =
-            preparing.await.map_err(|_| Stop::from(node::NodeError::Task("prepare")))?.map_err(fatal)?;
+        let prepared = preparing::prepared(pod, workspace, (lock, moment), asked, (sink, cancel)).await?;
+        let Some(prepared) = prepared else {
+            return Ok(Done { outcome: Outcome::Cancelled, steps: 0, written: 0 });
+        };
         let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
         let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
         sink.event(Event::Planned { steps: steps.len() as u64 });
@@ -137,42 +126,18 @@ impl Attempts<'_> {
             sink.reply(Reply::Report(Report::Status(report)));
             return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
         }
-        let jobs = asked.options.jobs.unwrap_or_else(default_jobs).max(1);
-        let made = Arc::new(MadeSoFar::new(Arc::clone(&prepared.plan)));
-        let context = Arc::new(Context {
-            pod: pod.clone(),
-            sink: sink.clone(),
-            cancel: cancel.clone(),
-            options: BuildOptions { cold: asked.options.cold || aim == Aim::Verify, ..asked.options.clone() },
-            verification: (aim == Aim::Verify).then(Default::default),
-            evaluator: prepared.evaluator(pod),
-            plan: Arc::clone(&prepared.plan),
-            specs: prepared.specs.clone(),
-            workspace: prepared.workspace.id(),
-            sources: Arc::clone(&prepared.sources),
-            files: Arc::clone(&prepared.files),
-            tools: Arc::clone(&prepared.tools),
-            last: records::all(pod.larder(), prepared.workspace.id())?,
-            jobs,
-            last_edges: records::edges(pod.larder(), prepared.workspace.id())?,
-            last_edges_if_there: records::edges_if_there(pod.larder(), prepared.workspace.id())?,
-            host_looks: Default::default(),
-            printed: Default::default(),
-            weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
-            recall: match recalls {
-                true => Recall::load(
-                    pod.home().path(),
-                    prepared.workspace.id(),
-                    &recall::promises(&prepared.plan),
-                ),
-                false => Recall::default(),
-            },
-            recalled_looks: Default::default(),
-            done: Default::default(),
-            made,
-        });
+        let options =
+            BuildOptions { cold: asked.options.cold || aim == Aim::Verify, ..asked.options.clone() };
+        let made = MadeSoFar::of(&prepared);
+        let mut context = Context::new(pod, &prepared, (sink, cancel), options, made)?;
+        context.verification = (aim == Aim::Verify).then(Default::default);
+        if recalls {
+            let promises = recall::promises(&prepared.plan);
+            context.recall = Recall::load(pod.home().path(), prepared.workspace.id(), &promises);
+        }
+        let context = Arc::new(context);
         let Tally { needed: steps, good, failed, cancelled } = conductor::conduct(&context, &steps).await?;
-        let count = steps.len() as u64;
+        let count = steps.len() as u64 + prepared.by_chefs.as_ref().map_or(0, |chefs| chefs.steps);
         let outcome = match (cancelled, failed) {
             (true, _) => Outcome::Cancelled,
             (false, 0) => Outcome::Success,

@@ -12,8 +12,9 @@ use super::demand::StepView;
 use super::made::MadeSoFar;
 use super::verify::Verification;
 use crate::majordomo::plan::Plan;
+use crate::majordomo::prepare::Prepared;
 use crate::majordomo::recall::Recall;
-use crate::majordomo::records::{Edges, Record};
+use crate::majordomo::records::{self, Edges, Record};
 use crate::majordomo::request::{BuildOptions, Failure};
 use crate::majordomo::sink::{Cancel, Sink};
 
@@ -130,6 +131,42 @@ pub struct Context {
 }
 
 impl Context {
+    /// For steps that were prepared; nothing is recalled or verified.
+    pub fn new(
+        pod: &Pod,
+        prepared: &Prepared,
+        (sink, cancel): (&Sink, &Cancel),
+        options: BuildOptions,
+        made: MadeSoFar,
+    ) -> Result<Self, Stop> {
+        let (larder, workspace) = (pod.larder(), prepared.workspace.id());
+        Ok(Self {
+            pod: pod.clone(),
+            sink: sink.clone(),
+            cancel: cancel.clone(),
+            evaluator: prepared.evaluator(pod),
+            plan: Arc::clone(&prepared.plan),
+            specs: prepared.specs.clone(),
+            workspace,
+            sources: Arc::clone(&prepared.sources),
+            files: Arc::clone(&prepared.files),
+            tools: Arc::clone(&prepared.tools),
+            last: records::all(larder, workspace)?,
+            last_edges: records::edges(larder, workspace)?,
+            last_edges_if_there: records::edges_if_there(larder, workspace)?,
+            weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
+            jobs: options.jobs.unwrap_or_else(super::default_jobs).max(1),
+            options,
+            made: Arc::new(made),
+            recall: Recall::default(),
+            verification: None,
+            recalled_looks: Default::default(),
+            done: Default::default(),
+            host_looks: Default::default(),
+            printed: Default::default(),
+        })
+    }
+
     /// What a step sees at `/project`: sources, outputs over them, and what other steps promise.
     pub fn project(&self, step: usize, view: &Arc<StepView>, outputs: Outputs) -> Project {
         let promised: Arc<dyn Promised> = Arc::clone(view) as Arc<dyn Promised>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use larder::ObjectKind;
 use node::Printed;
-use protocol::{RelPath, TreeEntry};
+use protocol::{Look, RelPath, TreeEntry};
 use rustc_hash::FxHashSet;
 
 use super::context::{Context, Done, Stop};
@@ -227,10 +227,15 @@ fn nobody_makes(context: &Context, path: &RelPath, asked: &str) -> Box<Failure> 
 
 /// Records the build, so that the next one may have nothing to do. No record is no error: the next build looks closer.
 fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) {
-    if !noop::may_answer(asked) || steps.iter().any(|&step| context.plan.steps[step].volatile) {
+    // Whoever could not be asked is asked again.
+    let is_half_planned = prepared.by_chefs.as_ref().is_some_and(|chefs| !chefs.is_whole);
+    if is_half_planned
+        || !noop::may_answer(asked)
+        || steps.iter().any(|&step| context.plan.steps[step].volatile)
+    {
         return noop::forget(&prepared.workspace);
     }
-    let host = host_files(context);
+    let host = host_files(context, prepared);
     let taken = match (host, answer(context, prepared, steps, asked)) {
         (Some(host), Some(answer)) => {
             StampRecord::take(&prepared.snapshot, &prepared.manifest, &host, answer.encode())
@@ -246,10 +251,11 @@ fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked
 }
 
 /// The stamps of all that steps looked at outside of the project; `None` if something is not what it was for them.
-fn host_files(context: &Context) -> Option<Vec<HostFile>> {
+fn host_files(context: &Context, prepared: &Prepared) -> Option<Vec<HostFile>> {
     let looks = context.all_host_looks();
+    let chefs = prepared.by_chefs.as_deref();
     let mut stamps: BTreeMap<&RelPath, Option<_>> = BTreeMap::new();
-    for (path, _) in looks.iter() {
+    for (path, _) in looks.iter().chain(chefs.iter().flat_map(|chefs| &chefs.looks)) {
         if stamps.contains_key(path) {
             continue;
         }
@@ -261,11 +267,15 @@ fn host_files(context: &Context) -> Option<Vec<HostFile>> {
         stamps.insert(path, stamp);
     }
     // The stamps are those of what the steps saw only if it has not changed until now.
-    if !context.tools.verify(looks.iter().map(|(path, look)| (path, *look))).is_empty() {
+    let is_other = |tools: &view::HostTools, looks: &FxHashSet<(RelPath, Look)>| {
+        !tools.verify(looks.iter().map(|(path, look)| (path, *look))).is_empty()
+    };
+    if is_other(&context.tools, &looks) || chefs.is_some_and(|chefs| is_other(&chefs.tools, &chefs.looks)) {
         return None;
     }
     let absolute = |path: &RelPath| [b"/".as_slice(), path.as_bytes()].concat().into_boxed_slice();
-    Some(stamps.into_iter().map(|(path, stamp)| HostFile { path: absolute(path), stamp }).collect())
+    let seen = stamps.into_iter().map(|(path, stamp)| HostFile { path: absolute(path), stamp });
+    Some(seen.chain(chefs.iter().flat_map(|chefs| chefs.files.iter().cloned())).collect())
 }
 
 fn answer(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) -> Option<Answer> {
@@ -287,7 +297,7 @@ fn answer(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked
         question: noop::question(context.pod.home().path(), &asked.targets),
         variables: (names.clone(), noop::passed_on(&names, &environment)),
         tool_roots: (context.plan.tool_roots.clone(), noop::tool_roots_digest(&prepared.tool_roots)),
-        steps: steps.len() as u64,
+        steps: steps.len() as u64 + prepared.by_chefs.as_ref().map_or(0, |chefs| chefs.steps),
         printed,
     })
 }

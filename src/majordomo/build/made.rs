@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::promises::Promises;
 use crate::majordomo::plan::Plan;
+use crate::majordomo::prepare::Prepared;
 
 /// Two steps that nothing orders made one path differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,8 @@ struct Made {
 pub struct MadeSoFar {
     plan: Arc<Plan>,
     promises: Arc<Promises>,
+    /// What all steps see over the sources.
+    given: Outputs,
     steps: RwLock<Vec<Made>>,
     /// Who made which path, the last in order first.
     makers: RwLock<FxHashMap<RelPath, Vec<usize>>>,
@@ -52,11 +55,19 @@ impl MadeSoFar {
     pub fn new(plan: Arc<Plan>) -> Self {
         Self {
             promises: Arc::new(Promises::new(Arc::clone(&plan))),
+            given: Outputs::default(),
             steps: RwLock::new(vec![Made::default(); plan.steps.len()]),
             makers: RwLock::default(),
             disputed: RwLock::default(),
             plan,
         }
+    }
+
+    /// Nothing yet of what was prepared, over what is given to it.
+    pub fn of(prepared: &Prepared) -> Self {
+        let mut given = OutputsBuilder::default();
+        given.apply(&prepared.given);
+        Self { given: given.finish(), ..Self::new(Arc::clone(&prepared.plan)) }
     }
 
     /// What is promised.
@@ -73,7 +84,7 @@ impl MadeSoFar {
     /// made without having promised it.
     pub fn outputs_for(&self, step: usize, producers: &[usize]) -> Outputs {
         let before = self.promises.before(step);
-        let mut builder = OutputsBuilder::default();
+        let mut builder = OutputsBuilder::over(self.given.clone());
         if before.is_empty() && producers.is_empty() {
             return builder.finish();
         }

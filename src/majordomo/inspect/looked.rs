@@ -61,7 +61,7 @@ impl Looked {
     /// What is known of a project's steps.
     pub fn of(pod: &Pod, prepared: Prepared) -> Fallible<Self> {
         let plan = Arc::clone(&prepared.plan);
-        let made = Arc::new(MadeSoFar::new(Arc::clone(&plan)));
+        let made = Arc::new(MadeSoFar::of(&prepared));
         let (larder, workspace) = (pod.larder(), prepared.workspace.id());
         let last = records::all(larder, workspace).map_err(larder_failed)?;
         let mut settled = FxHashMap::default();

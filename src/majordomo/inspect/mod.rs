@@ -19,13 +19,13 @@ mod why;
 use std::path::Path;
 
 use node::{Access, Pod};
-use protocol::{RelPath, StepId, Tree};
+use protocol::Tree;
 
-use super::border;
-use super::prepare::{self, Planned, Prepared};
+use super::prepare::{self, Planned, Prepared, Scanned};
 use super::records;
 use super::request::{Failure, Report, Request};
-use super::workspace::{Made, Manifest, Moment, Workspace, WorkspaceError};
+use super::workspace::{Manifest, Moment, Workspace, WorkspaceError};
+use super::{border, chefs};
 
 pub use forget::{clean, forget};
 pub use graph::graph;
@@ -55,30 +55,27 @@ fn built(project: &Path) -> Fallible<Workspace> {
 /// The caller's environment.
 type Variables = [(String, String)];
 
-/// Looks at a project and plans, with what is `known` to have been made should the manifest be damaged.
-fn planned(
-    project: &Path,
-    environment: &Variables,
-    known: impl FnOnce(&Workspace) -> Fallible<Vec<(RelPath, Made, StepId)>>,
-) -> Fallible<Planned> {
+/// Looks at a project and plans, with what the `larder` knows: what was made, should the manifest be damaged, and what chefs planned.
+fn planned(project: &Path, environment: &Variables, larder: Option<&larder::Larder>) -> Fallible<Planned> {
     let failed = |error: WorkspaceError| Box::new(border::workspace(&error));
     let workspace = Workspace::open_or_imagine(project).map_err(failed)?;
     let manifest = match Manifest::load(&workspace) {
         Err(WorkspaceError::Damaged { .. }) => {
-            Manifest::recognise(&workspace, known(&workspace)?).map_err(failed)?.0
+            let known = larder.map_or(Ok(Vec::new()), |larder| records::outputs(larder, workspace.id()));
+            Manifest::recognise(&workspace, known.map_err(larder_failed)?).map_err(failed)?.0
         }
         other => other.map_err(failed)?,
     };
-    Planned::new(workspace, manifest, Moment::now(), &prepare::environment(environment))
+    let file = chefs::last_file(larder, &workspace)?;
+    let scanned = Scanned::new(workspace, manifest, Moment::now())?;
+    Planned::new(&file, scanned, &prepare::environment(environment))
 }
 
 /// Looks at a project, which may never have been built.
 async fn prepared(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<Prepared> {
     let (pod, project, environment) = (pod.clone(), project.to_owned(), environment.to_vec());
     let preparing = tokio::task::spawn_blocking(move || {
-        let known =
-            |workspace: &Workspace| records::outputs(pod.larder(), workspace.id()).map_err(larder_failed);
-        Prepared::of(planned(&project, &environment, known)?, &pod, Access::OnlyLook)
+        Prepared::of(planned(&project, &environment, Some(pod.larder()))?, &pod, Access::OnlyLook)
     });
     preparing.await.map_err(|_| Box::new(border::machine("looking at the project ended in the middle")))?
 }
@@ -92,7 +89,7 @@ pub fn without_a_home(request: &Request) -> Option<Result<Report, Failure>> {
         return None;
     };
     let answer = || -> Fallible<Report> {
-        let planned = planned(project, environment, |_| Ok(Vec::new()))?;
+        let planned = planned(project, environment, None)?;
         Ok(match request {
             Request::Graph { .. } => Report::Graph(graph::of_unknown(&planned)),
             Request::Why { target, .. } => Report::Why(why::of_unknown(&planned, target)?),

@@ -154,6 +154,20 @@ impl Plan {
         })
     }
 
+    /// A plan of steps that nothing orders and that promise nothing: those that plan.
+    pub fn of_planning(name: String, tool_roots: Vec<PathBuf>, steps: Vec<PlannedStep>) -> Self {
+        Self {
+            by_id: steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
+            name,
+            default_targets: Vec::new(),
+            tool_roots,
+            rules: Vec::new(),
+            outputs: Outputs::default(),
+            position: (0..steps.len()).collect(),
+            steps,
+        }
+    }
+
     /// All declared outputs, sorted by path, then by step.
     pub fn outputs(&self) -> &[Output] {
         self.outputs.all()

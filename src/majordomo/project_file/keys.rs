@@ -23,7 +23,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 pub const TABLES: [&str; 3] = ["project", "step", "tools"];
 
 /// Keys of `[project]`.
-pub const PROJECT_KEYS: [Key; 2] = [
+pub const PROJECT_KEYS: [Key; 3] = [
     key(
         "name",
         "string",
@@ -35,6 +35,12 @@ pub const PROJECT_KEYS: [Key; 2] = [
         "string or list of strings",
         "everything",
         "What a bare `majordomo build` wants: output paths, patterns over declared outputs, ids of steps or names of rules.",
+    ),
+    key(
+        "chef",
+        "string or list of strings",
+        "the steps of this file",
+        "Who plans the steps instead: the name of a built-in chef, or the folder of one (with a `/` in it); of several, the surest. The file has no `[step.NAME]` then.",
     ),
 ];
 

@@ -24,6 +24,11 @@ impl ProjectFile {
         Self::parse_named(file, bytes, file.parent().and_then(name_of))
     }
 
+    /// Reads the text of a plan that no file holds; `said_by` is who made it, for messages.
+    pub fn parse_said(said_by: &str, name: &str, bytes: &[u8]) -> Result<Self, ProjectFileError> {
+        Self::parse_named(Path::new(said_by), bytes, Some(name.to_owned()))
+    }
+
     fn parse_named(file: &Path, bytes: &[u8], name: Option<String>) -> Result<Self, ProjectFileError> {
         if bytes.len() as u64 > MAX_FILE_SIZE {
             return Err(ProjectFileError::TooBig { file: file.to_owned() });

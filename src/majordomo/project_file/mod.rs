@@ -44,7 +44,9 @@ pub struct ProjectFile {
     pub name: String,
     /// `[project] targets`: what a bare build wants; empty: everything.
     pub targets: Vec<Spot<String>>,
-    /// The rules in the order in which they are written; at least one.
+    /// `[project] chef`: who plans the steps; empty: they are written here.
+    pub chefs: Vec<Spot<String>>,
+    /// The rules in the order in which they are written; at least one, unless there are chefs.
     pub steps: Vec<StepRule>,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,

@@ -17,8 +17,14 @@ const NO_ROOTS: [&str; 8] = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp"
 
 /// Reads the whole file.
 pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFile, Fault> {
-    let mut file =
-        ProjectFile { text, name: default_name, targets: vec![], steps: vec![], tool_roots: vec![] };
+    let mut file = ProjectFile {
+        text,
+        name: default_name,
+        targets: vec![],
+        chefs: vec![],
+        steps: vec![],
+        tool_roots: vec![],
+    };
     let text = file.text.clone();
     let root = DeTable::parse(text.as_str()).map_err(|error| {
         let at = error.span().unwrap_or(text.as_str().len()..text.as_str().len());
@@ -44,10 +50,11 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
             }
         }
     }
-    if file.steps.is_empty() {
-        return Err(text.locate(0..0, Wrong::NoSteps));
+    match (file.chefs.first(), file.steps.first()) {
+        (None, None) => Err(text.locate(0..0, Wrong::NoSteps)),
+        (Some(_), Some(step)) => Err(text.locate(step.name.at.clone(), Wrong::ChefAndSteps)),
+        _ => Ok(file),
     }
-    Ok(file)
 }
 
 /// The fields of a table in the order in which they are written.
@@ -81,6 +88,12 @@ fn project(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
         match field.key {
             "name" => file.name = field.string()?.value,
             "targets" => file.targets = field.strings()?,
+            "chef" => {
+                file.chefs = field.strings()?;
+                if file.chefs.is_empty() {
+                    return Err(field.fault(field.value.span(), Wrong::Empty { key: "chef".into() }));
+                }
+            }
             _ => return Err(unknown(key, field, "project", &keys::PROJECT_KEYS)),
         }
     }

@@ -189,7 +189,7 @@ fn unknown_words_get_the_nearest_known() {
       |
     2 | target = []
       | ^^^^^^
-    hint: known here: `name`, `targets`
+    hint: known here: `name`, `targets`, `chef`
     ");
     insta::assert_snapshot!(said("[steps.a]\nrun = 'true'"), @"
     demo/majordomo.toml:1:2: unknown table `steps` in the file; the nearest known table is `step`

@@ -1,0 +1,50 @@
+//! Steps that plan: run before there is a plan, apart from all others.
+//!
+//! They are ordinary steps, looked up, run, traced and stored like any; but what they make is handed to the caller, and never to
+//! the user or to another step.
+
+use std::sync::Arc;
+
+use node::Pod;
+use protocol::{Look, RelPath, Tree};
+use rustc_hash::FxHashSet;
+
+use super::conductor::{self, Tally};
+use super::context::{Context, Stop};
+use super::made::MadeSoFar;
+use crate::majordomo::prepare::Prepared;
+use crate::majordomo::request::BuildOptions;
+use crate::majordomo::sink::{Cancel, Sink};
+
+/// What steps that plan came to.
+pub struct Planning {
+    /// What each made; `None`: it failed.
+    pub made: Vec<Option<Arc<Tree>>>,
+    /// What those that made something looked at outside of the project.
+    pub looks: FxHashSet<(RelPath, Look)>,
+    /// The build was cancelled meanwhile.
+    pub is_cancelled: bool,
+}
+
+/// Brings all steps of a plan to their ends, whoever of them fails.
+///
+/// # Errors
+/// The attempt has to end.
+pub async fn run_planning(
+    pod: &Pod,
+    prepared: &Prepared,
+    options: &BuildOptions,
+    (sink, cancel): (&Sink, &Cancel),
+) -> Result<Planning, Stop> {
+    let options = BuildOptions { keep_going: true, ..options.clone() };
+    let made = MadeSoFar::of(prepared);
+    let context = Arc::new(Context::new(pod, prepared, (sink, cancel), options, made)?);
+    let all: Vec<usize> = (0..prepared.plan.steps.len()).collect();
+    let Tally { good, cancelled, .. } = conductor::conduct(&context, &all).await?;
+    let tree = |step: &usize| context.made.good(*step).filter(|_| good.contains(step));
+    Ok(Planning {
+        made: all.iter().map(tree).collect(),
+        looks: context.all_host_looks(),
+        is_cancelled: cancelled,
+    })
+}

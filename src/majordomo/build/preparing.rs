@@ -1,0 +1,66 @@
+//! The beginning of an attempt: the project is scanned, and planned by its file or by chefs.
+
+use std::sync::Arc;
+
+use node::{Access, NodeError, Pod};
+
+use super::context::{Changed, Stop};
+use super::{Asked, Fallible, finish, manifest};
+use crate::majordomo::chefs::{self, Recipe};
+use crate::majordomo::prepare::{self, Planned, Prepared, Scanned};
+use crate::majordomo::sink::{Cancel, Sink};
+use crate::majordomo::workspace::{Lock, Moment, Workspace};
+
+/// On a thread that nobody waits for: scanning and planning may take a while for big projects.
+async fn aside<T: Send + 'static>(act: impl FnOnce() -> Fallible<T> + Send + 'static) -> Result<T, Stop> {
+    let running = tokio::task::spawn_blocking(act);
+    running.await.map_err(|_| Stop::from(NodeError::Task("prepare")))?.map_err(Stop::Fatal)
+}
+
+/// The project as it is now, ready to be built; `moment` is from before. `None`: the build was cancelled meanwhile.
+pub(super) async fn prepared(
+    pod: &Pod,
+    workspace: &Workspace,
+    (lock, moment): (&Arc<Lock>, Moment),
+    asked: &Asked,
+    (sink, cancel): (&Sink, &Cancel),
+) -> Result<Option<Prepared>, Stop> {
+    let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
+    let (recipe, scanned) = aside(move || {
+        prepare::outside(theirs.home().path(), workspace_.project())?;
+        let manifest = manifest(&theirs, &workspace_, &sink_)?;
+        let recipe = chefs::recipe(workspace_.project())?;
+        Ok((recipe, Scanned::new(workspace_, manifest, moment)?))
+    })
+    .await?;
+    let (file, by_chefs) = match recipe {
+        Recipe::Steps(file) => (*file, None),
+        Recipe::Chefs(file) => match chefs::ask(pod, &scanned, file.as_deref(), asked, (sink, cancel)).await?
+        {
+            Some((file, by_chefs)) => (file, Some(Arc::new(by_chefs))),
+            None => return Ok(None),
+        },
+    };
+    let environment = prepare::environment(&asked.environment);
+    let is_to_move = asked.options.take_back && !asked.options.dry_run;
+    let (theirs, lock, sink) = (pod.clone(), Arc::clone(lock), sink.clone());
+    let (prepared, is_moved) = aside(move || {
+        let of =
+            |scanned| Prepared::of(Planned::new(&file, scanned, &environment)?, &theirs, Access::Remember);
+        let mut prepared = of(scanned)?;
+        prepared.by_chefs = by_chefs;
+        let is_moved = finish::edited(&mut prepared, is_to_move, &lock, &sink)?;
+        if is_moved && prepared.by_chefs.is_none() {
+            let Prepared { workspace, manifest, .. } = prepared;
+            return Ok((of(Scanned::new(workspace, manifest, moment)?)?, false));
+        }
+        Ok((prepared, is_moved))
+    })
+    .await?;
+    if is_moved {
+        // What was moved aside is a source now, which chefs may look at.
+        let why = "what was edited by hand was moved aside".to_owned();
+        return Err(Stop::Restart { why, changed: Changed::Source });
+    }
+    Ok(Some(prepared))
+}

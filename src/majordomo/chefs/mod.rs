@@ -1,0 +1,76 @@
+//! Chefs: who plans a project whose file says no steps, or that has no file.
+//!
+//! Actors. Each chef that is asked is a step of its own in the kitchen ([`mod@ask`]): it sees the sources of the snapshot, itself and
+//! its question below `.majordomo/chef/NAME/`, and leaves its answer there. So asking is traced, keyed and stored like all work:
+//! it costs nothing until something that a chef looked at changes. The surest one is taken ([`pick`]), its plan is read
+//! by the rules of project files ([`written`]), and the build goes on with that as with any other.
+//!
+//! A chef that fails is named with its first words; where others know the project the build goes on without it. What a chef
+//! says is foreign: bounded, and checked before it is believed. A crash loses nothing that asking again would not find.
+//!
+//! - `program`: a chef's program and question, as content; - `ask`: steps, and what they came to; - `pick`: who is taken;
+//! - `written`: an answer as a project file; - `init`: that file, for the user to edit; - `last`: what the last build was planned by, for who only looks.
+
+mod ask;
+mod init;
+mod last;
+mod pick;
+mod program;
+mod written;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use protocol::{Look, RelPath};
+use rustc_hash::FxHashSet;
+use view::HostTools;
+
+use super::border;
+use super::project_file::{ProjectFile, ProjectFileError};
+use super::request::Failure;
+use super::snapshot::record::HostFile;
+
+pub use ask::ask;
+pub use init::init;
+pub use last::file as last_file;
+
+type Fallible<T> = Result<T, Box<Failure>>;
+
+/// Where the steps of a project come from.
+pub enum Recipe {
+    /// From its file.
+    Steps(Box<ProjectFile>),
+    /// From chefs: those that its file names, or, if it has none, all.
+    Chefs(Option<Box<ProjectFile>>),
+}
+
+/// Where the steps of a project come from.
+///
+/// # Errors
+/// It has a file that cannot be read.
+pub fn recipe(project: &Path) -> Fallible<Recipe> {
+    match ProjectFile::load(project) {
+        Ok(file) if file.chefs.is_empty() => Ok(Recipe::Steps(Box::new(file))),
+        Ok(file) => Ok(Recipe::Chefs(Some(Box::new(file)))),
+        Err(ProjectFileError::Missing { .. }) => Ok(Recipe::Chefs(None)),
+        Err(error) => Err(Box::new(border::project_file(&error))),
+    }
+}
+
+/// What a plan depends on that chefs made.
+pub struct ByChefs {
+    /// Whose plan it is.
+    pub chef: String,
+    /// What that chef found, for people.
+    pub found: String,
+    /// How many steps were asked.
+    pub steps: u64,
+    /// What they looked at outside of the project.
+    pub looks: FxHashSet<(RelPath, Look)>,
+    /// The tools that they saw.
+    pub tools: Arc<HostTools>,
+    /// Their programs on this machine, as they were taken in.
+    pub files: Vec<HostFile>,
+    /// Whether all that were asked have answered.
+    pub is_whole: bool,
+}

@@ -1,0 +1,57 @@
+//! A chef's plan, as the project file that says the same.
+
+use std::path::Path;
+
+use protocol::chef::Planned;
+
+use super::Fallible;
+use crate::majordomo::border;
+use crate::majordomo::project_file::ProjectFile;
+
+/// The plan as the text of a project file.
+///
+/// # Errors
+/// Something in it has no form in TOML: a `null`, a number beyond 64 bits.
+pub fn text(planned: &Planned) -> Result<String, toml::ser::Error> {
+    toml::to_string_pretty(&planned.file)
+}
+
+/// What a project is called where nothing says it.
+pub fn label(project: &Path) -> String {
+    project.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The plan as it is read. What the project's own file says beside `chef` counts more.
+pub fn file(
+    chef: &str,
+    planned: &Planned,
+    project: &str,
+    own: Option<&ProjectFile>,
+) -> Fallible<ProjectFile> {
+    let hint = format!(
+        "the chef `{chef}` has to be mended; a `majordomo.toml` with steps builds the project without it"
+    );
+    let broken = |why: String| {
+        let mut failure = border::mistake(format!("the plan of the chef `{chef}` is none"));
+        failure.causes.push(why);
+        Box::new(failure.hint(&hint))
+    };
+    let text = text(planned).map_err(|error| broken(error.to_string()))?;
+    let said_by = format!("the plan of the chef `{chef}`");
+    let mut file = ProjectFile::parse_said(&said_by, project, text.as_bytes()).map_err(|error| {
+        let mut failure = border::project_file(&error);
+        failure.hints.push(hint.clone());
+        Box::new(failure)
+    })?;
+    if !file.chefs.is_empty() {
+        return Err(broken("it leaves the plan to another chef".to_owned()));
+    }
+    if let Some(own) = own {
+        file.name.clone_from(&own.name);
+        if !own.targets.is_empty() {
+            file.targets.clone_from(&own.targets);
+        }
+        file.tool_roots.extend(own.tool_roots.iter().cloned());
+    }
+    Ok(file)
+}

@@ -1,0 +1,413 @@
+//! Projects without steps of their own: chefs are asked, traced and remembered; the surest plans.
+
+use std::process::Command;
+
+use crate::common::{Built, Place, Project, debian};
+
+/// What a program prints.
+#[track_caller]
+fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
+    let ended = Command::new(project.at(program)).args(arguments).env("LC_ALL", "C").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// A project without a project file.
+fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
+    let project = place.project(name, "");
+    project.remove("majordomo.toml");
+    project
+}
+
+const MAKEFILE: &str = "prog: main.o part.o\n\tcc -o $@ $^\n\n%.o: %.c part.h\n\tcc -c -o $@ $<\n";
+
+fn made_by_make<'p>(place: &'p Place, name: &str) -> Project<'p> {
+    let project = bare(place, name);
+    project.write("Makefile", MAKEFILE);
+    project.write("part.h", "int part(void);\n");
+    project.write("part.c", "#include \"part.h\"\nint part(void) { return 1; }\n");
+    project.write(
+        "main.c",
+        "#include <stdio.h>\n#include \"part.h\"\nint main(void) { printf(\"%d\\n\", part()); return 0; }\n",
+    );
+    project
+}
+
+const ASKED: [&str; 3] = ["chef:autotools", "chef:latex", "chef:make"];
+
+fn and<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ASKED.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_makefile_is_all_that_it_takes() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    let first = project.builds(&and(&["make"]));
+    assert_eq!(first.count("steps"), 4);
+    assert_eq!(says(&project, "prog", &[]), "1\n");
+    place.assert_nothing_left();
+    let nothing = project.builds(&[]);
+    assert_eq!((nothing.count("steps"), nothing.count("reused")), (4, 4));
+
+    // Another checkout has everything: plan, objects and program.
+    let other = project.checkout("q");
+    for made in ["prog", "main.o", "part.o"] {
+        other.remove(made);
+    }
+    other.builds(&[]);
+    assert_eq!(says(&other, "prog", &[]), "1\n");
+
+    // An edit remakes what it must, and the plan is not made anew.
+    project.replace("part.c", "return 1", "return 2");
+    let edited = project.builds(&["make"]);
+    let compiled: Vec<&str> =
+        edited.output("make").into_iter().filter(|line| line.starts_with("cc -c")).collect();
+    assert_eq!(compiled, ["cc -c -o part.o part.c"]);
+    assert_eq!(says(&project, "prog", &[]), "2\n");
+    // What a Makefile says is make's to read. Who asks whether it is there learns its size.
+    project.append("Makefile", "# a comment\n");
+    project.builds(&["chef:make", "make"]);
+    project.replace("Makefile", "# a comment", "# b comment");
+    project.builds(&["make"]);
+}
+
+#[test]
+fn what_a_chef_looked_at_is_planned_again_and_nothing_else() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    project.write("doc/read.me", "");
+    project.builds(&and(&["make"]));
+    // A folder that only one of them lists.
+    project.write("doc/notes.txt", "");
+    project.builds(&["chef:latex"]);
+    // make looks for this one first.
+    project.write("GNUmakefile", "include Makefile\n");
+    let again = project.builds(&["chef:latex", "chef:make", "make"]);
+    assert!(again.reason("chef:make").contains("GNUmakefile"), "{}", again.reason("chef:make"));
+    project.builds(&[]);
+    // A project file ends it, and what make had made and nobody makes any more goes.
+    project.write("majordomo.toml", "[step.one]\nrun = 'cat part.h > one'\nout = 'one'\n");
+    project.builds(&["one"]);
+    assert!(!project.has("prog") && project.has("one"));
+    // Without it all is as before.
+    project.remove("majordomo.toml");
+    project.builds(&[]);
+    assert!(project.has("prog") && !project.has("one"));
+}
+
+#[test]
+fn lua_by_its_own_makefile() {
+    let place = Place::new();
+    let folder = place.path().join("projects/lua");
+    // Debian's own Makefile is of use to Debian's rules alone.
+    if !debian::unpack_upstream("lua5.4", &folder) {
+        return;
+    }
+    let project = bare(&place, "lua");
+    let first = project.build(&[]).ok();
+    assert_eq!(first.ran(), and(&["make"]));
+    let script = "print(_VERSION, 6 * 7)";
+    assert_eq!(says(&project, "src/lua", &["-e", script]), "Lua 5.4\t42\n");
+    project.builds(&[]);
+    project.append("src/lvm.c", "\n/* a comment */\n");
+    let edited = project.builds(&["make"]);
+    let compiled = edited.output("make").into_iter().filter(|line| line.contains(" -c ")).count();
+    assert_eq!(compiled, 1, "{:?}", edited.output("make"));
+    project.replace(
+        "src/lua.h",
+        "#define LUA_VERSION_MINOR\t\"4\"",
+        "#define LUA_VERSION_MINOR\t\"4 of ours\"",
+    );
+    project.builds(&["make"]);
+    assert_eq!(says(&project, "src/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
+}
+
+#[test]
+fn gnu_hello_by_its_configure_script() {
+    let place = Place::new();
+    let folder = place.path().join("projects/hello");
+    if !debian::unpack("hello", &folder) {
+        return;
+    }
+    let project = bare(&place, "hello");
+    project.builds(
+        &and(&["configure", "make"])
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(says(&project, "hello", &[]), "Hello, world!\n");
+    project.builds(&[]);
+    // `configure` asks whether this file is there, and so learns its size.
+    project.replace("src/hello.c", "Hello, world!", "Hello, earth!");
+    project.builds(&["make"]);
+    assert_eq!(says(&project, "hello", &[]), "Hello, earth!\n");
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_latex_document() {
+    let place = Place::new();
+    let project = place.example("report");
+    project.remove("majordomo.toml");
+    let first = project.build(&[]).ok();
+    assert_eq!(first.ran(), ["bib", "chef:autotools", "chef:latex", "chef:make", "index", "tex"]);
+    assert!(project.has("report.pdf"));
+    assert!(project.read("report.log").lines().all(|line| !line.contains("undefined")));
+    project.builds(&[]);
+    // The chef reads the document, the plan stays, and neither bibliography nor index is touched.
+    project.replace("report.tex", "Why it goes round", "Why it goes on");
+    project.builds(&["chef:latex", "tex"]);
+    // What is wrong is said with its place.
+    project.replace("report.tex", "\\maketitle", "\\maketitle\\nosuchcommand");
+    let wrong = project.build(&[]).failed();
+    let said = wrong.output("tex").join("\n");
+    assert!(said.contains("report.tex:11: Undefined control sequence"), "{said}");
+}
+
+/// A chef in a folder of the project.
+fn chef(project: &Project<'_>, name: &str, program: &str) {
+    let timeout = if program.contains("sleep") { 1 } else { 60 };
+    let about =
+        format!("name = \"{name}\"\nversion = \"1\"\nprotocol = 1\nprogram = \"run\"\ntimeout = {timeout}\n");
+    project.write(format!("chefs/{name}/chef.toml"), about);
+    project.write(format!("chefs/{name}/run"), program);
+    project.chmod(&format!("chefs/{name}/run"), 0o755);
+}
+
+/// A chef that answers this to whatever it is asked.
+fn saying(answer: &str) -> String {
+    format!("#!/bin/sh\ncat > /dev/null\ncat <<'EOF'\n{answer}\nEOF\n")
+}
+
+fn sure(sure: u8, step: &str) -> String {
+    saying(&format!(
+        r#"{{"protocol":1,"answer":"detect","sure":{sure},"plan":{{"file":{{"step":{{"{step}":{{"run":"echo by {step} > made"}}}}}}}}}}"#
+    ))
+}
+
+fn asks(project: &Project<'_>, chefs: &[&str]) {
+    let chefs: Vec<String> = chefs.iter().map(|chef| format!("'chefs/{chef}'")).collect();
+    project.write("majordomo.toml", format!("[project]\nchef = [{}]\n", chefs.join(", ")));
+}
+
+#[test]
+fn the_surest_of_those_that_are_named_plans() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    chef(&project, "one", &sure(10, "first"));
+    chef(&project, "two", &sure(20, "second"));
+    asks(&project, &["one", "two"]);
+    project.builds(&["chef:one", "chef:two", "second"]);
+    assert_eq!(project.read("made"), "by second\n");
+    project.builds(&[]);
+    // A chef that is mended is asked again.
+    project.replace("chefs/one/run", "\"sure\":10", "\"sure\":30");
+    project.builds(&["chef:one", "first"]);
+    assert_eq!(project.read("made"), "by first\n");
+
+    chef(&project, "two", &sure(30, "second"));
+    let tie = project.build(&[]).code(2);
+    insta::assert_snapshot!(tie.said(), @r#"
+    chef:two ran: .majordomo/chef/two/chef/run changed ([TIME])
+    error: the chefs `one` and `two` are equally sure of this project
+
+    hint: decide in `majordomo.toml`:
+    [project]
+    chef = "one"
+    "#);
+    // The line that it shows decides.
+    project.write("majordomo.toml", "[project]\nchef = 'chefs/two'\n");
+    project.builds(&[]);
+    assert_eq!(project.read("made"), "by second\n");
+}
+
+#[test]
+fn a_chef_may_be_asked_for_its_plan_apart() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    let program = r#"#!/bin/sh
+case "$(cat)" in
+    *'"detect"'*) echo '{"protocol":1,"answer":"detect","sure":1}' ;;
+    *'"plan"'*) echo '{"protocol":1,"answer":"plan","file":{"step":{"s":{"run":"cat input > made"}}},"notes":["one step"]}' ;;
+esac
+"#;
+    chef(&project, "two", program);
+    project.write("input", "1\n");
+    asks(&project, &["two"]);
+    let first = project.builds(&["chef:two", "chef:two:plan", "s"]);
+    assert!(first.notes().contains(&"two: one step"), "{:?}", first.notes());
+    project.builds(&[]);
+    project.write("input", "2\n");
+    project.builds(&["s"]);
+}
+
+/// What is said of a chef that is asked alone, and of a build that goes on without it.
+#[track_caller]
+fn refused(program: &str, words: &str) {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    chef(&project, "bad", program);
+    chef(&project, "good", &sure(1, "s"));
+    asks(&project, &["bad"]);
+    let alone = project.build(&[]).code(2);
+    let expected = format!("the chef `bad` could not be asked: {words}");
+    assert!(alone.said().contains(&expected), "{}", alone.said());
+    asks(&project, &["bad", "good"]);
+    let both = project.build(&[]).ok();
+    assert_eq!(project.read("made"), "by s\n");
+    assert!(both.notes().iter().any(|note| note.contains(&expected)), "{:?}", both.notes());
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_chef_that_crashes() {
+    refused(
+        "#!/bin/sh\necho the first line >&2\necho the second >&2\nexit 3\n",
+        "exit code 3: the first line",
+    );
+}
+
+#[test]
+fn a_chef_that_hangs() {
+    refused("#!/bin/sh\nexec sleep 1000\n", "it was ended after 1 s, its `timeout`");
+}
+
+#[test]
+fn a_chef_that_floods() {
+    refused("#!/bin/sh\nexec yes\n", "it answered with more than 64 MiB");
+}
+
+#[test]
+fn a_chef_that_talks_nonsense() {
+    refused(&saying("What?"), "it is not in the form of the chefs' protocol");
+}
+
+#[test]
+fn a_chef_that_says_nothing() {
+    refused("#!/bin/sh\n", "nothing was said");
+}
+
+#[test]
+fn a_chef_of_another_version() {
+    refused(
+        &saying(r#"{"protocol":7}"#),
+        "version 7 of the chefs' protocol was spoken, and version 1 is understood",
+    );
+}
+
+#[test]
+fn a_chef_that_is_no_program() {
+    refused("\x7fELF", "exit code 126");
+}
+
+#[test]
+fn plans_are_held_to_the_rules_of_project_files() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    let plan = |file: &str| {
+        saying(&format!(r#"{{"protocol":1,"answer":"detect","sure":1,"plan":{{"file":{file}}}}}"#))
+    };
+    asks(&project, &["c"]);
+    let said = |file: &str| {
+        chef(&project, "c", &plan(file));
+        project.build(&[]).code(2).said().to_owned()
+    };
+    insta::assert_snapshot!(said(r#"{"step":{"s":{"runs":"true"}}}"#), @r#"
+    chef:c ran: it was never built here ([TIME])
+    error: the plan of the chef `c`:2:1: unknown key `runs` in `[step.s]`; the nearest known key is `run`
+      |
+    2 | runs = "true"
+      | ^^^^
+
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
+    "#);
+    assert!(said("{}").contains("the file has no step"));
+    assert!(said(r#"{"step":{"s":{"run":null}}}"#).contains("the plan of the chef `c` is none"));
+    assert!(said(r#"{"project":{"chef":"make"}}"#).contains("it leaves the plan to another chef"));
+}
+
+#[test]
+fn nobody_knows_it() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    project.write("a.txt", "");
+    let unknown = project.build(&[]).code(2);
+    assert!(unknown.said().contains("has no project file `majordomo.toml`"), "{}", unknown.said());
+    assert!(unknown.said().contains("none knows it: `autotools`, `latex`, `make`"), "{}", unknown.said());
+    project.write("majordomo.toml", "[project]\nchef = 'make'\n");
+    let unknown = project.build(&[]).code(2);
+    assert!(unknown.said().contains("no chef knows the project"), "{}", unknown.said());
+    project.write("majordomo.toml", "[project]\nchef = 'nobody'\n");
+    let unknown = project.build(&[]).code(2);
+    let words = "the chef `nobody` could not be asked: there is no such chef: the built-in ones are `autotools`, `latex`, `make`";
+    assert!(unknown.said().contains(words), "{}", unknown.said());
+}
+
+#[test]
+fn the_project_file_may_say_the_rest() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    project.write("paper.tex", "\\documentclass{article}\\begin{document}Text\\end{document}\n");
+    project.write("majordomo.toml", "[project]\nname = 'mine'\nchef = 'make'\ntargets = 'prog'\n");
+    project.builds(&["chef:make", "make"]);
+    let status = project.ask("status", &["--json"]).ok().json();
+    assert_eq!(status["project"], "mine");
+}
+
+#[test]
+fn who_only_looks_sees_the_plan_of_the_last_build() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    let before = project.ask("status", &[]).code(2);
+    assert!(before.stderr.contains("no chef was asked yet"), "{}", before.stderr);
+    let planned: Built = project.build(&["--dry-run"]);
+    assert_eq!(planned.ok().ran(), ASKED);
+    assert!(!project.has("prog"));
+    project.builds(&["make"]);
+    let shown = |command: &str, arguments: &[&str]| project.ask(command, arguments).ok().stdout;
+    assert!(shown("graph", &[]).contains("make"));
+    project.replace("part.c", "return 1", "return 2");
+    let status = project.ask("status", &["--json"]).ok().json();
+    let steps = status["steps"].as_array().unwrap();
+    let due: Vec<&str> = steps
+        .iter()
+        .filter(|step| step["up_to_date"] == false)
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(due, ["make"]);
+    assert!(shown("why", &["prog"]).contains("part.c"));
+    assert!(shown("trace", &["chef:make"]).contains("Makefile"));
+}
+
+#[test]
+fn init_writes_the_plan_down() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    project.builds(&and(&["make"]));
+    let said = project.ask("init", &[]).ok();
+    assert_eq!(said.stderr, "wrote `majordomo.toml`: the chef `make` found a `Makefile`\n");
+    insta::assert_snapshot!(project.read("majordomo.toml"), @r#"
+    # What the chef `make` plans, which found a `Makefile`.
+    # This file counts from now on, and no chef is asked: edit it as you like.
+
+    [step.make]
+    keep = true
+    run = "make"
+    "#);
+    // make lists the folder, and finds a name in it that is of no use to it.
+    let built = project.builds(&["make"]);
+    assert_eq!(built.output("make"), ["make: 'prog' is up to date."]);
+    project.append("majordomo.toml", "# mine\n");
+    let refused = project.ask("init", &[]).code(2);
+    assert!(refused.stderr.contains("has a `majordomo.toml`"), "{}", refused.stderr);
+    assert!(project.read("majordomo.toml").ends_with("# mine\n"));
+
+    let empty = bare(&place, "empty");
+    let unknown = empty.ask("init", &[]).code(2);
+    assert!(unknown.stderr.contains("none knows it"), "{}", unknown.stderr);
+    assert!(!empty.has("majordomo.toml"));
+}
