@@ -26,7 +26,14 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     make["after"] = json!("configure");
     // By `sh`, for the exec bit is lost in many an archive.
     let configure = json!({ "run": "sh ./configure --quiet" });
-    let plan = plan([("configure".to_owned(), configure), ("make".to_owned(), make)]);
+    let steps = [("configure", configure), (make::STEP, make), ("check", make::goal("check"))];
+    // Who installs by hand later needs what `configure` wrote.
+    let targets = ["configure", make::STEP];
+    let mut plan = plan(steps.map(|(name, step)| (name.to_owned(), step)), &targets);
+    let is_configured = is_file(&folder.join("config.status"));
+    plan.notes.extend(is_configured.then(|| {
+        "`config.status` was there before: `configure` would overwrite what is taken for a source; `make distclean` first".to_owned()
+    }));
     let found = "a `configure` script and its `Makefile.in`".to_owned();
     Ok(Detected { sure: SURE, found, plan: Some(plan) })
 }
@@ -43,10 +50,18 @@ mod tests {
         std::fs::write(folder.path().join("Makefile.in"), "").unwrap();
         let detected = detect(folder.path()).unwrap();
         assert_eq!(detected.sure, SURE);
-        let steps = json!({ "step": {
-            "configure": { "run": "sh ./configure --quiet" },
-            "make": { "run": "make", "keep": true, "after": "configure" },
-        } });
-        assert_eq!(serde_json::Value::Object(detected.plan.unwrap().file), steps);
+        let plan = detected.plan.unwrap();
+        let file = json!({
+            "project": { "targets": ["configure", "make"] },
+            "step": {
+                "configure": { "run": "sh ./configure --quiet" },
+                "make": { "run": "make", "keep": true, "after": "configure" },
+                "check": { "run": "make check", "after": "make" },
+            },
+        });
+        assert_eq!(serde_json::Value::Object(plan.file), file);
+        assert!(plan.notes.is_empty());
+        std::fs::write(folder.path().join("config.status"), "").unwrap();
+        assert_eq!(detect(folder.path()).unwrap().plan.unwrap().notes.len(), 1);
     }
 }

@@ -6,9 +6,13 @@
 //!
 //! | chef | recognises | plans |
 //! |---|---|---|
-//! | [`make`] | a Makefile | its default goal, over the tree that it left |
+//! | [`make`] | a Makefile | its default goal, over the tree that it left, and more goals for whoever asks for them |
 //! | [`autotools`] | `configure` with `Makefile.in` | `configure`, then as `make` |
-//! | [`latex`] | a file with `\documentclass` and `\begin{document}` | the engine, bibliography and index, round and round |
+//! | [`cargo`] | a `Cargo.toml` | its programs, over the `target` that it left |
+//! | [`latex`] | a file with `\documentclass` and `\begin{document}` | the engine, bibliography, indices and glossaries, round and round |
+//! | [`SHELL`] | nothing | nothing: the steps are in `majordomo.toml` |
+//!
+//! All of them explain what a step printed before it failed, in the words of [`explain`].
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +21,8 @@ use protocol::chef::{Answer, Ask, BadWords, Detected, Planned, Request, Say};
 use serde_json::{Map, Value};
 
 pub mod autotools;
+pub mod cargo;
+pub mod explain;
 pub mod latex;
 pub mod make;
 
@@ -32,12 +38,16 @@ pub struct Chef {
     pub detect: fn(&Path) -> Result<Detected, ChefError>,
 }
 
-/// All of them, by name.
-pub const ALL: [Chef; 3] = [
+/// All that recognise something, by name.
+pub const ALL: [Chef; 4] = [
     Chef { name: "autotools", detect: autotools::detect },
+    Chef { name: "cargo", detect: cargo::detect },
     Chef { name: "latex", detect: latex::detect },
     Chef { name: "make", detect: make::detect },
 ];
+
+/// The chef of steps that a project file says itself. It is never asked for a plan, only to explain.
+pub const SHELL: Chef = Chef { name: "shell", detect: |_| Ok(Detected::default()) };
 
 /// Why a chef has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +59,7 @@ pub enum ChefError {
     #[error("the request cannot be read")]
     Request(#[source] BadWords),
     /// None of them knows that.
-    #[error("this chef is asked `detect` and `plan` alone")]
+    #[error("this chef is asked `detect`, `plan` and `explain` alone")]
     NotAsked,
     /// Something of the project cannot be read.
     #[error("cannot read `{}`", .path.display())]
@@ -58,6 +68,14 @@ pub enum ChefError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// What says how the project is built says nothing.
+    #[error("`{}` cannot be understood: {why}", .path.display())]
+    NotUnderstood {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        why: String,
     },
     /// stdin or stdout are of no use.
     #[error("cannot talk to the majordomo")]
@@ -75,12 +93,15 @@ impl ChefError {
 /// # Errors
 /// There is no such chef, it is not asked that, or something that it has to know cannot be read.
 pub fn answer(name: &str, request: &Request, folder: &Path) -> Result<Answer, ChefError> {
-    let chef = ALL.iter().find(|chef| chef.name == name);
+    let chef = ALL.iter().chain([&SHELL]).find(|chef| chef.name == name);
     let chef = chef.ok_or_else(|| ChefError::Unknown(name.to_owned()))?;
-    let detected = (chef.detect)(folder)?;
-    Ok(Answer::new(match request.ask {
-        Ask::Detect {} => Say::Detect(detected),
-        Ask::Plan {} => Say::Plan(detected.plan.unwrap_or_default()),
+    Ok(Answer::new(match &request.ask {
+        Ask::Detect {} => Say::Detect((chef.detect)(folder)?),
+        Ask::Plan {} => Say::Plan((chef.detect)(folder)?.plan.unwrap_or_default()),
+        Ask::Explain { cwd, output, .. } => {
+            let source = |path: &str| read(&folder.join(path), explain::MAX_SOURCE).ok();
+            Say::Explain { reasons: explain::reasons(cwd, output, &source) }
+        }
         _ => return Err(ChefError::NotAsked),
     }))
 }
@@ -102,9 +123,20 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// A plan of these steps.
-fn plan(steps: impl IntoIterator<Item = (String, Value)>) -> Planned {
+/// The beginning of a file.
+fn read(path: &Path, most: u64) -> Result<String, ChefError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(ChefError::unreadable(path))?;
+    file.take(most).read_to_end(&mut bytes).map_err(ChefError::unreadable(path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A plan of these steps, and what a bare build wants of it; nothing: all.
+fn plan(steps: impl IntoIterator<Item = (String, Value)>, targets: &[&str]) -> Planned {
     let steps: Map<String, Value> = steps.into_iter().collect();
-    let file = Map::from_iter([("step".to_owned(), Value::Object(steps))]);
+    let mut file = Map::from_iter([("step".to_owned(), Value::Object(steps))]);
+    if !targets.is_empty() {
+        file.insert("project".to_owned(), serde_json::json!({ "targets": targets }));
+    }
     Planned { file, ..Planned::default() }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use view::{DigestMemo, Flavour, HostOptions, HostTools, Mount};
 
 use crate::run::{StepOrder, StepRun, run};
-use crate::{Home, NodeError, PrintedLine, Slots, Supply};
+use crate::{Home, NodeError, PrintedLine, Slots};
 
 /// How a pod is started.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Pod(Arc<Inner>);
 
 /// Fields are dropped in this order: the home is free when nothing of it is used any more.
 struct Inner {
-    supply: Supply,
+    larder: Larder,
     options: PodOptions,
     runtime: Handle,
     /// View and zygote, from the first step on; replaced when the zygote has gone.
@@ -108,7 +108,7 @@ impl Pod {
         let larder = open_larder(&home, &options)?;
         Ok(Self(Arc::new(Inner {
             home,
-            supply: larder.into(),
+            larder,
             options,
             runtime,
             running: Mutex::default(),
@@ -124,12 +124,7 @@ impl Pod {
 
     /// The larder.
     pub fn larder(&self) -> &Larder {
-        self.0.supply.larder()
-    }
-
-    /// The larder, and behind it other pods.
-    pub fn supply(&self) -> &Supply {
-        &self.0.supply
+        &self.0.larder
     }
 
     /// How many steps may run at once, for all builds together.
@@ -148,7 +143,7 @@ impl Pod {
         let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let hidden = RelPath::from_absolute(&home).into_iter().collect();
         let options = HostOptions { extra_roots, hidden, ..HostOptions::default() };
-        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.larder().clone(), access)))?))
+        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.0.larder.clone(), access)))?))
     }
 
     /// Starts view and zygote, if they do not run.
@@ -181,7 +176,7 @@ impl Pod {
             kitchen,
             tools,
             project,
-            larder: self.larder().clone(),
+            larder: self.0.larder.clone(),
             last_root: Arc::clone(&self.0.last_root),
         });
         *slot = Some(Arc::clone(&running));

@@ -68,6 +68,10 @@ pub enum Ask {
         step: String,
         /// Its exit code, if it ended by itself.
         exit: Option<i32>,
+        /// The folder of the project in which its commands started, which paths in the output may be relative to; nothing: the
+        /// project's own.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        cwd: String,
         /// What it printed; not UTF-8 is replaced.
         output: String,
     },

@@ -39,6 +39,7 @@ fn requests_have_their_golden_form() {
             Ask::Explain {
                 step: "tex".into(),
                 exit: Some(1),
+                cwd: "doc".into(),
                 output: "! Undefined control sequence.\n".into(),
             },
             include_str!("golden/explain.request.json"),

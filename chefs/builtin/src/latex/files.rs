@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::source::Source;
-use crate::ChefError;
+use crate::{ChefError, read};
 
 /// How far below the project's folder documents are looked for.
 pub const DEPTH: usize = 2;
@@ -15,7 +14,11 @@ const MAX_FOLDERS: usize = 256;
 /// So much is read of a file, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
-/// The files with the ending `.tex`, by their paths below the project; those alone whose names are UTF-8.
+/// The endings of what is read.
+const ENDINGS: [&str; 3] = ["cls", "sty", "tex"];
+
+/// Documents, what they take in, and classes and packages of their own, by their paths below the project; those alone whose names
+/// are UTF-8.
 #[derive(Debug, Default)]
 pub struct Files(BTreeMap<PathBuf, Source>);
 
@@ -37,9 +40,10 @@ impl Files {
                     folders.push((path, depth + 1));
                 } else if kind.is_file()
                     && path.to_str().is_some()
-                    && path.extension().is_some_and(|ending| ending == "tex")
+                    && path.extension().is_some_and(|ending| ENDINGS.iter().any(|one| ending == *one))
                 {
-                    files.0.insert(path.clone(), read(&project.join(&path))?);
+                    let text = read(&project.join(&path), MAX_FILE)?;
+                    files.0.insert(path, Source::read(&text));
                 }
             }
             // The order of a listing is that of its disk.
@@ -55,15 +59,15 @@ impl Files {
     }
 
     /// A document, and all that it takes in, through any number of others, as far as it is here.
-    pub fn with_inputs(&self, document: &Path) -> Vec<&Source> {
+    pub fn with_inputs(&self, document: &Path) -> Vec<(PathBuf, &Source)> {
         let folder = document.parent().unwrap_or(Path::new(""));
         let mut paths = vec![document.to_owned()];
         let mut at = 0;
         while let Some(source) = paths.get(at).map(|path| self.0.get(path)) {
             at += 1;
-            for input in source.into_iter().flat_map(|source| &source.inputs) {
+            for (input, ending) in source.into_iter().flat_map(takes_in) {
                 let plain = lexical(&folder.join(input));
-                let with_ending = PathBuf::from(format!("{}.tex", plain.display()));
+                let with_ending = PathBuf::from(format!("{}.{ending}", plain.display()));
                 for path in [plain, with_ending] {
                     if self.0.contains_key(&path) && !paths.contains(&path) {
                         paths.push(path);
@@ -71,15 +75,16 @@ impl Files {
                 }
             }
         }
-        paths.iter().filter_map(|path| self.0.get(path)).collect()
+        paths.into_iter().filter_map(|path| self.0.get(&path).map(|source| (path, source))).collect()
     }
 }
 
-fn read(path: &Path) -> Result<Source, ChefError> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(ChefError::unreadable(path))?;
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(ChefError::unreadable(path))?;
-    Ok(Source::read(&String::from_utf8_lossy(&bytes)))
+/// What a file takes in, with the ending that may be left out.
+fn takes_in(source: &Source) -> impl Iterator<Item = (&str, &'static str)> {
+    let classes = source.class.iter().chain(&source.loads_class).map(|name| (name.as_str(), "cls"));
+    let packages = source.packages.iter().map(|(name, _)| (name.as_str(), "sty"));
+    let inputs = source.inputs.iter().map(|path| (path.as_str(), "tex"));
+    inputs.chain(classes).chain(packages)
 }
 
 /// The path without `.` and `..`, as far as that goes without looking.

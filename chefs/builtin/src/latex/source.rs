@@ -10,18 +10,26 @@ pub struct Source {
     pub class: Option<String>,
     /// Whether the document begins in it.
     pub begins: bool,
-    /// Packages that it loads.
-    pub packages: Vec<String>,
-    /// Options of `biblatex`.
-    pub biblatex: String,
+    /// Packages that it loads, each with its options, in which there is no white space.
+    pub packages: Vec<(String, String)>,
+    /// Options that it gives to packages which are loaded elsewhere.
+    pub passed: Vec<(String, String)>,
+    /// The class that it builds upon, if it is one itself.
+    pub loads_class: Option<String>,
     /// Files that it takes in, as written.
     pub inputs: Vec<String>,
     /// `\bibliography`.
     pub has_bibliography: bool,
     /// `\cite` of any kind, or `\nocite`.
     pub cites: bool,
+    /// `\makeindex`, which writes down what belongs into an index.
+    pub makes_index: bool,
     /// `\printindex`.
     pub prints_index: bool,
+    /// `\makeglossaries`.
+    pub makes_glossaries: bool,
+    /// `\makenomenclature`.
+    pub makes_nomenclature: bool,
 }
 
 /// Lines at the top in which comments to programs stand.
@@ -52,17 +60,26 @@ impl Source {
             "begin" => self.begins |= arguments(after).is_some_and(|(_, name)| name == "document"),
             "usepackage" | "RequirePackage" => {
                 let Some((options, names)) = arguments(after) else { return };
-                let names = words(names);
-                if names.iter().any(|name| name == "biblatex") {
-                    self.biblatex = options.split_whitespace().collect();
-                }
-                self.packages.extend(names);
+                let options: String = options.split_whitespace().collect();
+                self.packages.extend(words(names).into_iter().map(|name| (name, options.clone())));
             }
-            "input" | "include" | "subfile" => {
+            "PassOptionsToPackage" => {
+                // Options first, and then the package, both in braces.
+                let Some((_, options)) = arguments(after) else { return };
+                let behind = after.split_once('}').map(|(_, behind)| behind).and_then(arguments);
+                self.passed.extend(
+                    behind.map(|(_, name)| (name.trim().to_owned(), options.split_whitespace().collect())),
+                );
+            }
+            "LoadClass" => self.loads_class = arguments(after).map(|(_, class)| class.trim().to_owned()),
+            "input" | "include" | "subfile" | "includestandalone" => {
                 self.inputs.extend(arguments(after).map(|(_, file)| file.trim().to_owned()));
             }
             "bibliography" => self.has_bibliography = true,
             "printindex" => self.prints_index = true,
+            "makeindex" => self.makes_index = true,
+            "makeglossaries" => self.makes_glossaries = true,
+            "makenomenclature" => self.makes_nomenclature = true,
             name if name.to_ascii_lowercase().contains("cite") => self.cites = true,
             _ => {}
         }
@@ -70,7 +87,13 @@ impl Source {
 
     /// Whether it loads one of these packages.
     pub fn loads(&self, names: &[&str]) -> bool {
-        self.packages.iter().any(|package| names.contains(&package.as_str()))
+        self.packages.iter().any(|(package, _)| names.contains(&package.as_str()))
+    }
+
+    /// The options of a package, as far as they are given here.
+    pub fn options(&self, name: &str) -> impl Iterator<Item = &str> {
+        let all = self.packages.iter().chain(&self.passed).filter(move |(package, _)| package == name);
+        all.flat_map(|(_, options)| options.split(','))
     }
 }
 
@@ -121,9 +144,17 @@ mod tests {
         assert_eq!(source.program.as_deref(), Some("xelatex"));
         assert_eq!(source.class.as_deref(), Some("report"));
         assert!(!source.begins && !source.has_bibliography && source.prints_index && source.cites);
-        assert_eq!(source.packages, ["booktabs", "fontspec", "biblatex"]);
-        assert_eq!(source.biblatex, "backend=bibtex,style=x");
+        assert!(source.loads(&["booktabs"]) && source.loads(&["fontspec"]) && !source.loads(&["x"]));
+        assert_eq!(source.options("biblatex").collect::<Vec<_>>(), ["backend=bibtex", "style=x"]);
         assert_eq!(source.inputs, ["a/b", "c.tex"]);
+    }
+
+    #[test]
+    fn options_may_come_from_elsewhere() {
+        let source =
+            Source::read("\\PassOptionsToPackage{backend = bibtex}{biblatex}\\LoadClass[a4paper]{report}");
+        assert_eq!(source.options("biblatex").collect::<Vec<_>>(), ["backend=bibtex"]);
+        assert_eq!(source.loads_class.as_deref(), Some("report"));
     }
 
     #[test]
@@ -133,6 +164,7 @@ mod tests {
             "\\documentclass",
             "\\documentclass[",
             "\\usepackage{",
+            "\\PassOptionsToPackage{a}",
             "\\begin{ä",
             "% !TE",
             "%ä!TEX=",

@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use super::*;
 
 const ARTICLE: &str = "\\documentclass{article}\n\\begin{document}\nText.\n\\end{document}\n";
 
-/// What is detected of these files; the endings of `keep` are left out.
+/// What is detected of these files.
 fn detected(files: &[(&str, &str)]) -> Detected {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -21,11 +23,12 @@ fn steps(files: &[(&str, &str)]) -> Value {
     detected(files).plan.unwrap().file["step"].clone()
 }
 
-/// The first word of each step.
+/// The program of each step.
 fn programs(files: &[(&str, &str)]) -> Vec<String> {
     let steps = steps(files);
     let run = |(name, step): (&String, &Value)| {
         let run = step["run"].as_str().unwrap();
+        let run = if run.starts_with('[') { run.split_once("] || ").unwrap().1 } else { run };
         format!("{name}: {}", run.split(' ').next().unwrap())
     };
     steps.as_object().unwrap().iter().map(run).collect()
@@ -53,10 +56,11 @@ fn a_document_alone_is_one_step() {
     let step = &detected.plan.unwrap().file["step"];
     assert_eq!(step.as_object().unwrap().len(), 1);
     let run = step["tex"]["run"].as_str().unwrap();
-    let command = "pdflatex -interaction=batchmode -halt-on-error -file-line-error 'my report' || { grep";
+    let command =
+        "pdflatex -interaction=batchmode -halt-on-error -file-line-error 'my report' > /dev/null || {";
     assert!(run.starts_with(command), "{run}");
     assert_eq!(step["tex"]["out"], "my report.pdf");
-    assert!(step["tex"]["keep"].as_array().unwrap().contains(&json!("**/*.aux")));
+    assert_eq!(step["tex"]["keep"], true);
 }
 
 #[test]
@@ -64,13 +68,16 @@ fn bibliography_and_index_are_found_in_what_is_taken_in() {
     let main = "\\documentclass{book}\\begin{document}\\include{parts/one}\\input{./two.tex}\\end{document}";
     let files = [
         ("main.tex", main),
-        ("parts/one.tex", "\\cite{a}"),
+        ("parts/one.tex", "\\cite{a}\\makeindex"),
         ("two.tex", "\\bibliography{refs}\\printindex\\input{main}"),
         ("notes.tex", "\\usepackage{biblatex}"),
     ];
     let steps = steps(&files);
-    assert_eq!(steps["bib"], json!({ "run": "bibtex -terse main", "project": { "**/*.aux": "bibtex-aux" } }));
-    assert_eq!(steps["index"], json!({ "run": "makeindex -q main" }));
+    assert_eq!(
+        steps["bib"],
+        json!({ "run": "[ ! -e main.aux ] || bibtex -terse main", "project": { "**/*.aux": "bibtex-aux" } })
+    );
+    assert_eq!(steps["index"], json!({ "run": "[ ! -e main.idx ] || makeindex -q main" }));
     // BibTeX fails where nothing is cited.
     let uncited = [("main.tex", main), ("two.tex", "\\bibliography{refs}")];
     assert_eq!(programs(&uncited), ["tex: pdflatex"]);
@@ -116,5 +123,64 @@ fn several_documents_and_folders_with_odd_names() {
     assert_eq!(names, ["tex-d-1--a-b", "tex-d-1--a-b-2"]);
     let step = &steps["tex-d-1--a-b"];
     assert_eq!((&step["cwd"], &step["out"]), (&json!("d[1]"), &json!("d[1]/a b.pdf")));
-    assert!(step["keep"].as_array().unwrap().contains(&json!("d\\[1\\]/**/*.aux")));
+}
+
+#[test]
+fn glossaries_nomenclature_and_indices() {
+    let with = |line: &str| format!("\\documentclass{{article}}{line}\\begin{{document}}\\printindex");
+    for (line, steps) in [
+        (
+            "\\usepackage[acronym]{glossaries}\\makeglossaries",
+            &["glossary: makeglossaries", "tex: pdflatex"][..],
+        ),
+        ("\\usepackage[automake]{glossaries}\\makeglossaries", &["tex: pdflatex"]),
+        ("\\usepackage{glossaries}\\makenoidxglossaries", &["tex: pdflatex"]),
+        ("\\usepackage[record]{glossaries-extra}", &["glossary: bib2gls", "tex: pdflatex"]),
+        ("\\usepackage{nomencl}\\makenomenclature", &["nomenclature: makeindex", "tex: pdflatex"]),
+        ("\\usepackage{makeidx}\\makeindex", &["index: makeindex", "tex: pdflatex"]),
+        // imakeidx runs it itself.
+        ("\\usepackage{imakeidx}\\makeindex", &["tex: pdflatex"]),
+        ("\\usepackage[noautomatic]{imakeidx}\\makeindex", &["index: makeindex", "tex: pdflatex"]),
+    ] {
+        assert_eq!(programs(&[("a.tex", &with(line))]), steps, "{line}");
+    }
+    let minted = steps(&[("a.tex", &with("\\usepackage{minted}"))]);
+    assert!(minted["tex"]["run"].as_str().unwrap().contains("-shell-escape"));
+}
+
+#[test]
+fn a_class_of_ones_own_counts() {
+    let class = "\\LoadClass{report}\\RequirePackage{ours}\\PassOptionsToPackage{backend=bibtex}{biblatex}\\newcommand\\cite{}";
+    let files = [
+        ("thesis.tex", "\\documentclass{uni}\\begin{document}\\input{a}"),
+        ("a.tex", "text"),
+        ("uni.cls", class),
+        ("ours.sty", "\\RequirePackage{fontspec}\\bibliography{x}"),
+    ];
+    // What a class defines is nothing that is cited.
+    assert_eq!(programs(&files), ["tex: lualatex"]);
+    let cited = [files[0], ("a.tex", "\\cite{x}"), files[2], files[3]];
+    assert_eq!(programs(&cited), ["bib: bibtex", "tex: lualatex"]);
+    let biblatex = [files[0], files[1], files[2], ("ours.sty", "\\RequirePackage{biblatex}")];
+    assert_eq!(programs(&biblatex), ["bib: bibtex", "tex: pdflatex"]);
+}
+
+#[test]
+fn what_another_document_takes_in_is_none() {
+    let main = "\\documentclass{article}\\usepackage{standalone}\\begin{document}\\input{figure}";
+    let figure = "\\documentclass{standalone}\\begin{document}x\\end{document}";
+    let files = [("main.tex", main), ("figure.tex", figure)];
+    assert_eq!(detected(&files).found, "the LaTeX document `main.tex`");
+    let circle =
+        [("main.tex", main), ("figure.tex", "\\documentclass{article}\\begin{document}\\input{main}")];
+    assert_eq!(detected(&circle).found, "the LaTeX documents `figure.tex`, `main.tex`");
+}
+
+#[test]
+fn what_came_with_the_document_is_not_made() {
+    let main = "\\documentclass{article}\\begin{document}\\cite{a}\\bibliography{b}";
+    assert_eq!(programs(&[("main.tex", main)]), ["bib: bibtex", "tex: pdflatex"]);
+    assert_eq!(programs(&[("main.tex", main), ("main.bbl", "")]), ["tex: pdflatex"]);
+    let notes = detected(&[("main.tex", main), ("main.aux", ""), ("main.pdf", "")]).plan.unwrap().notes;
+    assert!(notes[0].starts_with("`main.aux`, `main.pdf` were there before"), "{notes:?}");
 }

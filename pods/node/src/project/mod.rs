@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::{Content, ObjectKind};
+use larder::Content;
 use parking_lot::Mutex;
 use protocol::{Digest, RelPath, StepSpec, Tree};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,7 +28,7 @@ pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
 pub use sources::{Entry, Names, SourceFiles, Sources};
 
-use crate::{Lenses, Urgency};
+use crate::Lenses;
 use promised::{entry_in, names_in};
 use sources::failed;
 
@@ -270,17 +270,7 @@ impl Source for Project {
             {
                 return Ok(Some(Body::File(file.into())));
             }
-            let open = || self.files.larder().open_blob(&digest).map_err(|e| failed(path, e));
-            let content = match open()? {
-                None => {
-                    let wanted = vec![(ObjectKind::Blob, digest)];
-                    let brought = self.files.supply.bring(wanted, Urgency::Blocked).await;
-                    brought.map_err(|e| failed(path, e))?;
-                    open()?
-                }
-                found => found,
-            };
-            match content {
+            match self.files.larder.open_blob(&digest).map_err(|e| failed(path, e))? {
                 Some(Content::File { file, .. }) => Ok(Some(Body::File(file))),
                 Some(Content::Bytes(bytes)) => Ok(Some(Body::Bytes(bytes))),
                 None => Err(SourceError::Gone),

@@ -53,7 +53,7 @@ impl Conductor {
     pub(super) async fn accept_recalled(&mut self, index: usize, tree: Arc<Tree>) -> Result<(), Stop> {
         if changed_source(&self.context, &tree).is_some() {
             // The long way has the words.
-            return self.look_instead(index).await;
+            return self.look_instead(index);
         }
         let id = self.context.plan.steps[index].id.clone();
         if self.hazards.has_makers() {
@@ -64,7 +64,7 @@ impl Conductor {
             }
         }
         let printed = self.context.recall.step(&id).and_then(|recalled| recalled.printed);
-        show_again(&self.context, index, printed.as_ref()).await?;
+        show_again(&self.context, index, printed.as_ref())?;
         self.publish(index, Standing::Recalled, tree, false).await
     }
 
@@ -100,7 +100,7 @@ impl Conductor {
                 _ => true,
             };
             if is_new {
-                show_again(&context, index, hit.trace.printed.as_ref()).await?;
+                show_again(&context, index, hit.trace.printed.as_ref())?;
             }
         }
         let tree = Arc::clone(&hit.tree);

@@ -1,0 +1,186 @@
+//! One document, and its steps.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::source::Source;
+use crate::is_file;
+
+/// The programs that a comment may ask for.
+const ENGINES: [&str; 5] = ["pdflatex", "lualatex", "xelatex", "latex", "platex"];
+/// Of them, those that make a DVI.
+const DVI: [&str; 2] = ["latex", "platex"];
+/// Packages that need one of the newer engines, and which one then.
+const LUALATEX: [&str; 6] = ["fontspec", "luacode", "luatexja", "polyglossia", "unicode-math", "luatextra"];
+const XELATEX: [&str; 4] = ["mathspec", "xeCJK", "xltxtra", "xunicode"];
+/// Packages that run programs of their own. In the kitchen they can harm nothing.
+const RUN_PROGRAMS: [&str; 4] = ["auto-pst-pdf", "gnuplottex", "minted", "svg"];
+
+/// Errors as they stand in the log, with what TeX was reading.
+const ERRORS: &str = "grep -shE -m 4 -A 8 '^(!|[^ (].*:[0-9]+: )'";
+/// What the log says while things still move.
+const MOVES: &str = "Rerun to get|\\(re\\)run|rerun LaTeX";
+/// What it says of references that lead nowhere.
+const UNDEFINED: &str = "Warning: (Citation|Hyper reference|Reference) .* undefined";
+
+/// A document in its project.
+pub struct Document<'a> {
+    /// Its folder, `""` for the project's.
+    folder: String,
+    /// Its name without the ending, and the same for a shell.
+    stem: String,
+    name: String,
+    /// It, and what it takes in.
+    sources: Vec<(PathBuf, &'a Source)>,
+    /// Whether a source has what a program would make: it came with the document, and the program is not needed.
+    has: Box<dyn Fn(&str) -> bool + 'a>,
+}
+
+impl<'a> Document<'a> {
+    pub fn new(project: &'a Path, path: &Path, sources: Vec<(PathBuf, &'a Source)>) -> Self {
+        let folder = path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = shlex::try_quote(&stem).map_or_else(|_| stem.clone(), |quoted| quoted.into_owned());
+        let beside = path.to_owned();
+        let has = Box::new(move |ending: &str| is_file(&project.join(beside.with_extension(ending))));
+        Self { folder, stem, name, sources, has }
+    }
+
+    /// Its steps, with a word for each.
+    pub fn steps(&self) -> Vec<(&'static str, Value)> {
+        let bibliography = self.bibliography();
+        let others = [
+            ("bib", bibliography),
+            ("index", self.index()),
+            ("glossary", self.glossary()),
+            ("nomenclature", self.nomenclature()),
+        ];
+        let is_cited = others[0].1.is_some();
+        let mut steps = vec![("tex", self.engine_step(is_cited))];
+        steps.extend(others.into_iter().filter_map(|(word, step)| Some((word, step?))));
+        for (_, step) in &mut steps {
+            if !self.folder.is_empty() {
+                step["cwd"] = json!(self.folder);
+            }
+        }
+        steps
+    }
+
+    fn any(&self, is: impl Fn(&Source) -> bool) -> bool {
+        self.sources.iter().any(|(_, source)| is(source))
+    }
+
+    fn loads(&self, names: &[&str]) -> bool {
+        self.any(|source| source.loads(names))
+    }
+
+    fn has_option(&self, package: &str, option: &str) -> bool {
+        self.any(|source| source.options(package).any(|one| one == option))
+    }
+
+    fn engine_step(&self, is_cited: bool) -> Value {
+        let name = &self.name;
+        let engine = self.engine();
+        let escape = if self.loads(&RUN_PROGRAMS) { " -shell-escape" } else { "" };
+        let options = format!("-interaction=batchmode -halt-on-error -file-line-error{escape}");
+        // What is wrong stands in the log, which nobody else shows.
+        let mut run = format!(
+            "{engine} {options} {name} > /dev/null || {{\n  code=$?\n  {ERRORS} {name}.log >&2 || true\n  exit $code\n}}\n"
+        );
+        let settled = format!("grep -qE '{MOVES}' {name}.log");
+        let unless = if is_cited { format!("[ ! -e {name}.bbl ] || {settled}") } else { settled };
+        run += &format!("{unless} || grep -hE '{UNDEFINED}' {name}.log || true\n");
+        let ending = if DVI.contains(&engine.as_str()) { "dvi" } else { "pdf" };
+        let file = format!("{}.{ending}", self.stem);
+        let out = if self.folder.is_empty() { file } else { format!("{}/{file}", self.folder) };
+        let mut env = serde_json::Map::from_iter([("max_print_line".to_owned(), json!("1000"))]);
+        if engine == "lualatex" {
+            // Its list of the machine's fonts takes long to make, and is kept with the rest.
+            env.insert(
+                "TEXMFVAR".to_owned(),
+                json!(format!("{FONTS}/{}", super::step_word(Path::new(&self.stem)))),
+            );
+        }
+        json!({ "run": run, "keep": true, "out": out.replace('\\', r"\\"), "env": env })
+    }
+
+    /// The engine: what a comment asks for, else what the packages need.
+    fn engine(&self) -> String {
+        let said = self.sources.first().and_then(|(_, document)| document.program.as_ref());
+        if let Some(said) = said.filter(|said| ENGINES.contains(&said.as_str())) {
+            return said.clone();
+        }
+        let engine = match (self.loads(&XELATEX), self.loads(&LUALATEX)) {
+            (true, _) => "xelatex",
+            (_, true) => "lualatex",
+            _ => "pdflatex",
+        };
+        engine.to_owned()
+    }
+
+    fn bibliography(&self) -> Option<Value> {
+        if (self.has)("bbl") {
+            return None;
+        }
+        let name = &self.name;
+        if self.loads(&["biblatex"])
+            && !self.has_option("biblatex", "backend=bibtex")
+            && !self.has_option("biblatex", "backend=bibtex8")
+        {
+            let show =
+                format!("{{ code=$?; grep -shE 'ERROR|data source' {name}.blg >&2 || true; exit $code; }}");
+            return Some(
+                json!({ "run": format!("[ ! -e {name}.bcf ] || biber --onlylog {name} || {show}") }),
+            );
+        }
+        let is_text = |path: &Path| path.extension().is_some_and(|ending| ending == "tex");
+        // BibTeX fails where nothing is cited. A class may define citations of its own.
+        let cites = self.sources.iter().any(|(path, source)| is_text(path) && source.cites);
+        let is_wanted = self.loads(&["biblatex"]) || cites && self.any(|source| source.has_bibliography);
+        let aux = glob(&self.folder, "**/*.aux");
+        is_wanted.then(|| json!({ "run": format!("[ ! -e {name}.aux ] || bibtex -terse {name}"), "project": { aux: "bibtex-aux" } }))
+    }
+
+    fn index(&self) -> Option<Value> {
+        // It runs makeindex itself, if it may.
+        let is_automatic = self.loads(&["imakeidx"]) && !self.has_option("imakeidx", "noautomatic");
+        let is_wanted = self.any(|source| source.makes_index) && self.any(|source| source.prints_index);
+        let name = &self.name;
+        (is_wanted && !is_automatic && !(self.has)("ind"))
+            .then(|| json!({ "run": format!("[ ! -e {name}.idx ] || makeindex -q {name}") }))
+    }
+
+    fn glossary(&self) -> Option<Value> {
+        let name = &self.name;
+        let is_loaded = self.loads(&["glossaries", "glossaries-extra"]);
+        let records = self.has_option("glossaries-extra", "record");
+        if is_loaded && records {
+            return Some(json!({ "run": format!("[ ! -e {name}.aux ] || bib2gls --silent {name}") }));
+        }
+        let is_automatic =
+            self.any(|source| source.options("glossaries").any(|one| one.starts_with("automake")));
+        (is_loaded && self.any(|source| source.makes_glossaries) && !is_automatic && !(self.has)("gls"))
+            .then(|| json!({ "run": format!("[ ! -e {name}.aux ] || makeglossaries -q {name}") }))
+    }
+
+    fn nomenclature(&self) -> Option<Value> {
+        let name = &self.name;
+        let run = format!("[ ! -e {name}.nlo ] || makeindex -q -s nomencl.ist -o {name}.nls {name}.nlo");
+        (self.any(|source| source.makes_nomenclature) && !(self.has)("nls")).then(|| json!({ "run": run }))
+    }
+}
+
+/// Where LuaLaTeX keeps what it knows of fonts, in a folder for each document, from the folder of that.
+const FONTS: &str = ".luatex";
+
+/// A pattern below a folder, whose own name is none.
+fn glob(folder: &str, pattern: &str) -> String {
+    match folder.is_empty() {
+        true => pattern.to_owned(),
+        false => {
+            let plain = |c: char| if r"*?[]{}\".contains(c) { format!("\\{c}") } else { c.to_string() };
+            format!("{}/{pattern}", folder.chars().map(plain).collect::<String>())
+        }
+    }
+}

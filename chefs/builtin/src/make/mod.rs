@@ -1,0 +1,121 @@
+//! A project with a Makefile: its default goal is one step, and what else it says that it can make is one each.
+//!
+//! What make knows of a project is in its Makefiles and in the times of files, so it sees the tree that it left: an edit
+//! remakes what it must (`keep`). A bare build wants the default goal; the others start from what that has left, and run if
+//! they are asked for by name. Objects that somebody made before the first build are taken for sources, and are as
+//! old as all sources: that is said.
+
+use std::path::Path;
+
+use protocol::chef::Detected;
+use serde_json::{Map, Value, json};
+
+use crate::{ChefError, is_file, plan, read};
+
+mod goals;
+
+/// How sure a Makefile makes it. A project that wants more than make has it for other reasons, too.
+pub const SURE: u8 = 50;
+
+/// The names that GNU make looks for, in its order.
+pub const NAMES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
+
+/// The step of the default goal.
+pub const STEP: &str = "make";
+
+/// So much is read of a Makefile, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The step that makes the default goal.
+pub(crate) fn step() -> Value {
+    json!({ "run": "make", "keep": true })
+}
+
+/// The step of another goal, from what the default goal left.
+pub(crate) fn goal(name: &str) -> Value {
+    json!({ "run": format!("make {name}"), "after": STEP })
+}
+
+/// Whether it is one, and its plan.
+///
+/// # Errors
+/// The Makefile cannot be read.
+pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
+    let Some(name) = NAMES.into_iter().find(|name| is_file(&folder.join(name))) else {
+        return Ok(Detected::default());
+    };
+    let goals = goals::goals(&read(&folder.join(name), MAX_FILE)?);
+    let mut steps = Map::from_iter([(STEP.to_owned(), step())]);
+    steps.extend(goals.iter().filter(|name| *name != STEP).map(|name| (name.clone(), goal(name))));
+    let targets: &[&str] = if steps.len() > 1 { &[STEP] } else { &[] };
+    let mut plan = plan(steps, targets);
+    plan.notes.extend(left(folder));
+    Ok(Detected { sure: SURE, found: format!("a `{name}`"), plan: Some(plan) })
+}
+
+/// Where objects mostly are.
+const OBJECTS: [&str; 2] = ["", "src"];
+
+/// What is to be said of objects in the project's folder.
+fn left(folder: &Path) -> Option<String> {
+    let names = |within: &str| {
+        let entries = std::fs::read_dir(folder.join(within)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut objects: Vec<String> = names.filter(|name| name.ends_with(".o")).collect();
+        objects.sort();
+        objects.into_iter().next().map(|name| Path::new(within).join(name).display().to_string())
+    };
+    let first = OBJECTS.into_iter().find_map(names)?;
+    Some(format!(
+        "`{first}` was there before and is taken for a source, which make does not make anew: `make clean` first"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &Path) -> Value {
+        Value::Object(detect(folder).unwrap().plan.unwrap().file)
+    }
+
+    #[test]
+    fn the_makefile_that_make_would_take_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(detect(folder.path()).unwrap(), Detected::default());
+        // A folder is no Makefile.
+        std::fs::create_dir(folder.path().join("GNUmakefile")).unwrap();
+        assert_eq!(detect(folder.path()).unwrap(), Detected::default());
+        for name in ["Makefile", "makefile"] {
+            std::fs::write(folder.path().join(name), "all:\n").unwrap();
+            let detected = detect(folder.path()).unwrap();
+            assert_eq!((detected.sure, detected.found), (SURE, format!("a `{name}`")));
+            assert_eq!(file(folder.path()), json!({ "step": { "make": { "run": "make", "keep": true } } }));
+        }
+    }
+
+    #[test]
+    fn other_goals_are_there_for_who_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("Makefile"),
+            "all: prog\n.PHONY: all clean check\ncheck: all\n\t./t\n",
+        )
+        .unwrap();
+        let steps = json!({
+            "make": { "run": "make", "keep": true },
+            "check": { "run": "make check", "after": "make" },
+        });
+        assert_eq!(file(folder.path()), json!({ "project": { "targets": ["make"] }, "step": steps }));
+    }
+
+    #[test]
+    fn objects_of_an_earlier_make_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Makefile"), "all:\n").unwrap();
+        assert!(detect(folder.path()).unwrap().plan.unwrap().notes.is_empty());
+        std::fs::write(folder.path().join("a.o"), "").unwrap();
+        let notes = detect(folder.path()).unwrap().plan.unwrap().notes;
+        assert!(notes[0].starts_with("`a.o` was there before"), "{notes:?}");
+    }
+}
