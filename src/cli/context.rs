@@ -132,12 +132,21 @@ impl<'a> Context<'a> {
     /// There is no home to be found, or the engine cannot be opened.
     pub fn connect(&self) -> Result<Box<dyn Majordomo>, Failure> {
         let home = place::home(self.home.as_deref(), &self.env, self.cwd.as_deref().ok())?;
-        if self.signals {
-            self.interrupt.arm().map_err(|error| {
-                border::because(FailureKind::Machine, "could not get ready for signals", &error)
-            })?;
-        }
+        self.arm()?;
         (self.open)(&home)
+    }
+
+    /// From here on a signal cancels instead of killing.
+    ///
+    /// # Errors
+    /// The system gives no way to hear of signals.
+    pub fn arm(&self) -> Result<(), Failure> {
+        match self.signals {
+            true => self.interrupt.arm().map_err(|error| {
+                border::because(FailureKind::Machine, "could not get ready for signals", &error)
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Asks for a report; `on` gets all other replies.

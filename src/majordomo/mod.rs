@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `request`, `report` | what can be asked, and what is answered: plain data |
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
+//! | `holder`, `standing` | who holds a home: a majordomo while it builds, or a pod of its own |
 //! | `service` | carries out requests; `border` finds the words for failures |
 //! | `noop` | the build with nothing to do |
 //! | `recall`, `records`, `facets`, `failures` | what is remembered of the last build, of each step, of its key, of how it failed |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod facets;
 pub mod failures;
 pub mod handover;
+pub mod holder;
 pub mod inspect;
 pub mod noop;
 pub mod plan;
@@ -35,6 +37,7 @@ pub mod session;
 pub mod sink;
 pub mod snapshot;
 pub mod sources;
+pub mod standing;
 pub mod tool_roots;
 pub mod watch;
 pub mod workspace;

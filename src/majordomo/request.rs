@@ -171,6 +171,8 @@ pub enum Request {
     Fsck,
     /// What this pod is and holds. Answer: [`PodReport`].
     PodStatus,
+    /// A pod that stands goes when all that was asked is answered. Answer: [`PodReport`].
+    PodStop,
 }
 
 impl Request {

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use node::Pod;
 use parking_lot::{Condvar, Mutex};
 use protocol::socket::Greeting;
 
 use super::client::{by_short_path, read_line, write_line};
+use super::holder::Host;
 use super::request::{Reply, Request};
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, service};
@@ -32,8 +32,6 @@ const FAREWELL: Duration = Duration::from_millis(200);
 struct Clients {
     count: Mutex<Count>,
     changed: Condvar,
-    /// Set when the pod goes as soon as nobody builds.
-    leaving: Cancel,
 }
 
 #[derive(Default)]
@@ -46,13 +44,14 @@ struct Count {
 /// Listens until it is stopped.
 pub struct Listener {
     path: PathBuf,
+    leaving: Cancel,
     clients: Arc<Clients>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Listener {
     /// Starts to listen. The home's lock must be held: a socket that is there belongs to a dead pod.
-    pub fn start(path: &Path, pod: Pod) -> io::Result<Self> {
+    pub fn start(path: &Path, host: Host) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -61,6 +60,7 @@ impl Listener {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let clients = Arc::new(Clients::default());
         let stopping = Arc::new(AtomicBool::new(false));
+        let leaving = host.leaving.clone();
         let (theirs, stop) = (Arc::clone(&clients), Arc::clone(&stopping));
         std::thread::Builder::new().name("socket".to_owned()).spawn(move || {
             for stream in listener.incoming() {
@@ -68,7 +68,7 @@ impl Listener {
                     break;
                 }
                 match stream {
-                    Ok(stream) => welcome(stream, &pod, &theirs),
+                    Ok(stream) => welcome(stream, &host, &theirs),
                     Err(error) => {
                         tracing::warn!(%error, "a client could not be accepted");
                         std::thread::sleep(Duration::from_millis(50));
@@ -76,13 +76,13 @@ impl Listener {
                 }
             }
         })?;
-        Ok(Self { path: path.to_owned(), clients, stopping })
+        Ok(Self { path: path.to_owned(), leaving, clients, stopping })
     }
 
     /// Waits until no client is left; says so first if one is there that waits for an answer. Those that watch are sent away: each
     /// finds another pod, or becomes it.
     pub fn drain(&self, say: &mut dyn FnMut(String)) {
-        self.clients.leaving.set();
+        self.leaving.set();
         let mut count = self.clients.count.lock();
         let asking = count.all - count.lasting;
         if asking > 0 {
@@ -95,7 +95,7 @@ impl Listener {
 
     /// Sends those away that watch, but does not wait long for it.
     pub fn send_away(&self) {
-        self.clients.leaving.set();
+        self.leaving.set();
         let deadline = Instant::now() + FAREWELL;
         let mut count = self.clients.count.lock();
         while count.lasting > 0 && !self.clients.changed.wait_until(&mut count, deadline).timed_out() {}
@@ -110,7 +110,7 @@ impl Listener {
     }
 }
 
-fn welcome(stream: UnixStream, pod: &Pod, clients: &Arc<Clients>) {
+fn welcome(stream: UnixStream, host: &Host, clients: &Arc<Clients>) {
     let mine = rustix::process::geteuid();
     match rustix::net::sockopt::socket_peercred(&stream) {
         Ok(peer) if peer.uid == mine => {}
@@ -124,9 +124,9 @@ fn welcome(stream: UnixStream, pod: &Pod, clients: &Arc<Clients>) {
         count.all += 1;
     }
     let mut leave = Leave { clients: Arc::clone(clients), lasts: false };
-    let pod = pod.clone();
+    let host = host.clone();
     let spawned = std::thread::Builder::new().name("client".to_owned()).spawn(move || {
-        if let Err(error) = converse(stream, &pod, &mut leave) {
+        if let Err(error) = converse(stream, host, &mut leave) {
             tracing::debug!(%error, "a client went");
         }
     });
@@ -158,7 +158,7 @@ impl Drop for Leave {
     }
 }
 
-fn converse(mut stream: UnixStream, pod: &Pod, leave: &mut Leave) -> io::Result<()> {
+fn converse(mut stream: UnixStream, host: Host, leave: &mut Leave) -> io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     stream.set_write_timeout(None)?;
     write_line(&mut stream, &Greeting::ours())?;
@@ -187,8 +187,8 @@ fn converse(mut stream: UnixStream, pod: &Pod, leave: &mut Leave) -> io::Result<
         going.set();
     })?;
     let (sender, replies) = sync_channel(REPLY_QUEUE);
-    let leaving = leave.clients.leaving.clone();
-    pod.runtime().spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel.clone(), leaving));
+    let runtime = host.pod.runtime().clone();
+    runtime.spawn(service::carry_out(host, request, Sink::new(sender), cancel.clone()));
     let mut result = Ok(());
     for reply in replies {
         // After a failed write the rest is read and dropped, so that the request can end.

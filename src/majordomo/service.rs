@@ -3,6 +3,7 @@
 use node::Pod;
 use protocol::event::Outcome;
 
+use super::holder::Host;
 use super::request::{FsckReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
@@ -10,9 +11,8 @@ use super::{border, build, chefs, inspect, noop, request::Failure};
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
-/// `leaving` is set when the pod goes as soon as nobody builds any more: whoever only watches is told.
-pub async fn carry_out(pod: Pod, request: Request, sink: Sink, cancel: Cancel, leaving: Cancel) {
-    let reply = match answer(&pod, request, &sink, (&cancel, &leaving)).await {
+pub async fn carry_out(host: Host, request: Request, sink: Sink, cancel: Cancel) {
+    let reply = match answer(&host, request, &sink, &cancel).await {
         Ok(outcome) => Reply::Done { outcome },
         Err(failure) => Reply::Failed(*failure),
     };
@@ -20,11 +20,12 @@ pub async fn carry_out(pod: Pod, request: Request, sink: Sink, cancel: Cancel, l
 }
 
 async fn answer(
-    pod: &Pod,
+    host: &Host,
     request: Request,
     sink: &Sink,
-    (cancel, leaving): (&Cancel, &Cancel),
+    cancel: &Cancel,
 ) -> Result<Option<Outcome>, Box<Failure>> {
+    let pod = &host.pod;
     let report = match request {
         Request::Build { project, targets, options, environment } => {
             let asked = build::Asked { project, targets, options, environment };
@@ -35,7 +36,7 @@ async fn answer(
         }
         Request::Watch { project, targets, options, environment, watching } => {
             let asked = build::Asked { project, targets, options, environment };
-            return follow(pod, asked, watching, sink, (cancel, leaving)).await.map(|()| None);
+            return follow(pod, asked, watching, sink, (cancel, &host.leaving)).await.map(|()| None);
         }
         Request::Init { project, environment } => {
             match chefs::init(pod, &project, environment, (sink, cancel)).await? {
@@ -58,7 +59,11 @@ async fn answer(
         Request::Forget { project, step } => Report::Forget(inspect::forget(pod, &project, &step).await?),
         Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
         Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
-        Request::PodStatus => Report::Pod(pod_status(pod)?),
+        Request::PodStatus => Report::Pod(pod_status(host)?),
+        Request::PodStop => {
+            stop(host)?;
+            Report::Pod(pod_status(host)?)
+        }
     };
     sink.reply(Reply::Report(report));
     Ok(None)
@@ -95,12 +100,26 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
     })
 }
 
-fn pod_status(pod: &Pod) -> Result<PodReport, Box<Failure>> {
+fn stop(host: &Host) -> Result<(), Box<Failure>> {
+    match &host.stop {
+        Some(stop) => {
+            stop.set();
+            Ok(())
+        }
+        None => {
+            let failure = border::mistake("no pod of its own stands in this home");
+            Err(Box::new(failure.hint("what a majordomo brings goes by itself when that has ended")))
+        }
+    }
+}
+
+fn pod_status(host: &Host) -> Result<PodReport, Box<Failure>> {
+    let pod = &host.pod;
     let stats = pod.larder().stats().map_err(failed)?;
     Ok(PodReport {
         home: pod.home().path().to_owned(),
         pid: std::process::id(),
-        embedded: true,
+        embedded: host.stop.is_none(),
         slots: build::default_jobs() as u64,
         objects: stats.objects,
         bytes: stats.bytes,

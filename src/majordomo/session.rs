@@ -5,21 +5,17 @@
 //! run in the holder's process. Errors of either way are [`Failure`]s. A holder that dies breaks its clients' connections;
 //! each then says so, and the next call starts a new pod.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use kitchen::ZygoteProgram;
-use node::{Home, Pod, PodOptions};
-use tokio::runtime::Runtime;
+use node::Home;
 
 use super::client::Asked;
+use super::holder::{Holder, Host};
 use super::request::{Failure, Reply, Request, WatchNews};
-use super::serve::Listener;
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, client, service};
-use crate::cli::zygote::ZYGOTE;
 use crate::cli::{Majordomo, interrupt::Interrupt};
 
 /// How long a home may be held by somebody who does not listen (yet, or any more).
@@ -118,30 +114,20 @@ fn through(
     }
 }
 
-/// The runtime of an embedded pod.
-fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().thread_name("pod").enable_all().build()
-}
-
 fn embedded(
     home: Home,
     request: Request,
     interrupt: &Interrupt,
     on: &mut dyn FnMut(Reply),
 ) -> Result<(), Failure> {
-    let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
-    let options = PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default() };
-    let socket = Home::socket(home.path());
-    let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
-    let listener = Listener::start(&socket, pod.clone())
-        .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
+    let holder = Holder::begin(home, None)?;
     let (sender, replies) = sync_channel(REPLY_QUEUE);
     let cancel = Cancel::default();
     let on_interrupt = cancel.clone();
     interrupt.on_set(move || on_interrupt.set());
     // Its own request lasts as long as this process.
-    let stays = Cancel::default();
-    let carrying = runtime.spawn(service::carry_out(pod.clone(), request, Sink::new(sender), cancel, stays));
+    let host = Host { leaving: Cancel::default(), ..holder.host().clone() };
+    let carrying = holder.runtime().spawn(service::carry_out(host, request, Sink::new(sender), cancel));
     let mut result = Ok(());
     for reply in replies {
         match reply {
@@ -149,19 +135,13 @@ fn embedded(
             reply => on(reply),
         }
     }
-    if runtime.block_on(carrying).is_err() && result.is_ok() {
+    if holder.runtime().block_on(carrying).is_err() && result.is_ok() {
         result = Err(border::machine("the request ended in the middle: this is a fault of ours"));
     }
     match interrupt.cause() {
-        None => listener.drain(&mut |words| on(Reply::Waiting(words))),
-        Some(_) => listener.send_away(),
+        None => holder.listener().drain(&mut |words| on(Reply::Waiting(words))),
+        Some(_) => holder.listener().send_away(),
     }
-    listener.stop();
-    runtime.block_on(pod.stop());
-    if let Err(error) = pod.larder().flush() {
-        tracing::warn!(%error, "the larder's index could not be written; it is mended at the next start");
-    }
-    drop(pod);
-    runtime.shutdown_timeout(Duration::from_millis(200));
+    holder.end();
     result
 }

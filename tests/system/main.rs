@@ -43,6 +43,7 @@ mod security;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod standing;
 mod together;
 #[cfg(test)]
 mod verify;

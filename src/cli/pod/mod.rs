@@ -1,6 +1,6 @@
 //! The commands of `pod`, one file each.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -9,9 +9,13 @@ use crate::cli::majordomo::CompletionsArgs;
 use crate::majordomo::request::Failure;
 
 mod fsck;
+mod stand;
 mod status;
+mod stop;
 
 /// One node of a build mesh: its larder, and where its steps run
+///
+/// Without a command it starts a pod that stays until it is stopped: builds find it warm.
 #[derive(Debug, Parser)]
 #[command(name = "pod", version)]
 pub struct Cli {
@@ -27,6 +31,7 @@ pub struct Cli {
 enum Command {
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
+    Stop(stop::PodStopArgs),
     Completions(CompletionsArgs),
 }
 
@@ -39,15 +44,9 @@ impl Cli {
         match self.command {
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),
+            Some(Command::Stop(args)) => args.run(context),
             Some(Command::Completions(args)) => args.run::<Self>(context, "pod"),
-            None => {
-                context.talk.say(&format!(
-                    "A pod of its own joins a federation, and that comes with the mesh.\n\
-                     Until then each `majordomo` brings the pod that it needs.\n\n{}",
-                    Self::command().render_help()
-                ));
-                Ok(Exit::Mistake)
-            }
+            None => stand::stand(context),
         }
     }
 }

@@ -1,0 +1,31 @@
+//! `pod` without a command: a pod that stays.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::place;
+use crate::cli::style::Tone;
+use crate::majordomo::request::Failure;
+use crate::majordomo::standing::{self, News};
+
+/// Stands in the home until a signal or `pod stop` ends it. A signal is how one is ended that was started by hand: no failure.
+pub(super) fn stand(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let home = place::home(context.home.as_deref(), &context.env, context.cwd.as_deref().ok())?;
+    context.arm()?;
+    let (talk, style) = (context.talk.clone(), context.talk_style);
+    let mut say = |news| {
+        let words = match news {
+            News::Waiting(process) => {
+                format!("a majordomo (process {process}) holds this home: the pod starts when it has ended\n")
+            }
+            News::Standing(process) => format!(
+                "{} in `{}`, process {process}\n\nnow, in another terminal:\n  majordomo build PROJECT\n",
+                style.paint(Tone::Name, "the pod stands"),
+                home.display()
+            ),
+            News::Going => "the pod goes\n".to_owned(),
+        };
+        talk.say(&words);
+    };
+    standing::stand(&home, &context.interrupt, &mut say, |_| Ok(()))?;
+    Ok(Exit::Done)
+}

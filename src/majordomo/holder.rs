@@ -1,0 +1,89 @@
+//! Whoever holds a home: the pod in it, the runtime that it lives on, and the socket on which others ask it.
+//!
+//! Actors. A [`Holder`] is made by a majordomo that finds the home free (the pod is *embedded* and goes with it), or by `pod`, which
+//! *stands* until it is told to go. [`Host`] is what requests are carried out with. Errors are [`Failure`]s. A crash
+//! leaves the socket's file and the scratch folder; the next holder removes both.
+
+use std::io;
+use std::time::Duration;
+
+use kitchen::ZygoteProgram;
+use node::{Home, Pod, PodOptions};
+use tokio::runtime::Runtime;
+
+use super::border;
+use super::request::Failure;
+use super::serve::Listener;
+use super::sink::Cancel;
+use crate::cli::zygote::ZYGOTE;
+
+/// How long tasks may take to go when the pod does.
+const LAST_TASKS: Duration = Duration::from_millis(200);
+
+/// What requests are carried out with. Clones are one host.
+#[derive(Clone)]
+pub struct Host {
+    /// The pod.
+    pub pod: Pod,
+    /// Set when the pod goes as soon as nobody builds any more: whoever only watches is told.
+    pub leaving: Cancel,
+    /// Set when a pod that stands is asked to go; `None`: it is embedded, and goes by itself.
+    pub stop: Option<Cancel>,
+}
+
+/// A home that is held, and served.
+pub struct Holder {
+    host: Host,
+    listener: Listener,
+    runtime: Runtime,
+}
+
+/// The runtime of a pod.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_name("pod").enable_all().build()
+}
+
+impl Holder {
+    /// Opens the larder of a home, and listens. `stop`: see [`Host`].
+    ///
+    /// # Errors
+    /// The larder cannot be opened, or nobody could ask.
+    pub fn begin(home: Home, stop: Option<Cancel>) -> Result<Self, Failure> {
+        let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
+        let options =
+            PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default() };
+        let socket = Home::socket(home.path());
+        let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
+        let host = Host { pod, leaving: Cancel::default(), stop };
+        let listener = Listener::start(&socket, host.clone())
+            .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
+        Ok(Self { host, listener, runtime })
+    }
+
+    /// What requests are carried out with.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Who asks.
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// Goes: stops to listen, ends steps that still run, and frees the home.
+    pub fn end(self) {
+        let Self { host, listener, runtime } = self;
+        listener.stop();
+        runtime.block_on(host.pod.stop());
+        if let Err(error) = host.pod.larder().flush() {
+            tracing::warn!(%error, "the larder's index could not be written; it is mended at the next start");
+        }
+        drop(host);
+        runtime.shutdown_timeout(LAST_TASKS);
+    }
+}

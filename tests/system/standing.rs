@@ -1,0 +1,116 @@
+//! A pod of its own: it holds a home until it is told to go, and majordomos find it.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::{Gate, Place, Running};
+
+const PROJECT: &str = "[step.s]\nrun = 'cp source made'\nout = 'made'\n";
+
+fn standing(place: &Place) -> Running {
+    let mut pod = Running::start(place.command("pod", &[]));
+    pod.wait_for_talk("the pod stands");
+    pod
+}
+
+#[test]
+fn builds_find_it_and_it_outlives_them() {
+    let place = Place::new();
+    let project = place.project("p", PROJECT);
+    project.write("source", "1");
+    let pod = standing(&place);
+    project.builds(&["s"]);
+    project.write("source", "22");
+    project.builds(&["s"]);
+    project.builds(&[]);
+    let status = place.pod(&["status", "--json"]).ok().json();
+    assert_eq!(status["pid"], pod.pid().as_raw_nonzero().get());
+    assert_eq!(status["embedded"], false);
+    insta::assert_snapshot!(place.pod(&["stop"]).ok().stdout.lines().nth(1).unwrap(), @"held by process [PID], a pod of its own");
+    let ended = pod.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.shown());
+    // The next build brings its own.
+    project.write("source", "333");
+    project.builds(&["s"]);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_signal_ends_it_and_nothing_is_left() {
+    let place = Place::new();
+    let project = place.project("p", PROJECT);
+    project.write("source", "1");
+    let mut pod = standing(&place);
+    project.builds(&["s"]);
+    pod.signal(Signal::TERM);
+    assert!(pod.ends_within(Duration::from_secs(10)));
+    place.assert_nothing_left();
+}
+
+#[test]
+fn there_is_one_in_a_home() {
+    let place = Place::new();
+    let pod = standing(&place);
+    let second = Running::start(place.command("pod", &[])).end().code(2);
+    insta::assert_snapshot!(second.stderr, @r"
+    error: a pod stands in the home `[PLACE]/home` already: process [PID]
+
+    hint: `pod status` shows it, `pod stop` ends it; another pod needs a home of its own: `--home DIR`
+    ");
+    drop(place.pod(&["stop"]).ok());
+    pod.end();
+}
+
+#[test]
+fn it_waits_until_a_majordomo_has_gone() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let step = format!(
+        "[step.s]\nnetwork = true\nrun = '''\n{}\ncp source made\n'''\nout = 'made'\n",
+        gate.command()
+    );
+    let project = place.project("p", &step);
+    project.write("source", "1");
+    let building = project.start(&[]);
+    let visitor = gate.arrival();
+    let mut pod = Running::start(place.command("pod", &[]));
+    pod.wait_for_talk("holds this home: the pod starts when it has ended");
+    visitor.go();
+    building.built().ok();
+    pod.wait_for_talk("the pod stands");
+    place.pod(&["stop"]).ok();
+    pod.end();
+}
+
+#[test]
+fn who_builds_is_answered_before_it_goes() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let step = format!(
+        "[step.s]\nnetwork = true\nrun = '''\n{}\ncp source made\n'''\nout = 'made'\n",
+        gate.command()
+    );
+    let project = place.project("p", &step);
+    project.write("source", "1");
+    let mut pod = standing(&place);
+    let building = project.start(&[]);
+    let visitor = gate.arrival();
+    place.pod(&["stop"]).ok();
+    pod.wait_for_talk("the pod goes");
+    visitor.go();
+    assert_eq!(building.built().ok().ran(), ["s"]);
+    pod.end();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn nobody_stands_who_could_be_stopped() {
+    let place = Place::new();
+    let ended = place.pod(&["stop"]).code(2);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: no pod of its own stands in this home
+
+    hint: what a majordomo brings goes by itself when that has ended
+    ");
+}
