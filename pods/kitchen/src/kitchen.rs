@@ -8,17 +8,19 @@ use std::ffi::OsString;
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::engine::Engine;
 use crate::error::KitchenError;
 use crate::order::{Ended, HowEnded, Line, Order};
 use crate::output::Output;
-use crate::reader::{Reader, shut_down};
+use crate::reader::{Reader, Socket, shut_down};
 use crate::remove::remove_tree;
 use crate::scratch::{Folder, Scratch};
 use crate::steps::{End, Steps};
@@ -50,6 +52,8 @@ impl ZygoteProgram {
 pub struct Options {
     /// How to start the zygote.
     pub zygote: ZygoteProgram,
+    /// What the zygote runs in.
+    pub engine: Engine,
     /// Where upper folders are: a folder that belongs to this kitchen alone, on a local file system. It is made if
     /// it is not there, and emptied if it is.
     pub scratch: PathBuf,
@@ -70,15 +74,22 @@ pub struct Kitchen(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    socket: Arc<OwnedFd>,
+    socket: Socket,
     steps: Arc<Steps>,
     scratch: Arc<Scratch>,
     step_ids: (u32, u32),
 }
 
+impl Inner {
+    fn send(&self, message: &ToZygote, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let socket = self.socket.lock().clone();
+        packet::send(&*socket, &message.encode(), fds)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        shut_down(&self.socket);
+        shut_down(&self.socket.lock());
     }
 }
 
@@ -92,7 +103,7 @@ impl Kitchen {
         let scratch = Scratch::open(&options.scratch)
             .map_err(|source| KitchenError::Scratch { path: options.scratch.clone(), source })?;
         let (ours, theirs) = packet::pair().map_err(KitchenError::Talk)?;
-        let socket = Arc::new(ours);
+        let socket = Arc::new(Mutex::new(Arc::new(ours)));
         let steps = Arc::new(Steps::default());
         let (ready, started) = oneshot::channel();
         let thread = Reader {
@@ -100,12 +111,13 @@ impl Kitchen {
             steps: steps.clone(),
             scratch: scratch.path().to_owned(),
             ready: Some(ready),
+            chosen: None,
         };
         let spawn_error = |source| KitchenError::Spawn { program: options.zygote.program.clone(), source };
-        let zygote = options.zygote.clone();
+        let (zygote, engine) = (options.zygote.clone(), options.engine);
         std::thread::Builder::new()
             .name("kitchen-reader".to_owned())
-            .spawn(move || thread.main(&zygote, theirs))
+            .spawn(move || thread.main(&engine, &zygote, theirs))
             .map_err(spawn_error)?;
         // Ends the zygote if this future is dropped.
         let mut inner = Inner { socket, steps, scratch, step_ids: (0, 0) };
@@ -154,7 +166,7 @@ impl Kitchen {
             network,
         });
         let streams = [out_write.as_fd(), err_write.as_fd()];
-        if let Err(error) = packet::send(&*self.0.socket, &message.encode(), &streams) {
+        if let Err(error) = self.0.send(&message, &streams) {
             running.over = true;
             self.0.steps.gone(running.step);
             return Err(KitchenError::Talk(error));
@@ -217,7 +229,7 @@ struct Running {
 impl Running {
     fn kill(&self) {
         let message = ToZygote::Kill { step: self.step };
-        if let Err(error) = packet::send(&*self.kitchen.socket, &message.encode(), &[]) {
+        if let Err(error) = self.kitchen.send(&message, &[]) {
             tracing::debug!(%error, "a step is not killed: the zygote has gone, and so has it");
         }
     }

@@ -20,6 +20,7 @@
 //! Not here: what a step sees (view), whether its result is good (node), limits on memory and processes, podman.
 
 mod clock;
+mod engine;
 mod error;
 mod kitchen;
 mod order;
@@ -35,6 +36,7 @@ mod wire;
 mod zygote;
 
 pub use clock::{Clock, Paused};
+pub use engine::{Engine, Podman, Runtime};
 pub use error::{KitchenError, Missing};
 pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
 pub use order::{Ended, HowEnded, Line, Order, Usage};

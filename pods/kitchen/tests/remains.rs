@@ -8,6 +8,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs;
     use std::io::{BufRead, BufReader};
+    use std::path::Path;
     use std::process::{Command, Stdio};
     use std::sync::Arc;
 
@@ -31,8 +32,13 @@ mod tests {
         processes().filter(|(_, of, _)| *of == parent).map(|(pid, ..)| pid).collect()
     }
 
-    fn zygote_of(pod: u32) -> u32 {
-        processes().find(|(_, of, name)| *of == pod && name == "kitchen-zygote").unwrap().0
+    /// The zygote with this home: wherever it runs, the home's scratch folder is among its mounts.
+    fn zygote_of(home: &Path) -> u32 {
+        let home = home.to_str().unwrap();
+        let has_home = |pid: u32| {
+            fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(home))
+        };
+        processes().find(|(pid, _, name)| name == "kitchen-zygote" && has_home(*pid)).unwrap().0
     }
 
     fn count(path: &str) -> usize {
@@ -43,10 +49,16 @@ mod tests {
         fs::read_to_string(path).unwrap().lines().count()
     }
 
+    /// What shows a folder here: other mounts are those of other programs, which come and go.
+    fn mounts_of(folder: &Path) -> usize {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        mounts.lines().filter(|line| line.contains(folder.to_str().unwrap())).count()
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_thousand_steps_leave_nothing() {
         let fixture = Arc::new(Fixture::start(ZYGOTE).await.unwrap());
-        let zygote = zygote_of(std::process::id());
+        let zygote = zygote_of(fixture.home.path());
         let run = async |steps: usize| {
             let lanes: Vec<_> = (0..4)
                 .map(|_| {
@@ -68,7 +80,7 @@ mod tests {
             (
                 children(zygote).len(),
                 lines(&format!("/proc/{zygote}/mountinfo")),
-                lines("/proc/self/mountinfo"),
+                mounts_of(fixture.home.path()),
                 count(&format!("/proc/{zygote}/fd")),
                 count("/proc/self/fd"),
             )
@@ -92,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_kitchen_takes_all_with_it() {
         let fixture = Fixture::start(ZYGOTE).await.unwrap();
-        let zygote = zygote_of(std::process::id());
+        let zygote = zygote_of(fixture.home.path());
         fixture.output("true").await;
         drop(fixture);
         while fs::exists(format!("/proc/{zygote}")).unwrap() {
@@ -103,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_killed_zygote_is_an_error_and_takes_its_steps_with_it() {
         let fixture = Fixture::start(ZYGOTE).await.unwrap();
-        let zygote = zygote_of(std::process::id());
+        let zygote = zygote_of(fixture.home.path());
         let (sender, mut lines) = tokio::sync::mpsc::channel(1);
         let run = fixture.kitchen.run(sh("echo up; sleep 51423"), sender, std::future::pending());
         let kill = async {
@@ -154,7 +166,7 @@ mod tests {
             .unwrap();
         let mut output = BufReader::new(pod.stdout.take().unwrap()).lines();
         assert!(output.any(|line| line.unwrap() == "step is up"));
-        let zygote = zygote_of(pod.id());
+        let zygote = zygote_of(home.path());
         let init = *children(zygote).first().unwrap();
         let mut all: BTreeSet<u32> = children(init);
         all.extend(all.clone().into_iter().flat_map(children));

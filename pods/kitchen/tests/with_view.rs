@@ -15,7 +15,7 @@ mod tests {
     use tokio::sync::mpsc;
     use view::{Flavour, HostOptions, HostTools, MemorySource, Mount, NoMemo, Source};
 
-    use crate::common::{collect, sh};
+    use crate::common::{collect, engine, sh};
 
     fn path(text: &str) -> RelPath {
         text.parse().unwrap()
@@ -33,8 +33,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let zygote =
             ZygoteProgram { program: env!("CARGO_BIN_EXE_kitchen-zygote").into(), arguments: vec![] };
-        let (kitchen, fuse) =
-            Kitchen::start(Options { zygote, scratch: home.path().join("scratch") }).await.unwrap();
+        let (kitchen, fuse) = Kitchen::start(Options {
+            zygote,
+            engine: engine(home.path()),
+            scratch: home.path().join("scratch"),
+        })
+        .await
+        .unwrap();
         let (uid, gid) = kitchen.step_uid();
         let options = || view::Options { uid, gid, ..view::Options::default() };
         let tools = Mount::serve(fuse.tools, Flavour::Tools, options(), Handle::current()).unwrap();

@@ -160,8 +160,11 @@ impl Pod {
             return Ok(Arc::clone(running));
         }
         *slot = None;
-        let options =
-            kitchen::Options { zygote: self.0.options.zygote.clone(), scratch: self.0.home.scratch() };
+        let options = kitchen::Options {
+            zygote: self.0.options.zygote.clone(),
+            engine: kitchen::Engine::Native,
+            scratch: self.0.home.scratch(),
+        };
         let (kitchen, fds) = Kitchen::start(options).await?;
         let (uid, gid) = kitchen.step_uid();
         let runtime = self.0.runtime.clone();

@@ -49,6 +49,8 @@ pub(super) struct Base {
     proc: HostProc,
     filter: Filter,
     masks: Vec<Mask>,
+    /// Whether steps have the number of this process's root: then they own what the kernel shows of their process 1.
+    owns_init: bool,
 }
 
 /// A place in `/proc` that says more of the machine than a step should know.
@@ -78,6 +80,8 @@ impl Base {
         rustix::process::umask(Mode::empty());
         let proc = HostProc::open().map_err(at(Stage::Namespaces))?;
         let masks = masks();
+        // In a container of an ordinary user root is that user, and so is the step.
+        let owns_init = start.outer.is_none() && rustix::process::getuid().is_root();
         let step_users = match start.outer {
             Some(outer) => Some((rights::make_step_users(&proc, outer)?, outer)),
             None => {
@@ -97,7 +101,7 @@ impl Base {
         make_root(scratch, step_users.is_none())?;
         mount_view(TOOLS, c"computepods-tools", &fuse[0], step_users.is_none())?;
         mount_view(PROJECT, c"computepods-project", &fuse[1], step_users.is_none())?;
-        let base = Self { step_users, proc, filter: Filter::new(), masks };
+        let base = Self { step_users, proc, filter: Filter::new(), masks, owns_init };
         base.try_overlay()?;
         Ok((base, fuse))
     }
@@ -125,6 +129,11 @@ impl Base {
     /// What is hidden in `/proc`.
     pub(super) fn masks(&self) -> &[Mask] {
         &self.masks
+    }
+
+    /// Whether the descriptors of a step's process 1 have to be closed to it.
+    pub(super) fn owns_init(&self) -> bool {
+        self.owns_init
     }
 
     /// The options with which overlays are mounted.

@@ -12,7 +12,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use protocol::step::PROJECT;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
 use super::base::Base;
 use super::sys::{self, Staged, at};
@@ -74,6 +74,9 @@ fn prepare(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<()> {
         nix::sched::setns(super::borrow(NETWORK), CloneFlags::CLONE_NEWNET).map_err(at(Stage::Network))?;
     }
     root::enter(run, base)?;
+    // The step's own: the zygote's is the machine's or the container's, and its name would tell.
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    null.and_then(rustix::stdio::dup2_stdin).map_err(at(Stage::Dev))?;
     let users = base.step_users().map(|_| super::borrow(USERS));
     rights::give_up(users)?;
     // A change of user clears what was asked for before.

@@ -31,6 +31,8 @@ use sys::Staged;
 const NETWORK_UNUSED: i32 = 0;
 /// The exit code of an init whose network namespace must not be used again.
 const NETWORK_USED: i32 = 1;
+/// The first descriptor after the standard ones.
+const HANDED_ON: i32 = 3;
 /// Network namespaces that are kept for later steps at most.
 const SPARE_NETWORKS: usize = 64;
 
@@ -78,7 +80,7 @@ struct Step {
 impl Zygote {
     /// `None`: the pod went away, or was told why it cannot be.
     fn start() -> io::Result<Option<Self>> {
-        let socket = take_stdin()?;
+        let socket = take_socket()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         nix::sys::prctl::set_name(c"kitchen-zygote")?;
         sys::default_signals();
@@ -87,7 +89,11 @@ impl Zygote {
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         // Ctrl-C in the pod's terminal is the pod's business: it may want its steps to end in good order.
-        rustix::process::setsid()?;
+        match rustix::process::setsid() {
+            // Process 1 of a container leads one already.
+            Ok(_) | Err(rustix::io::Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
         let mut receiver = Receiver::new();
         let Some((body, _)) = receiver.receive(&socket)? else { return Ok(None) };
         let ToZygote::Start(start) = ToZygote::decode(&body).map_err(io::Error::other)? else {
@@ -205,12 +211,21 @@ impl Zygote {
     }
 }
 
-/// Makes the standard input, which is the socket, a descriptor of our own that no other program inherits.
-fn take_stdin() -> io::Result<OwnedFd> {
+/// Makes the socket a descriptor of our own that no other program inherits. It is the standard input, or in a container, where podman
+/// takes that for itself, the first descriptor after the standard ones.
+fn take_socket() -> io::Result<OwnedFd> {
     let stdin = rustix::stdio::stdin();
-    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
-    rustix::net::sockopt::socket_type(&socket)?;
-    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    if rustix::net::sockopt::socket_type(stdin).is_ok() {
+        let socket = rustix::io::fcntl_dupfd_cloexec(stdin, HANDED_ON + 1)?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        return Ok(socket);
+    }
+    // SAFETY: this is the start of the program, which has opened nothing: whatever has this number was handed on to us.
+    let handed_on = unsafe { BorrowedFd::borrow_raw(HANDED_ON) };
+    rustix::net::sockopt::socket_type(handed_on)?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(handed_on, HANDED_ON + 1)?;
+    // SAFETY: as above; nothing uses the number any more.
+    unsafe { libc::close(HANDED_ON) };
     Ok(socket)
 }
 

@@ -27,6 +27,8 @@ const PRIVATE: [(&str, &str, u32); 4] = [
 
 /// A folder with nothing in it, to be laid over others.
 const NOTHING: &str = "nothing";
+/// A folder that nobody may list.
+const CLOSED: &str = "closed";
 
 /// Builds the root in the present mount namespace, which must be a copy of the base's, and enters it.
 pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
@@ -100,6 +102,12 @@ fn mount_proc(base: &Base) -> rustix::io::Result<()> {
     for mask in base.masks() {
         let nothing = if mask.is_folder { format!("{STAGE}/{NOTHING}") } else { format!("{ROOT}/dev/null") };
         bind(&nothing, &format!("{ROOT}/proc/{}", mask.name))?;
+    }
+    if base.owns_init() {
+        // What stands behind the numbers cannot be opened anyway; nor are they shown in other engines.
+        let closed = format!("{STAGE}/{CLOSED}");
+        rustix::fs::mkdir(&closed, rustix::fs::Mode::empty())?;
+        bind(&closed, &format!("{ROOT}/proc/1/fd"))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ mod loopback;
 
 use std::path::Path;
 
-use kitchen::{Ended, HowEnded, Kitchen, KitchenError, Line, Options, Order, ZygoteProgram};
+use kitchen::{Ended, Engine, HowEnded, Kitchen, KitchenError, Line, Options, Order, Podman, ZygoteProgram};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -45,10 +45,22 @@ impl Fixture {
 
 pub async fn start(zygote: &str, home: &Path, project: &Path) -> Result<Kitchen, KitchenError> {
     let zygote = ZygoteProgram { program: zygote.into(), arguments: vec![] };
-    let (kitchen, fuse) = Kitchen::start(Options { zygote, scratch: home.join("scratch") }).await?;
+    let (kitchen, fuse) =
+        Kitchen::start(Options { zygote, engine: engine(home), scratch: home.join("scratch") }).await?;
     loopback::Loopback::serve(fuse.tools, Path::new("/"), true, kitchen.step_uid());
     loopback::Loopback::serve(fuse.project, project, false, kitchen.step_uid());
     Ok(kitchen)
+}
+
+/// What kitchens of this crate's tests run in: `COMPUTEPODS_SANDBOX=podman` for another pass over all of them.
+pub fn engine(home: &Path) -> Engine {
+    match std::env::var("COMPUTEPODS_SANDBOX").as_deref() {
+        Ok("podman") => {
+            let owner = home.file_name().unwrap().to_string_lossy().trim_matches('.').to_owned();
+            Engine::Podman(Podman { owner, folder: home.join("container") })
+        }
+        _ => Engine::Native,
+    }
 }
 
 pub fn sh(script: &str) -> Order {

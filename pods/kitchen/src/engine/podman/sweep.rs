@@ -1,0 +1,68 @@
+//! Containers that a dead pod left: found by their labels, and removed. Another home's are never touched.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::command::PODMAN;
+
+/// The label that names the home.
+const HOME: &str = "computepods.home";
+/// The label that names the process: its number and the moment of its start.
+const POD: &str = "computepods.pod";
+
+/// What a container of this process is labelled with.
+pub(super) fn labels(owner: &str) -> [String; 2] {
+    [format!("{HOME}={owner}"), format!("{POD}={}", myself())]
+}
+
+/// This process, told from any other that had or will have its number.
+fn myself() -> String {
+    format!(
+        "{}:{}",
+        std::process::id(),
+        started(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default())
+    )
+}
+
+/// The moment of a process's start, in clock ticks since boot (proc_pid_stat(5)): the 20th field after its name in brackets.
+fn started(stat: &str) -> &str {
+    stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)).unwrap_or("0")
+}
+
+/// Removes all containers of this home that are not this process's; the caller holds the home, so their pods are dead. Gives how many.
+pub(crate) fn sweep(owner: &str) -> io::Result<usize> {
+    let filter = format!("label={HOME}={owner}");
+    let format = format!("{{{{.ID}}}} {{{{index .Labels \"{POD}\"}}}}");
+    let listed = podman(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", &format])?;
+    let mine = myself();
+    let left: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, pod)| *pod != mine)
+        .map(|(id, _)| id)
+        .collect();
+    if !left.is_empty() {
+        podman(&[&["rm", "--force", "--ignore", "--time", "0"], left.as_slice()].concat())?;
+    }
+    Ok(left.len())
+}
+
+fn podman(words: &[&str]) -> io::Result<String> {
+    let ended = Command::new(PODMAN).args(words).stdin(Stdio::null()).output()?;
+    match ended.status.success() {
+        true => Ok(String::from_utf8_lossy(&ended.stdout).into_owned()),
+        false => Err(io::Error::other(String::from_utf8_lossy(&ended.stderr).trim().to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let after = "S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
+        assert_eq!(started(&format!("7 (a) b) {after}")), "4242");
+        assert_eq!(started(""), "0");
+    }
+}
