@@ -417,3 +417,23 @@ fn init_writes_the_plan_down() {
     assert!(unknown.stderr.contains("none knows it"), "{}", unknown.stderr);
     assert!(!empty.has("majordomo.toml"));
 }
+
+#[test]
+fn steps_of_the_project_file_stand_beside_those_of_a_chef() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    let file = "[project]\nchef = 'make'\n\n[step.number]\nrun = 'echo 7 > number.txt'\n\n[step.shown]\nrun = './prog > shown.txt'\nafter = 'make'\n";
+    project.write("majordomo.toml", file);
+    project.builds(&["chef:make", "make", "number", "shown"]);
+    assert_eq!((project.read("number.txt").as_str(), project.read("shown.txt").as_str()), ("7\n", "1\n"));
+    project.builds(&[]);
+    // A step with the name of a planned one stands in its place.
+    project.append("majordomo.toml", "\n[step.make]\nrun = 'make CFLAGS=-O1'\nkeep = true\n");
+    project.builds(&["make"]);
+    // What is wrong is told with its place in the file.
+    project.append("majordomo.toml", "\n[step.more]\nrun = 'true'\nafter = 'nobody'\n");
+    let wrong = project.build(&[]).code(2);
+    assert!(wrong.said().contains("majordomo.toml:17:9"), "{}", wrong.said());
+    let status = project.ask("status", &[]).code(2);
+    assert!(status.stderr.contains("majordomo.toml:17:9"), "{}", status.stderr);
+}

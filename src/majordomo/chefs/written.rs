@@ -21,7 +21,7 @@ pub fn label(project: &Path) -> String {
     project.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The plan as it is read. What the project's own file says beside `chef` counts more.
+/// The plan as it is read, together with the project's own file.
 pub fn file(
     chef: &str,
     planned: &Planned,
@@ -47,11 +47,7 @@ pub fn file(
         return Err(broken("it leaves the plan to another chef".to_owned()));
     }
     if let Some(own) = own {
-        file.name.clone_from(&own.name);
-        if !own.targets.is_empty() {
-            file.targets.clone_from(&own.targets);
-        }
-        file.tool_roots.extend(own.tool_roots.iter().cloned());
+        file = file.beside(own).map_err(|error| Box::new(border::project_file(&error)))?;
     }
     Ok(file)
 }

@@ -105,9 +105,6 @@ pub enum Wrong {
     /// No `[step.…]` at all.
     #[error("the file has no step, so there is nothing to build")]
     NoSteps,
-    /// Steps where a chef is to plan them.
-    #[error("a chef plans the steps of this project, so the file can have none of its own")]
-    ChefAndSteps,
     /// A step without `run`.
     #[error("step `{step}` has no `run`, so it does nothing")]
     NoRun {
@@ -207,7 +204,6 @@ impl Wrong {
                 None => return vec![],
             },
             Self::NoSteps => format!("the smallest useful file is:\n{SMALLEST_EXAMPLE}"),
-            Self::ChefAndSteps => "take `chef` out of `[project]`, or the steps; `majordomo init` writes what a chef plans as steps".into(),
             Self::NoRun { .. } => "say what it runs: `run = \"…\"`".into(),
             Self::StepName { .. } => "use letters, digits, `_`, `-`, `+` and `.`, and start with a letter, a digit or `_`".into(),
             Self::Empty { key } => format!("give `{key}` a value, or take it out"),

@@ -40,7 +40,7 @@ pub const PROJECT_KEYS: [Key; 3] = [
         "chef",
         "string or list of strings",
         "the steps of this file",
-        "Who plans the steps instead: the name of a built-in chef, or the folder of one (with a `/` in it); of several, the surest. The file has no `[step.NAME]` then.",
+        "Who plans the steps: the name of a built-in chef, or the folder of one (with a `/` in it); of several, the surest. Steps of this file come beside those of the plan, and in place of those with the same name.",
     ),
 ];
 

@@ -29,12 +29,26 @@ impl<T> Spot<T> {
 pub struct Text {
     file: PathBuf,
     text: String,
+    /// Another text whose places lie behind this one's.
+    next: Option<Box<Text>>,
 }
 
 impl Text {
     /// Takes a file's name and text.
     pub fn new(file: &Path, text: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), text: text.into() }
+        Self { file: file.to_owned(), text: text.into(), next: None }
+    }
+
+    /// The text behind so much white space.
+    pub fn behind(&self, length: usize) -> Self {
+        Self::new(&self.file, " ".repeat(length) + &self.text)
+    }
+
+    /// This text, and behind it one that was read [`Self::behind`] it.
+    pub fn before(mut self, next: Self) -> Self {
+        let text = next.text.get(self.text.len()..).unwrap_or_default().to_owned();
+        self.next = Some(Box::new(Self { text, ..next }));
+        self
     }
 
     /// The text.
@@ -49,6 +63,10 @@ impl Text {
 
     /// An error at a place; a place outside of the text is its end.
     pub fn locate<E>(&self, at: Range<usize>, what: E) -> Box<Located<E>> {
+        let length = self.text.len();
+        if let Some(next) = self.next.as_ref().filter(|_| at.start >= length) {
+            return next.locate(at.start - length..at.end.saturating_sub(length), what);
+        }
         let start = floor_char_boundary(&self.text, at.start);
         let end = floor_char_boundary(&self.text, at.end.max(start));
         let before = &self.text[..start];

@@ -7,8 +7,10 @@
 //! - [`load`]: bytes from disk, bounded, UTF-8;
 //! - `read`: the tables; `value`, `run`: single values;
 //! - [`keys`]: the known keys, from which the reference page is made ([`mod@reference`]);
+//! - `beside`: a chef's plan and the file, as one;
 //! - [`locate`]: places and excerpts; - [`error`]: what can be wrong, and what to do about it.
 
+mod beside;
 pub mod error;
 pub mod keys;
 mod lenses;
@@ -44,7 +46,7 @@ pub struct ProjectFile {
     pub name: String,
     /// `[project] targets`: what a bare build wants; empty: everything.
     pub targets: Vec<Spot<String>>,
-    /// `[project] chef`: who plans the steps; empty: they are written here.
+    /// `[project] chef`: who plans more steps; empty: all are written here.
     pub chefs: Vec<Spot<String>>,
     /// The rules in the order in which they are written; at least one, unless there are chefs.
     pub steps: Vec<StepRule>,

@@ -50,10 +50,9 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
             }
         }
     }
-    match (file.chefs.first(), file.steps.first()) {
-        (None, None) => Err(text.locate(0..0, Wrong::NoSteps)),
-        (Some(_), Some(step)) => Err(text.locate(step.name.at.clone(), Wrong::ChefAndSteps)),
-        _ => Ok(file),
+    match file.chefs.is_empty() && file.steps.is_empty() {
+        true => Err(text.locate(0..0, Wrong::NoSteps)),
+        false => Ok(file),
     }
 }
 
