@@ -1,0 +1,305 @@
+//! The stream that is the log: finding, making, appending, reading the last record.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_nats::jetstream::context::{CreateStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{
+    Config, Info, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
+use async_nats::jetstream::{Context, ErrorCode, context::ContextBuilder, context::GetStreamByNameErrorKind};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{SERVER_TIMEOUT, with_sources};
+use crate::bus::{BusError, Expect, Incarnation, LOG, MAX_RECORD, Position, Record};
+
+/// The most records that the log keeps; the oldest go first. What goes is still with the pods.
+pub const MAX_RECORDS: i64 = 2_000_000;
+/// How many bytes the log asks of the server; halved while it has not got that much, down to the least.
+pub const LOG_BYTES: i64 = 1 << 30;
+/// A server that cannot give so much has no room.
+pub const LEAST_LOG_BYTES: i64 = 16 << 20;
+/// How often the log is looked for, or made, before its loss is told.
+const ATTEMPTS: usize = 5;
+
+/// The log of one root.
+pub(super) struct NatsLog {
+    context: Context,
+    root: String,
+    prefix: String,
+    /// The highest incarnation number that was met.
+    seen: AtomicU64,
+    /// The one that was there when last looked.
+    present: Mutex<Option<Incarnation>>,
+}
+
+/// What there is, as looked at now.
+pub(super) struct Present {
+    pub(super) incarnation: Incarnation,
+    pub(super) last_sequence: u64,
+    pub(super) stream: Stream<Info>,
+}
+
+impl NatsLog {
+    pub(super) fn new(client: async_nats::Client, root: &str) -> Self {
+        let hash = blake3::hash(root.as_bytes()).to_hex();
+        Self {
+            context: ContextBuilder::new().timeout(SERVER_TIMEOUT).build(client),
+            root: root.to_owned(),
+            prefix: format!("cp-{}", &hash[..16]),
+            seen: AtomicU64::new(0),
+            present: Mutex::new(None),
+        }
+    }
+
+    /// A new subject for the server to deliver to.
+    pub(super) fn inbox(&self) -> String {
+        self.context.client().new_inbox()
+    }
+
+    pub(super) fn saw(&self, incarnation: Incarnation) {
+        self.seen.fetch_max(incarnation.number, Ordering::SeqCst);
+    }
+
+    fn subjects(&self) -> String {
+        format!("{}.{LOG}.>", self.root)
+    }
+
+    fn name(&self, incarnation: Incarnation) -> String {
+        format!("{}-{incarnation}", self.prefix)
+    }
+
+    fn incarnation(&self, name: &str) -> Option<Incarnation> {
+        name.strip_prefix(&self.prefix)?.strip_prefix('-')?.parse().ok()
+    }
+
+    pub(super) fn relative<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.root)?.strip_prefix('.')
+    }
+
+    /// Looks at the server: the log that is there, or a new one if there is none or only one that is older than what was seen.
+    pub(super) async fn present(&self) -> Result<Present, BusError> {
+        let mut cause = "it comes and goes".to_owned();
+        for _ in 0..ATTEMPTS {
+            let found = match self.find().await? {
+                Some(name) => name,
+                None => match self.make().await? {
+                    Some(name) => name,
+                    // Somebody else was faster.
+                    None => continue,
+                },
+            };
+            let Some(incarnation) = self.incarnation(&found) else {
+                return Err(BusError::Failed {
+                    what: "the federation's log cannot be made",
+                    cause: format!(
+                        "the NATS stream `{found}` covers its subjects; delete that stream, it is not ours"
+                    ),
+                });
+            };
+            if incarnation.number < self.seen.load(Ordering::SeqCst) {
+                tracing::warn!(%incarnation, "the log on the NATS server is an old one: it is made anew");
+                self.drop_log(incarnation).await?;
+                continue;
+            }
+            match self.context.get_stream(&found).await {
+                Ok(stream) => {
+                    self.saw(incarnation);
+                    *self.present.lock() = Some(incarnation);
+                    let last_sequence = stream.cached_info().state.last_sequence;
+                    return Ok(Present { incarnation, last_sequence, stream });
+                }
+                Err(error) => cause = with_sources(&error),
+            }
+        }
+        Err(BusError::Failed { what: "the federation's log cannot be found", cause })
+    }
+
+    /// Deletes a log whose end is lost, or that is old. Whoever asks next makes a new one.
+    pub(super) async fn drop_log(&self, incarnation: Incarnation) -> Result<(), BusError> {
+        self.saw(incarnation);
+        // It may be gone already, by another pod that has noticed too.
+        match self.context.delete_stream(self.name(incarnation)).await {
+            Ok(_) => Ok(()),
+            Err(error) if self.find().await?.is_none_or(|name| name != self.name(incarnation)) => {
+                tracing::debug!(%error, "the old log is gone already");
+                Ok(())
+            }
+            Err(error) => {
+                Err(BusError::Failed { what: "the old log cannot be deleted", cause: with_sources(&error) })
+            }
+        }
+    }
+
+    async fn find(&self) -> Result<Option<String>, BusError> {
+        match self.context.stream_by_subject(self.subjects()).await {
+            Ok(name) => Ok(Some(name)),
+            Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable(with_sources(&error))),
+        }
+    }
+
+    /// Makes a new log; none if somebody else has made one meanwhile.
+    async fn make(&self) -> Result<Option<String>, BusError> {
+        let incarnation = Incarnation::after(self.seen.load(Ordering::SeqCst));
+        let mut bytes = LOG_BYTES;
+        loop {
+            match self.context.create_stream(self.config(incarnation, bytes)).await {
+                Ok(_) => return Ok(Some(self.name(incarnation))),
+                Err(error) => match error.kind() {
+                    CreateStreamErrorKind::JetStream(said) => match said.error_code() {
+                        ErrorCode::STREAM_SUBJECT_OVERLAP | ErrorCode::STREAM_NAME_EXIST => return Ok(None),
+                        ErrorCode::STORAGE_RESOURCES_EXCEEDED | ErrorCode::INSUFFICIENT_RESOURCES
+                            if bytes / 2 >= LEAST_LOG_BYTES =>
+                        {
+                            bytes /= 2;
+                        }
+                        ErrorCode::STORAGE_RESOURCES_EXCEEDED | ErrorCode::INSUFFICIENT_RESOURCES => {
+                            return Err(BusError::LogFull(said.to_string()));
+                        }
+                        _ => return Err(unavailable(said.to_string())),
+                    },
+                    CreateStreamErrorKind::JetStreamUnavailable => return Err(BusError::NoJetStream),
+                    _ => return Err(unavailable(with_sources(&error))),
+                },
+            }
+        }
+    }
+
+    fn config(&self, incarnation: Incarnation, bytes: i64) -> Config {
+        Config {
+            name: self.name(incarnation),
+            subjects: vec![self.subjects()],
+            description: Some("the log of a ComputePods federation".to_owned()),
+            storage: StorageType::File,
+            retention: RetentionPolicy::Limits,
+            max_messages_per_subject: 1,
+            max_messages: MAX_RECORDS,
+            max_bytes: bytes,
+            // The server counts the headers too.
+            max_message_size: i32::try_from(MAX_RECORD + 4096).unwrap_or(i32::MAX),
+            num_replicas: 1,
+            ..Config::default()
+        }
+    }
+
+    pub(super) async fn append(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        expect: Expect,
+    ) -> Result<Position, BusError> {
+        let condition = expect.condition();
+        for attempt in 0..ATTEMPTS {
+            let mut message = PublishMessage::build().payload(payload.clone());
+            if let Some((incarnation, sequence)) = condition {
+                message =
+                    message.expected_stream(self.name(incarnation)).expected_last_subject_sequence(sequence);
+            }
+            let unknown = |cause: String| BusError::Unknown { subject: subject.to_owned(), cause };
+            let sent = match self.context.send_publish(format!("{}.{subject}", self.root), message).await {
+                Ok(ack) => ack.await,
+                Err(error) => Err(error),
+            };
+            let error = match sent {
+                Ok(ack) => {
+                    let incarnation = self.incarnation(&ack.stream);
+                    let incarnation =
+                        incarnation.ok_or_else(|| unknown(format!("`{}` took it", ack.stream)))?;
+                    self.saw(incarnation);
+                    return Ok(Position { incarnation, sequence: ack.sequence });
+                }
+                Err(error) => error,
+            };
+            match error.kind() {
+                PublishErrorKind::WrongLastSequence => return Err(BusError::Conflict(subject.to_owned())),
+                // No stream listens to the subject.
+                PublishErrorKind::StreamNotFound => match condition {
+                    Some((meant, _)) => {
+                        self.present().await?;
+                        return Err(BusError::OtherIncarnation { meant });
+                    }
+                    None if attempt + 1 < ATTEMPTS => {
+                        self.present().await?;
+                    }
+                    None => return Err(unavailable(with_sources(&error))),
+                },
+                PublishErrorKind::MaxPayloadExceeded => {
+                    return Err(BusError::TooLarge {
+                        subject: subject.to_owned(),
+                        size: payload.len(),
+                        bound: MAX_RECORD,
+                    });
+                }
+                _ => {
+                    let said = std::error::Error::source(&error)
+                        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+                    return Err(match (said.map(|said| (said.error_code(), said)), condition) {
+                        (Some((ErrorCode::STREAM_NOT_MATCH, _)), Some((meant, _))) => {
+                            BusError::OtherIncarnation { meant }
+                        }
+                        (Some((_, said)), _) => BusError::LogFull(said.to_string()),
+                        (None, _) => unknown(with_sources(&error)),
+                    });
+                }
+            }
+        }
+        Err(BusError::Failed {
+            what: "the federation's log cannot be found",
+            cause: "it comes and goes".to_owned(),
+        })
+    }
+
+    pub(super) async fn last(&self, subject: &str) -> Result<Option<Record>, BusError> {
+        for _ in 0..ATTEMPTS {
+            let known = *self.present.lock();
+            let incarnation = match known {
+                Some(incarnation) => incarnation,
+                None => self.present().await?.incarnation,
+            };
+            let stream = self.context.get_stream_no_info(self.name(incarnation)).await;
+            let stream = stream.map_err(|error| unavailable(with_sources(&error)))?;
+            match stream.get_last_raw_message_by_subject(&format!("{}.{subject}", self.root)).await {
+                Ok(message) => {
+                    let position = Position { incarnation, sequence: message.sequence };
+                    return Ok(Some(Record {
+                        subject: subject.to_owned(),
+                        position,
+                        payload: message.payload,
+                    }));
+                }
+                Err(error) => match error.kind() {
+                    LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+                    LastRawMessageErrorKind::JetStream(said)
+                        if said.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                    {
+                        *self.present.lock() = None;
+                    }
+                    _ => return Err(unavailable(with_sources(&error))),
+                },
+            }
+        }
+        Err(BusError::Failed {
+            what: "the federation's log cannot be found",
+            cause: "it comes and goes".to_owned(),
+        })
+    }
+}
+
+/// JetStream did not answer as it should: it is off, or something else is wrong.
+fn unavailable(cause: String) -> BusError {
+    let off = [
+        "no responders",
+        "JetStream resource does not exist",
+        "10039",
+        "10076",
+        "jetstream not enabled",
+        "JetStream not enabled",
+        "unavailable",
+    ];
+    if off.iter().any(|sign| cause.contains(sign)) {
+        return BusError::NoJetStream;
+    }
+    BusError::Failed { what: "the NATS server's JetStream does not answer as it should", cause }
+}

@@ -1,0 +1,5 @@
+//! The laws of a bus, each run on the twin and on every nats-server that there is.
+
+mod laws;
+mod real;
+mod subjects;
