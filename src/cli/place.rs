@@ -7,7 +7,8 @@
 //!
 //! A project that chefs plan has no such file. Around the current folder it is known by its `.majordomo` once it has been
 //! built; before that, the current folder is one if a built-in chef would recognise it. This is a guess at what is meant: a
-//! folder that is named is taken as it is, and the chefs are asked in earnest when it is built.
+//! folder that is named is taken as it is, and the chefs are asked in earnest when it is built. A chef may know a folder for
+//! what is further down, so a folder that is named, and that one would know or that was built, goes before the current one.
 
 use std::path::{Path, PathBuf};
 
@@ -76,8 +77,10 @@ pub fn project_and_targets(
     let first_is_project = named.is_none()
         && words.first().is_some_and(|first| {
             let folder = cwd.join(first);
+            let is_nowhere = || nearest(cwd).is_none() && built(cwd).is_none();
             has_project_file(&folder)
-                || (folder.is_dir() && nearest(cwd).is_none() && built(cwd).is_none() && known(cwd).is_none())
+                || folder.join(FOLDER).is_dir()
+                || (folder.is_dir() && is_nowhere() && (known(&folder).is_some() || known(cwd).is_none()))
         });
     let (first, targets) = if first_is_project { words.split_at(1) } else { words.split_at(0) };
     let named = named.or(first.first().map(Path::new));
@@ -174,6 +177,15 @@ mod tests {
         let failure = meant(&base, &["bin/lua"]).unwrap_err();
         assert!(failure.message.starts_with("no `majordomo.toml` in"), "{failure:?}");
         assert_eq!(failure.hints[1], "`bin/lua` is no folder, so it was taken for a target");
+        // What was built is a project, and so is what a chef would know before the folder around it.
+        std::fs::create_dir(base.join("bare").join(FOLDER)).unwrap();
+        assert_eq!(meant(&outer, &["../bare", "x"]).unwrap(), (base.join("bare"), vec!["x".into()]));
+        let papers = base.join("papers");
+        std::fs::create_dir_all(papers.join("thesis")).unwrap();
+        let document = "\\documentclass{article}\\begin{document}\\end{document}";
+        std::fs::write(papers.join("thesis/thesis.tex"), document).unwrap();
+        assert_eq!(meant(&papers, &["thesis"]).unwrap(), (papers.join("thesis"), vec![]));
+        assert_eq!(meant(&papers, &["thesis.pdf"]).unwrap(), (papers.clone(), vec!["thesis.pdf".into()]));
         // What `--project` names is the project, and all words are targets.
         let words = ["inner".to_owned()];
         assert_eq!(
