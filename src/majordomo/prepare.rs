@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use node::{Access, Evaluator, Pod, SourceFiles};
-use protocol::{RelPath, StepSpec, Tree};
+use protocol::{RelPath, StepId, StepSpec, Tree};
+use rustc_hash::FxHashSet;
 use view::HostTools;
 
 use super::chefs::ByChefs;
-use super::plan::Plan;
+use super::plan::{Plan, PlannedStep};
 use super::project_file::ProjectFile;
 use super::request::Failure;
 use super::snapshot::Snapshot;
@@ -19,6 +20,7 @@ use super::workspace::{FOLDER, Manifest, Moment, Workspace};
 use super::{border, sources};
 
 /// A project as it is now, and its plan.
+#[derive(Clone)]
 pub struct Planned {
     /// Its workspace.
     pub workspace: Workspace,
@@ -45,6 +47,15 @@ pub struct Scanned {
     pub snapshot: Snapshot,
 }
 
+/// What some steps of a plan see over the sources.
+#[derive(Default, Clone)]
+pub struct Given {
+    /// It.
+    pub tree: Arc<Tree>,
+    /// The first of the steps that see it; all behind that one do.
+    pub to: usize,
+}
+
 /// A project as it is now, ready to be built or looked at.
 pub struct Prepared {
     /// Its workspace.
@@ -67,8 +78,10 @@ pub struct Prepared {
     pub passed_on: Vec<String>,
     /// The host's tools from now on.
     pub tools: Arc<HostTools>,
-    /// What all steps see over the sources, and none of them made.
-    pub given: Arc<Tree>,
+    /// What steps that plan see over the sources, and none of them made.
+    pub given: Given,
+    /// Steps that came to a good end while it was planned.
+    pub made_by_now: Arc<FxHashSet<StepId>>,
     /// What the chefs that planned it looked at; `None`: the project file says the steps.
     pub by_chefs: Option<Arc<ByChefs>>,
 }
@@ -114,6 +127,11 @@ impl Planned {
         let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
         Ok(Self { workspace, manifest, snapshot, plan, passed_on: Vec::new(), tool_roots })
     }
+
+    /// And these steps, each after steps of the plan alone.
+    pub fn and(self, steps: Vec<PlannedStep>) -> Self {
+        Self { plan: self.plan.and(steps), ..self }
+    }
 }
 
 impl Prepared {
@@ -129,8 +147,9 @@ impl Prepared {
         };
         let extra = tool_roots.iter().map(|root| root.path.clone()).collect();
         Ok(Self {
-            given: Arc::default(),
+            given: Given::default(),
             by_chefs: None,
+            made_by_now: Arc::default(),
             tools: pod.tools(extra, access).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),

@@ -51,6 +51,10 @@ impl Steps {
                 self.ended.insert(step.clone(), how);
                 Some(event)
             }
+            // What a step printed is shown again when it is reused, but not to whom it was shown already.
+            Event::StepOutput { ref step, .. } if self.ended.contains_key(step) => {
+                self.running.contains(step).then_some(event)
+            }
             event => Some(event),
         }
     }

@@ -353,6 +353,96 @@ fn nobody_knows_it() {
     assert!(unknown.said().contains(words), "{}", unknown.said());
 }
 
+/// A chef whose first step says which steps there are.
+const STAGES: &str = r#"#!/bin/sh
+case "$(cat)" in
+    *'"detect"'*) cat <<'EOF'
+{"protocol":1,"answer":"detect","sure":1,"plan":{
+    "file":{"step":{"list":{"run":"echo listing; ls; mkdir out; cat names > out/list"}}},
+    "replan":[{"after":"list","ask":{"from":"out/list"}}]}}
+EOF
+        ;;
+    *'"from":"out/list"'*)
+        steps=
+        for name in $(cat out/list); do steps="$steps\"$name\":{\"run\":\"cat text > out/$name\",\"out\":\"out/$name\"},"; done
+        echo "{\"protocol\":1,\"answer\":\"plan\",\"file\":{\"step\":{${steps%,}}}}" ;;
+    *) exit 9 ;;
+esac
+"#;
+
+#[test]
+fn a_plan_grows_from_what_a_step_makes() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    chef(&project, "s", STAGES);
+    project.write("names", "a b\n");
+    project.write("text", "1\n");
+    asks(&project, &["s"]);
+    let dry = project.build(&["--dry-run"]).ok();
+    assert_eq!(dry.ran(), ["chef:s"]);
+    assert!(dry.notes().iter().any(|note| note.contains("the beginning of the plan")), "{:?}", dry.notes());
+    // The step that all others come from runs once, though it lists a folder in which they make things.
+    let first = project.builds(&["a", "b", "chef:s:2:list", "list"]);
+    assert_eq!(first.count("steps"), 5);
+    assert_eq!(first.output("list").iter().filter(|line| **line == "listing").count(), 1);
+    assert_eq!((project.read("out/a"), project.read("out/b")), ("1\n".into(), "1\n".into()));
+    let nothing = project.builds(&[]);
+    assert_eq!((nothing.count("steps"), nothing.count("reused")), (5, 5));
+    let shown = |command: &str, arguments: &[&str]| project.ask(command, arguments).ok().stdout;
+    assert!(shown("graph", &[]).contains("comes after list"), "{}", shown("graph", &[]));
+    assert!(shown("trace", &["chef:s:2:list"]).contains("out/list"));
+
+    project.write("text", "2\n");
+    project.builds(&["a", "b"]);
+    project.write("names", "b c\n");
+    let other = project.builds(&["c", "chef:s:2:list", "list"]);
+    assert!(other.reason("chef:s:2:list").contains("out/list"), "{}", other.reason("chef:s:2:list"));
+    assert!(!project.has("out/a") && project.has("out/c"));
+    // All over again is once each.
+    let cold = project.build(&["--cold"]).ok();
+    assert_eq!(cold.ran(), ["b", "c", "chef:s", "chef:s:2:list", "list"]);
+    assert_eq!(cold.output("list").iter().filter(|line| **line == "listing").count(), 1);
+    // A step that fails has failed, and nobody plans on.
+    project.remove("names");
+    let failed = project.build(&[]).failed();
+    assert!(failed.ended.stderr.contains("list failed"), "{}", failed.ended.stderr);
+    project.write("names", "b c\n");
+    project.builds(&[]);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_plan_that_grows_is_held_to_rules() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    asks(&project, &["c"]);
+    let said = |replan: &str, more: &str| {
+        let program = format!(
+            r#"#!/bin/sh
+case "$(cat)" in
+    *'"detect"'*) echo '{{"protocol":1,"answer":"detect","sure":1,"plan":{{"file":{{"step":{{"s":{{"run":"true"}}}}}},"replan":[{replan}]}}}}' ;;
+    *) echo '{{"protocol":1,"answer":"plan",{more}}}' ;;
+esac
+"#
+        );
+        chef(&project, "c", &program);
+        project.build(&[]).code(2).said().to_owned()
+    };
+    let wish = r#"{"after":"s"}"#;
+    let none = said(r#"{"after":"t"}"#, "");
+    assert!(none.contains("again after `t`") && none.contains("its plan has no such step"), "{none}");
+    let twice = said(r#"{"after":"s"},{"after":"s","ask":1}"#, "");
+    assert!(twice.contains("it wants that twice"), "{twice}");
+    let again = said(wish, r#""file":{"step":{"s":{"run":"false"}}}"#);
+    assert!(again.contains("`step.s` was planned before"), "{again}");
+    let unknown = said(wish, r#""file":{"step":{"t":{"runs":"false"}}}"#);
+    assert!(unknown.contains("unknown key `runs`"), "{unknown}");
+    let endless = said(wish, r#""file":{},"replan":[{"after":"s","ask":{}}]"#);
+    assert!(endless.contains("wants to be asked again after 8 stages"), "{endless}");
+    let nonsense = said(wish, r#""file":1"#);
+    assert!(nonsense.contains("it is not in the form of the chefs' protocol"), "{nonsense}");
+}
+
 #[test]
 fn the_project_file_may_say_the_rest() {
     let place = Place::new();

@@ -1,5 +1,6 @@
 //! Attempts of a build: each starts from a snapshot of its own, and what changes under it ends it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use node::Pod;
@@ -114,8 +115,9 @@ impl Attempts<'_> {
         });
         let moment = moment.map_err(fatal)?;
         let prepared = preparing::prepared(pod, workspace, (lock, moment), asked, (sink, cancel)).await?;
-        let Some(prepared) = prepared else {
-            return Ok(Done { outcome: Outcome::Cancelled, steps: 0, written: 0 });
+        let prepared = match prepared {
+            ControlFlow::Continue(prepared) => prepared,
+            ControlFlow::Break(done) => return Ok(done),
         };
         let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
         let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;

@@ -112,6 +112,8 @@ pub struct Context {
     pub last_edges: Edges,
     /// Who had only folders in common with whom.
     pub last_edges_if_there: Edges,
+    /// Steps that came to a good end while this build was planned.
+    pub made_by_now: Arc<FxHashSet<StepId>>,
     /// Their weak keys.
     pub weak_keys: Vec<Digest>,
     /// What the last good build came to.
@@ -154,6 +156,7 @@ impl Context {
             last: records::all(larder, workspace)?,
             last_edges: records::edges(larder, workspace)?,
             last_edges_if_there: records::edges_if_there(larder, workspace)?,
+            made_by_now: Arc::clone(&prepared.made_by_now),
             weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
             jobs: options.jobs.unwrap_or_else(super::default_jobs).max(1),
             options,
@@ -173,6 +176,11 @@ impl Context {
         Project::new(Arc::clone(&self.sources), Arc::clone(&self.files), outputs)
             .with_promises(promised)
             .seen_by(&self.specs[step])
+    }
+
+    /// Whether a step is not to be answered for by what was made before this build.
+    pub fn is_cold(&self, step: usize) -> bool {
+        self.options.cold && !self.made_by_now.contains(&self.plan.steps[step].id)
     }
 
     /// Notes what a step printed, if anything.

@@ -255,7 +255,9 @@ fn host_files(context: &Context, prepared: &Prepared) -> Option<Vec<HostFile>> {
     let looks = context.all_host_looks();
     let chefs = prepared.by_chefs.as_deref();
     let mut stamps: BTreeMap<&RelPath, Option<_>> = BTreeMap::new();
-    for (path, _) in looks.iter().chain(chefs.iter().flat_map(|chefs| &chefs.looks)) {
+    for (path, _) in
+        looks.iter().chain(chefs.iter().flat_map(|chefs| chefs.rounds.iter().flat_map(|(_, looks)| looks)))
+    {
         if stamps.contains_key(path) {
             continue;
         }
@@ -270,7 +272,8 @@ fn host_files(context: &Context, prepared: &Prepared) -> Option<Vec<HostFile>> {
     let is_other = |tools: &view::HostTools, looks: &FxHashSet<(RelPath, Look)>| {
         !tools.verify(looks.iter().map(|(path, look)| (path, *look))).is_empty()
     };
-    if is_other(&context.tools, &looks) || chefs.is_some_and(|chefs| is_other(&chefs.tools, &chefs.looks)) {
+    let mut rounds = chefs.iter().flat_map(|chefs| &chefs.rounds);
+    if is_other(&context.tools, &looks) || rounds.any(|(tools, looks)| is_other(tools, looks)) {
         return None;
     }
     let absolute = |path: &RelPath| [b"/".as_slice(), path.as_bytes()].concat().into_boxed_slice();

@@ -78,7 +78,7 @@ pub(super) fn carry(state: Option<&State>, hit: Hit) -> Hit {
 /// What the step left when it last settled in this workspace.
 pub(super) fn last(context: &Context, index: usize) -> Result<State, Stop> {
     let planned = &context.plan.steps[index];
-    if context.options.cold || planned.volatile {
+    if context.is_cold(index) || planned.volatile {
         return Ok(State::default());
     }
     let settled = records::state(context.pod.larder(), context.workspace, &planned.id)?;
@@ -106,7 +106,7 @@ pub(super) async fn settled_earlier(
     producers: &[usize],
 ) -> Result<Option<Hit>, Stop> {
     let planned = &context.plan.steps[index];
-    if !keeps(context, index) || context.options.cold || planned.volatile {
+    if !keeps(context, index) || context.is_cold(index) || planned.volatile {
         return Ok(None);
     }
     for settled in records::states(context.pod.larder(), context.workspace, &planned.id)?.into_iter().skip(1)

@@ -41,8 +41,8 @@ struct Made {
 pub struct MadeSoFar {
     plan: Arc<Plan>,
     promises: Arc<Promises>,
-    /// What all steps see over the sources.
-    given: Outputs,
+    /// What the steps from one on see over the sources.
+    given: (Outputs, usize),
     steps: RwLock<Vec<Made>>,
     /// Who made which path, the last in order first.
     makers: RwLock<FxHashMap<RelPath, Vec<usize>>>,
@@ -55,7 +55,7 @@ impl MadeSoFar {
     pub fn new(plan: Arc<Plan>) -> Self {
         Self {
             promises: Arc::new(Promises::new(Arc::clone(&plan))),
-            given: Outputs::default(),
+            given: Default::default(),
             steps: RwLock::new(vec![Made::default(); plan.steps.len()]),
             makers: RwLock::default(),
             disputed: RwLock::default(),
@@ -66,8 +66,8 @@ impl MadeSoFar {
     /// Nothing yet of what was prepared, over what is given to it.
     pub fn of(prepared: &Prepared) -> Self {
         let mut given = OutputsBuilder::default();
-        given.apply(&prepared.given);
-        Self { given: given.finish(), ..Self::new(Arc::clone(&prepared.plan)) }
+        given.apply(&prepared.given.tree);
+        Self { given: (given.finish(), prepared.given.to), ..Self::new(Arc::clone(&prepared.plan)) }
     }
 
     /// What is promised.
@@ -84,7 +84,9 @@ impl MadeSoFar {
     /// made without having promised it.
     pub fn outputs_for(&self, step: usize, producers: &[usize]) -> Outputs {
         let before = self.promises.before(step);
-        let mut builder = OutputsBuilder::over(self.given.clone());
+        let (given, to) = &self.given;
+        let given = if step < *to { Outputs::default() } else { given.clone() };
+        let mut builder = OutputsBuilder::over(given);
         if before.is_empty() && producers.is_empty() {
             return builder.finish();
         }

@@ -18,7 +18,7 @@ use crate::majordomo::sink::{Cancel, Sink};
 
 /// What steps that plan came to.
 pub struct Planning {
-    /// What each made; `None`: it failed.
+    /// What each of the plan's steps made; `None`: it failed, or nobody needed it.
     pub made: Vec<Option<Arc<Tree>>>,
     /// What those that made something looked at outside of the project.
     pub looks: FxHashSet<(RelPath, Look)>,
@@ -26,25 +26,25 @@ pub struct Planning {
     pub is_cancelled: bool,
 }
 
-/// Brings all steps of a plan to their ends, whoever of them fails.
+/// Brings these steps of a plan, and whatever they need, to their ends, whoever of them fails.
 ///
 /// # Errors
 /// The attempt has to end.
 pub async fn run_planning(
     pod: &Pod,
     prepared: &Prepared,
+    wanted: &[usize],
     options: &BuildOptions,
     (sink, cancel): (&Sink, &Cancel),
 ) -> Result<Planning, Stop> {
     let options = BuildOptions { keep_going: true, ..options.clone() };
     let made = MadeSoFar::of(prepared);
     let context = Arc::new(Context::new(pod, prepared, (sink, cancel), options, made)?);
-    let all: Vec<usize> = (0..prepared.plan.steps.len()).collect();
-    let Tally { good, cancelled, .. } = conductor::conduct(&context, &all).await?;
-    let tree = |step: &usize| context.made.good(*step).filter(|_| good.contains(step));
-    Ok(Planning {
-        made: all.iter().map(tree).collect(),
-        looks: context.all_host_looks(),
-        is_cancelled: cancelled,
-    })
+    let Tally { good, cancelled, .. } =
+        conductor::conduct(&context, &prepared.plan.needed(wanted.iter().copied())).await?;
+    let mut made = vec![None; prepared.plan.steps.len()];
+    for step in good {
+        made[step] = context.made.good(step);
+    }
+    Ok(Planning { made, looks: context.all_host_looks(), is_cancelled: cancelled })
 }

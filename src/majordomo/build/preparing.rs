@@ -1,9 +1,11 @@
 //! The beginning of an attempt: the project is scanned, and planned by its file or by chefs.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use node::{Access, NodeError, Pod};
 
+use super::attempt::Done;
 use super::context::{Changed, Stop};
 use super::{Asked, Fallible, finish, manifest};
 use crate::majordomo::chefs::{self, Recipe};
@@ -17,14 +19,14 @@ async fn aside<T: Send + 'static>(act: impl FnOnce() -> Fallible<T> + Send + 'st
     running.await.map_err(|_| Stop::from(NodeError::Task("prepare")))?.map_err(Stop::Fatal)
 }
 
-/// The project as it is now, ready to be built; `moment` is from before. `None`: the build was cancelled meanwhile.
+/// The project as it is now, ready to be built; `moment` is from before. Break: the build is over before it has a plan.
 pub(super) async fn prepared(
     pod: &Pod,
     workspace: &Workspace,
     (lock, moment): (&Arc<Lock>, Moment),
     asked: &Asked,
     (sink, cancel): (&Sink, &Cancel),
-) -> Result<Option<Prepared>, Stop> {
+) -> Result<ControlFlow<Done, Prepared>, Stop> {
     let (theirs, workspace_, sink_) = (pod.clone(), workspace.clone(), sink.clone());
     let (recipe, scanned) = aside(move || {
         prepare::outside(theirs.home().path(), workspace_.project())?;
@@ -35,11 +37,14 @@ pub(super) async fn prepared(
     .await?;
     let (file, by_chefs) = match recipe {
         Recipe::Steps(file) => (*file, None),
-        Recipe::Chefs(file) => match chefs::ask(pod, &scanned, file.as_deref(), asked, (sink, cancel)).await?
-        {
-            Some((file, by_chefs)) => (file, Some(Arc::new(by_chefs))),
-            None => return Ok(None),
-        },
+        Recipe::Chefs(file) => {
+            match chefs::ask(pod, &scanned, file.as_deref(), asked, (sink, cancel)).await? {
+                ControlFlow::Continue((file, by_chefs)) => (file, Some(Arc::new(by_chefs))),
+                ControlFlow::Break((outcome, steps)) => {
+                    return Ok(ControlFlow::Break(Done { outcome, steps, written: 0 }));
+                }
+            }
+        }
     };
     let environment = prepare::environment(&asked.environment);
     let is_to_move = asked.options.take_back && !asked.options.dry_run;
@@ -48,7 +53,10 @@ pub(super) async fn prepared(
         let of =
             |scanned| Prepared::of(Planned::new(&file, scanned, &environment)?, &theirs, Access::Remember);
         let mut prepared = of(scanned)?;
-        prepared.by_chefs = by_chefs;
+        if let Some(by_chefs) = by_chefs {
+            prepared.made_by_now = Arc::new(by_chefs.made.clone());
+            prepared.by_chefs = Some(by_chefs);
+        }
         let is_moved = finish::edited(&mut prepared, is_to_move, &lock, &sink)?;
         if is_moved && prepared.by_chefs.is_none() {
             let Prepared { workspace, manifest, .. } = prepared;
@@ -62,5 +70,5 @@ pub(super) async fn prepared(
         let why = "what was edited by hand was moved aside".to_owned();
         return Err(Stop::Restart { why, changed: Changed::Source });
     }
-    Ok(Some(prepared))
+    Ok(ControlFlow::Continue(prepared))
 }

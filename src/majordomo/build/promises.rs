@@ -2,6 +2,7 @@
 //!
 //! A step sees the declared outputs of every other step: their names at once, what stands there once it is made. Its own
 //! are hidden, and so are those of the steps that are `after` it: what they write is later than what it reads (DESIGN §4.3).
+//! The folders of promises are always there, but for a step that all who promise something in them are after.
 
 use std::sync::{Arc, OnceLock};
 
@@ -141,20 +142,39 @@ impl Promises {
         let by = self.makers_of(path).filter(|&by| self.sees(step, by)).max_by_key(|&by| self.position[by]);
         match by {
             Some(by) => Some(PromisedAt::By(by)),
-            None => self.folders.contains_key(path).then_some(PromisedAt::Folder),
+            None => self.sees_folder(step, path).then_some(PromisedAt::Folder),
         }
     }
 
     /// The promised names in a folder that a step sees.
     pub fn names(&self, step: usize, folder: &RelPath) -> Names {
         let names = self.folders.get(folder).into_iter().flatten();
-        let is_seen = |name: &&Name| name.by.is_empty() || name.by.iter().any(|&by| self.sees(step, by));
+        let is_seen = |name: &&Name| {
+            name.by.iter().any(|&by| self.sees(step, by))
+                || name.by.is_empty()
+                    && folder.child(&name.name).is_some_and(|path| self.sees_folder(step, &path))
+        };
         names.filter(is_seen).map(|name| (name.name.clone(), name.kind)).collect()
     }
 
-    /// Whether a folder leads to something promised, and so is always there.
-    pub fn leads(&self, folder: &RelPath) -> bool {
-        self.folders.contains_key(folder)
+    /// Whether a folder leads to something that is not later than a step.
+    fn sees_folder(&self, step: usize, folder: &RelPath) -> bool {
+        self.any_below(folder, &|by| !self.is_after(by, step))
+    }
+
+    /// Whether this is so of one of those that promise something in a folder.
+    fn any_below(&self, folder: &RelPath, is_so: &dyn Fn(usize) -> bool) -> bool {
+        self.folders.get(folder).into_iter().flatten().any(|name| {
+            name.by.iter().any(|&by| is_so(by))
+                || name.by.is_empty()
+                    && folder.child(&name.name).is_some_and(|path| self.any_below(&path, is_so))
+        })
+    }
+
+    /// Whether a folder leads to something promised, and so is always there for all whom a step is not after.
+    pub fn leads(&self, folder: &RelPath, step: usize) -> bool {
+        // Who is not before this one is not before that one, and sees the folder for what it promises.
+        self.any_below(folder, &|by| by == step || self.before_set(by).is_subset(self.before_set(step)))
     }
 
     /// Whether what steps see at a path may depend on which step looks.
@@ -198,7 +218,7 @@ mod tests {
             names.sort();
             names.join(" ")
         };
-        // The folder of promises is always there; in it are those of others that do not come later.
+        // The folder of own promises is there, too; in it are those of others that do not come later.
         assert_eq!((names(first, ""), names(first, "out")), ("out:folder tree:folder".into(), String::new()));
         assert_eq!(names(later, "out"), "a:file");
         assert_eq!(names(apart, "out"), "a:file b:file");
@@ -210,6 +230,27 @@ mod tests {
         assert_eq!(promises.at(first, &path("tree/deep/x")), Some(PromisedAt::By(apart)));
         assert_eq!(promises.at(apart, &path("tree/deep/x")), None);
         assert!(promises.is_after(later, first) && !promises.is_after(first, later));
+        assert!(promises.leads(&path("out"), later) && promises.leads(&path("out"), apart));
         assert!(promises.touch(&path("out")) && !promises.touch(&path("elsewhere")));
+    }
+
+    #[test]
+    fn a_folder_of_what_comes_later_is_not_there_yet() {
+        let (plan, promises) = promises(
+            "[step.first]\nrun = 'x'\n[step.later]\nrun = 'x'\nout = 'out/deep/b'\nafter = 'first'\n\
+             [step.other]\nrun = 'x'\nout = 'out/c'\nafter = 'first'\n[step.apart]\nrun = 'x'\n",
+        );
+        let step = |name: &str| plan.steps_named(name).start;
+        let (first, later, other, apart) = (step("first"), step("later"), step("other"), step("apart"));
+        for folder in ["out", "out/deep"] {
+            let at = |step: usize| promises.at(step, &path(folder));
+            assert_eq!(at(first), None);
+            assert_eq!([later, other, apart].map(at), [(); 3].map(|()| Some(PromisedAt::Folder)));
+        }
+        assert!(promises.names(first, &RelPath::root()).is_empty());
+        assert_eq!(promises.names(apart, &path("out")).len(), 2);
+        // Whoever is after `first` makes no folder anew for anybody else; others may make it for `first`.
+        assert!(promises.leads(&path("out"), later) && promises.leads(&path("out/deep"), other));
+        assert!(!promises.leads(&path("out"), apart));
     }
 }

@@ -1,16 +1,17 @@
 //! `init`: the plan of the surest chef, written down as the project file that a person goes on with.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use node::Pod;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{Fallible, Recipe, ask, recipe};
+use super::{ByChefs, Fallible, Recipe, ask, recipe};
 use crate::majordomo::border;
 use crate::majordomo::build::{self, Asked, Stop};
 use crate::majordomo::prepare::{self, Scanned};
-use crate::majordomo::project_file::PROJECT_FILE;
+use crate::majordomo::project_file::{PROJECT_FILE, ProjectFile};
 use crate::majordomo::request::{BuildOptions, Failure, InitReport};
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::workspace::Workspace;
@@ -40,33 +41,41 @@ pub async fn init(
     let asked = Asked {
         project: project.to_owned(),
         targets: Vec::new(),
-        options: BuildOptions::default(),
+        // Chefs look, and no step of the project runs for it.
+        options: BuildOptions { dry_run: true, ..BuildOptions::default() },
         environment,
     };
     let (plan, by_chefs) = match ask(pod, &scanned, None, &asked, (sink, cancel)).await {
-        Ok(Some(said)) => said,
-        Ok(None) => return Ok(None),
+        Ok(ControlFlow::Continue(said)) => said,
+        Ok(ControlFlow::Break(_)) => return Ok(None),
         Err(Stop::Fatal(failure)) => return Err(failure),
         Err(_) => {
             let failure = border::mistake("the project changed while the chefs looked at it");
             return Err(Box::new(failure.hint("try again when nothing writes to it any more")));
         }
     };
-    let text = header(&by_chefs.chef, &by_chefs.found) + plan.text.as_str();
+    let text = text(&by_chefs, &plan);
     let file = project.join(PROJECT_FILE);
     write(&workspace, &file, &text)?;
     Ok(Some(InitReport { file, chef: by_chefs.chef, found: by_chefs.found }))
 }
 
-/// What was found, as comments.
-fn header(chef: &str, found: &str) -> String {
+/// The file: what was found, as comments, and the plan; or who makes it, if it is not to be written down.
+fn text(ByChefs { chef, found, is_in_stages, .. }: &ByChefs, plan: &ProjectFile) -> String {
     // Foreign words stay in their line.
     let found: String = found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let found = if found.is_empty() { "this project".to_owned() } else { found };
-    format!(
-        "# What the chef `{chef}` plans, which found {found}.\n\
-         # This file counts from now on, and no chef is asked: edit it as you like.\n\n"
-    )
+    match is_in_stages {
+        true => format!(
+            "# The chef `{chef}` found {found}. Its plan follows from what its first steps make.\n\
+             \n[project]\nchef = \"{chef}\"\n"
+        ),
+        false => format!(
+            "# What the chef `{chef}` plans, which found {found}.\n\
+             # This file counts from now on, and no chef is asked: edit it as you like.\n\n{}",
+            plan.text.as_str()
+        ),
+    }
 }
 
 /// Writes the whole file or none, and never over another one.

@@ -8,20 +8,27 @@
 //! A chef that fails is named with its first words; where others know the project the build goes on without it. What a chef
 //! says is foreign: bounded, and checked before it is believed. A crash loses nothing that asking again would not find.
 //!
-//! - `program`: a chef's program and question, as content; - `ask`: steps, and what they came to; - `pick`: who is taken;
-//! - `written`: an answer as a project file; - `init`: that file, for the user to edit; - `last`: what the last build was planned by, for who only looks.
+//! - `program`: a chef's files, as content;
+//! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
+//! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
+//! - `written`: an answer as a project file; `init`: that file, for the user to edit;
+//! - `last`: what the last build was planned by, for who only looks.
 
 mod ask;
+mod asker;
+mod heard;
 mod init;
 mod last;
 mod pick;
 mod program;
+mod question;
+mod stages;
 mod written;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use protocol::{Look, RelPath};
+use protocol::{Look, RelPath, StepId};
 use rustc_hash::FxHashSet;
 use view::HostTools;
 
@@ -57,18 +64,24 @@ pub fn recipe(project: &Path) -> Fallible<Recipe> {
     }
 }
 
+/// Paths in a step's root, and how they were looked at.
+type Looks = FxHashSet<(RelPath, Look)>;
+
 /// What a plan depends on that chefs made.
+#[derive(Default)]
 pub struct ByChefs {
     /// Whose plan it is.
     pub chef: String,
     /// What that chef found, for people.
     pub found: String,
-    /// How many steps were asked.
+    /// Whether the plan follows from what its steps make, too.
+    pub is_in_stages: bool,
+    /// How many steps asked.
     pub steps: u64,
-    /// What they looked at outside of the project.
-    pub looks: FxHashSet<(RelPath, Look)>,
-    /// The tools that they saw.
-    pub tools: Arc<HostTools>,
+    /// Steps that came to a good end meanwhile.
+    pub made: FxHashSet<StepId>,
+    /// What they looked at outside of the project, round by round, and the tools that they saw.
+    pub rounds: Vec<(Arc<HostTools>, Looks)>,
     /// Their programs on this machine, as they were taken in.
     pub files: Vec<HostFile>,
     /// Whether all that were asked have answered.

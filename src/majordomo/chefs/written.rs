@@ -8,6 +8,9 @@ use super::Fallible;
 use crate::majordomo::border;
 use crate::majordomo::project_file::ProjectFile;
 
+/// What helps if a chef does not.
+pub(super) const WITHOUT: &str = "a `majordomo.toml` with steps builds the project without a chef";
+
 /// The plan as the text of a project file.
 ///
 /// # Errors

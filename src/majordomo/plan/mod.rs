@@ -154,18 +154,28 @@ impl Plan {
         })
     }
 
-    /// A plan of steps that nothing orders and that promise nothing: those that plan.
-    pub fn of_planning(name: String, tool_roots: Vec<PathBuf>, steps: Vec<PlannedStep>) -> Self {
+    /// A plan without steps.
+    pub fn empty(name: String, tool_roots: Vec<PathBuf>) -> Self {
         Self {
-            by_id: steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
             name,
+            steps: Vec::new(),
             default_targets: Vec::new(),
             tool_roots,
             rules: Vec::new(),
+            by_id: HashMap::new(),
             outputs: Outputs::default(),
-            position: (0..steps.len()).collect(),
-            steps,
+            position: Vec::new(),
         }
+    }
+
+    /// The plan and these steps, each after steps of the plan alone; nothing is after them, and they promise nothing.
+    pub fn and(mut self, steps: Vec<PlannedStep>) -> Self {
+        for step in steps {
+            self.by_id.insert(step.id.clone(), self.steps.len());
+            self.position.push(self.steps.len());
+            self.steps.push(step);
+        }
+        self
     }
 
     /// All declared outputs, sorted by path, then by step.

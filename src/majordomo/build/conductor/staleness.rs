@@ -25,7 +25,7 @@ impl Conductor {
                 self.hazards.looked(other, &seen);
             }
         }
-        let places = self.places(paths);
+        let places = self.places(index, paths);
         self.hazards.made(index, &places);
         for other in self.hazards.lookers(&places) {
             let phase = &self.steps[other].phase;
@@ -54,11 +54,12 @@ impl Conductor {
         Ok(())
     }
 
-    /// Where things may look different once these paths have changed.
-    fn places(&self, paths: &[RelPath]) -> Places {
+    /// Where things may look different once a step has changed these paths, for those that it is not after.
+    fn places(&self, index: usize, paths: &[RelPath]) -> Places {
         let promises = self.context.made.promises();
         let is_there = |folder: &RelPath| {
-            promises.leads(folder) || matches!(self.context.sources.get(folder), Some(node::Entry::Dir))
+            promises.leads(folder, index)
+                || matches!(self.context.sources.get(folder), Some(node::Entry::Dir))
         };
         Places::new(paths, is_there)
     }

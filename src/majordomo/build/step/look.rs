@@ -38,7 +38,7 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
     let previous = state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
     let planned = &context.plan.steps[index];
     let mut known_looks = Vec::new();
-    if !context.options.cold && !planned.volatile {
+    if !context.is_cold(index) && !planned.volatile {
         let weak = context.specs[index].weak_key_after(previous.as_ref());
         match context.evaluator.look_up(&weak, &project, context.workspace).await? {
             Verdict::Hit { digest, trace, path_set } => {
@@ -113,7 +113,7 @@ async fn why(
     if context.verification.is_some() {
         return Ok("it is verified".to_owned());
     }
-    if context.options.cold {
+    if context.is_cold(index) {
         return Ok("a cold build was asked for".to_owned());
     }
     if planned.volatile {

@@ -1,0 +1,60 @@
+//! What is heard of chefs while they are asked: their events go on to the user, and say why one of them has no answer.
+
+use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use protocol::StepId;
+use protocol::chef::MAX_ANSWER;
+use protocol::event::{Event, How, Stream};
+
+use crate::majordomo::request::Reply;
+use crate::majordomo::sink::{REPLY_QUEUE, Sink};
+
+/// What was said of chefs that failed.
+#[derive(Default)]
+pub(super) struct Heard {
+    failures: HashMap<StepId, String>,
+    /// The first line of each on stderr.
+    first: HashMap<StepId, String>,
+}
+
+impl Heard {
+    /// Why a chef has no answer; `None`: not by its own failure.
+    pub(super) fn failure(&self, step: &StepId) -> Option<String> {
+        let how = self.failures.get(step)?;
+        if how.contains("SIGXFSZ") {
+            return Some(format!("it answered with more than {} MiB", MAX_ANSWER >> 20));
+        }
+        Some(match self.first.get(step) {
+            Some(line) => format!("{how}: {line}"),
+            None => how.to_owned(),
+        })
+    }
+}
+
+/// A sink whose events go to another one, but for the number of steps, which is not that of the build; and what was heard of
+/// failures on the way, once nobody says anything any more.
+pub(super) fn overhear(sink: &Sink) -> (Sink, JoinHandle<Heard>) {
+    let (sender, replies) = sync_channel(REPLY_QUEUE);
+    let to = sink.clone();
+    let listening = move || {
+        let mut heard = Heard::default();
+        for reply in replies {
+            let Reply::Event(stamped) = reply else { continue };
+            match &stamped.event {
+                Event::Planned { .. } => continue,
+                Event::StepOutput { step, stream: Stream::Stderr, text } if !text.trim().is_empty() => {
+                    heard.first.entry(step.clone()).or_insert_with(|| text.trim().to_owned());
+                }
+                Event::StepFinished { step, how: How::Failed, failure: Some(failure), .. } => {
+                    heard.failures.insert(step.clone(), failure.clone());
+                }
+                _ => {}
+            }
+            to.event(stamped.event);
+        }
+        heard
+    };
+    (Sink::new(sender), std::thread::spawn(listening))
+}
