@@ -15,6 +15,8 @@ mod disks;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod interrupts;
