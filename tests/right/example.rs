@@ -1,55 +1,59 @@
-//! `examples/report` as its README tells it.
+//! `examples/report` as its README tells it: the chef plans the document, and a step of its own draws the figure.
 
-use std::path::Path;
-
-use crate::common::{Place, Project};
+use crate::common::{Built, Place, Project};
 use crate::pdf;
 
-/// Its sources, and not what builds of the checkout's own left beside them.
-const SOURCES: [&str; 3] = ["majordomo.toml", "report.tex", "report.bib"];
-
 /// A copy whose text can be found in the PDF.
-fn example<'p>(place: &'p Place) -> Project<'p> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/report");
-    let read = |name: &str| std::fs::read_to_string(from.join(name)).unwrap();
-    let project = place.project("report", &read(SOURCES[0]));
-    project.write("report.tex", format!("{}{}", pdf::PLAIN, read("report.tex")));
-    project.write("report.bib", read("report.bib"));
+fn example(place: &Place) -> Project<'_> {
+    let project = place.example("report");
+    // What builds of the checkout's own left beside the sources.
+    let is_left = |path: &String| !SOURCES.iter().any(|source| path.starts_with(source));
+    project.files("").iter().filter(|path| is_left(path)).for_each(|path| project.remove(path));
+    project.replace("report.tex", "\\documentclass", &format!("{}\\documentclass", pdf::PLAIN));
     project
 }
+
+const SOURCES: [&str; 6] =
+    ["README.md", "chapters/", "majordomo.toml", "passes.", "report.bib", "report.tex"];
 
 #[track_caller]
 fn says(project: &Project<'_>) -> String {
     pdf::text(&std::fs::read(project.at("report.pdf")).unwrap())
 }
 
+/// The steps of the project that ran, and not those that plan.
+fn ran(built: &Built) -> Vec<&str> {
+    built.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
+}
+
 #[test]
 fn the_report_settles_and_each_edit_costs_what_its_readme_says() {
     let place = Place::new();
     let project = example(&place);
-    let first = project.builds(&["bib", "index", "tex"]);
+    let first = project.builds(&["bib", "chef:latex", "figure", "index", "tex"]);
     assert!(first.passes("tex") <= 3, "{}", first.said());
     let text = says(&project);
-    assert!(
-        text.contains("Contents 1 Why it goes round 1 2 Who takes part 1 3 When it has settled 2 1 Why"),
-        "{text}"
-    );
-    assert!(text.contains("So T E X [1] writes") && text.contains("Section 3 on page 2 says"), "{text}");
-    assert!(
-        text.contains("References [1] Donald E. Knuth. The T E Xbook . Addison-Wesley, 1984. [2]"),
-        "{text}"
-    );
-    let index = "Index bibtex, 1 contents, 1 fixpoint, 2 index, 1 makeindex, 1 page number, 1 3";
+    let contents = "1 Why it goes round 3 2 Who takes part 4 3 When it has settled 5";
+    assert!(text.contains(contents) && text.contains("3.1 Passes of L A T E X after an edit"), "{text}");
+    assert!(text.contains("So T E X [1] writes") && text.contains("Chapter 3 on page 5 says"), "{text}");
+    assert!(text.contains("Figure 3.1 is drawn") && text.contains("the first build 3"), "{text}");
+    assert!(text.contains("[1] Donald E. Knuth. The T E Xbook . Addison-Wesley, 1984. [2]"), "{text}");
+    let index = "Index bibtex, 4 contents, 3 fixpoint, 5 index, 4 makeindex, 4 page number, 3 7";
     assert!(text.ends_with(index), "{text}");
     let log = project.read("report.log");
     assert!(!log.contains("LaTeX Warning") && !log.contains("Overfull"), "{log}");
     project.builds(&[]);
 
-    project.replace("report.tex", "has learnt", "has seen");
-    assert_eq!(project.builds(&["tex"]).passes("tex"), 1);
+    project.replace("chapters/why.tex", "has learnt", "has seen");
+    let word = project.build(&[]).ok();
+    assert_eq!((ran(&word), word.passes("tex")), (vec!["tex"], 1));
+    project.replace("passes.csv", "build,3", "build,4");
+    let drawn = project.build(&[]).ok();
+    assert_eq!((ran(&drawn), drawn.passes("tex")), (vec!["figure", "tex"], 1));
+    assert!(says(&project).contains("the first build 4"));
     project.replace("report.bib", "Nobody Cites", "Few Cite");
     project.builds(&["bib"]);
-    project.replace("report.tex", "\\cite{lamport}", "\\cite{lamport,unread}");
+    project.replace("chapters/who.tex", "\\cite{lamport}", "\\cite{lamport,unread}");
     project.build(&[]).ok();
     let text = says(&project);
     assert!(
@@ -57,16 +61,26 @@ fn the_report_settles_and_each_edit_costs_what_its_readme_says() {
         "{text}"
     );
 
-    project.replace("report.tex", "\\section{Who", "\\newpage\\section{Who");
+    project.replace("chapters/why.tex", "A page number", "\\newpage A page number");
     project.build(&[]).ok();
     let text = says(&project);
-    assert!(text.contains("2 Who takes part 2 3 When it has settled 3 1 Why"), "{text}");
-    assert!(text.contains("Section 3 on page 3 says"), "{text}");
+    assert!(text.contains("2 Who takes part 5 3 When it has settled 6"), "{text}");
+    assert!(text.contains("Chapter 3 on page 6 says"), "{text}");
     assert!(
-        text.ends_with("bibtex, 2 contents, 1 fixpoint, 3 index, 2 makeindex, 2 page number, 1 4"),
+        text.ends_with("bibtex, 5 contents, 4 fixpoint, 6 index, 5 makeindex, 5 page number, 4 8"),
         "{text}"
     );
 
     project.remove("report.pdf");
     assert_eq!(project.builds(&[]).count("written"), 1);
+
+    project.append("chapters/who.tex", "\\nosuchcommand\n");
+    let wrong = project.build(&[]).failed();
+    assert!(wrong.said().contains("chapters/who.tex:16: Undefined control sequence"), "{}", wrong.said());
+    project.replace("chapters/who.tex", "\\nosuchcommand\n", "");
+    project.build(&[]).ok();
+    // Without the step that draws it the figure is missing, and nobody pretends otherwise.
+    project.remove("majordomo.toml");
+    let missing = project.build(&[]).failed();
+    assert!(missing.said().contains("`passes.tex' not found"), "{}", missing.said());
 }

@@ -146,29 +146,6 @@ fn gnu_hello_by_its_configure_script() {
     place.assert_nothing_left();
 }
 
-#[test]
-fn a_latex_document() {
-    let place = Place::new();
-    let project = place.example("report");
-    project.remove("majordomo.toml");
-    let first = project.build(&[]).ok();
-    assert_eq!(
-        first.ran(),
-        ["bib", "chef:autotools", "chef:cargo", "chef:latex", "chef:make", "index", "tex"]
-    );
-    assert!(project.has("report.pdf"));
-    assert!(project.read("report.log").lines().all(|line| !line.contains("undefined")));
-    project.builds(&[]);
-    // The chef reads the document, the plan stays, and neither bibliography nor index is touched.
-    project.replace("report.tex", "Why it goes round", "Why it goes on");
-    project.builds(&["chef:latex", "tex"]);
-    // What is wrong is said with its place.
-    project.replace("report.tex", "\\maketitle", "\\maketitle\\nosuchcommand");
-    let wrong = project.build(&[]).failed();
-    let said = wrong.output("tex").join("\n");
-    assert!(said.contains("report.tex:11: Undefined control sequence"), "{said}");
-}
-
 /// A chef in a folder of the project.
 fn chef(project: &Project<'_>, name: &str, program: &str) {
     let timeout = if program.contains("sleep") { 1 } else { 60 };

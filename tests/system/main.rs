@@ -15,8 +15,6 @@ mod disks;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
-mod functions;
-#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod interrupts;

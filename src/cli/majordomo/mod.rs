@@ -17,7 +17,6 @@ mod completions;
 mod forget;
 mod graph;
 mod init;
-mod launch;
 mod status;
 mod trace;
 mod verify;
@@ -45,7 +44,6 @@ pub enum Command {
     Build(build::BuildArgs),
     Init(init::InitArgs),
     Watch(watch::WatchArgs),
-    Launch(launch::LaunchArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
     Why(why::WhyArgs),
@@ -66,7 +64,6 @@ impl Command {
             Command::Build(args) => args.run(context),
             Command::Init(args) => args.run(context),
             Command::Watch(args) => args.run(context),
-            Command::Launch(args) => args.run(context),
             Command::Verify(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Why(args) => args.run(context),

@@ -17,12 +17,12 @@ const XELATEX: [&str; 4] = ["mathspec", "xeCJK", "xltxtra", "xunicode"];
 /// Packages that run programs of their own. In the kitchen they can harm nothing.
 const RUN_PROGRAMS: [&str; 4] = ["auto-pst-pdf", "gnuplottex", "minted", "svg"];
 
-/// Errors as they stand in the log, with what TeX was reading.
-const ERRORS: &str = "grep -shE -m 4 -A 8 '^(!|[^ (].*:[0-9]+: )'";
+/// The first error in the log, with what TeX was reading, up to its words about its memory.
+const FIRST_ERROR: &str = "/^Here is how much/Q; /^(!|[^ (].*:[0-9]+: )/,$p";
 /// What the log says while things still move.
-const MOVES: &str = "Rerun to get|\\(re\\)run|rerun LaTeX";
+const MOVES: &str = "(Please r|R)erun (to get|LaTeX)";
 /// What it says of references that lead nowhere.
-const UNDEFINED: &str = "Warning: (Citation|Hyper reference|Reference) .* undefined";
+const UNDEFINED: &str = "Warning: .* undefined on";
 
 /// A document in its project.
 pub struct Document<'a> {
@@ -85,12 +85,14 @@ impl<'a> Document<'a> {
         let escape = if self.loads(&RUN_PROGRAMS) { " -shell-escape" } else { "" };
         let options = format!("-interaction=batchmode -halt-on-error -file-line-error{escape}");
         // What is wrong stands in the log, which nobody else shows.
-        let mut run = format!(
-            "{engine} {options} {name} > /dev/null || {{\n  code=$?\n  {ERRORS} {name}.log >&2 || true\n  exit $code\n}}\n"
+        let show = format!("{{ sed -nE '{FIRST_ERROR}' {name}.log >&2 2> /dev/null; exit 1; }}");
+        let moves = match is_cited {
+            true => format!("[ ! -e {name}.bbl ] || grep -qE '{MOVES}' {name}.log"),
+            false => format!("grep -qE '{MOVES}' {name}.log"),
+        };
+        let run = format!(
+            "{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true\n"
         );
-        let settled = format!("grep -qE '{MOVES}' {name}.log");
-        let unless = if is_cited { format!("[ ! -e {name}.bbl ] || {settled}") } else { settled };
-        run += &format!("{unless} || grep -hE '{UNDEFINED}' {name}.log || true\n");
         let ending = if DVI.contains(&engine.as_str()) { "dvi" } else { "pdf" };
         let file = format!("{}.{ending}", self.stem);
         let out = if self.folder.is_empty() { file } else { format!("{}/{file}", self.folder) };
