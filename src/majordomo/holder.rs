@@ -5,13 +5,15 @@
 //! leaves the socket's file and the scratch folder; the next holder removes both.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
-use kitchen::ZygoteProgram;
+use kitchen::{Limits, ZygoteProgram};
 use node::{Home, Pod, PodOptions};
 use tokio::runtime::Runtime;
 
 use super::border;
+use super::project_file::{ProjectFileError, pods_limits};
 use super::request::Failure;
 use super::serve::Listener;
 use super::sink::Cancel;
@@ -43,6 +45,16 @@ fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().thread_name("pod").enable_all().build()
 }
 
+/// What the pod's owner lets steps use of which nobody else says: `pod.toml` in the home, if it is there.
+fn limits_of(home: &Path) -> Result<Limits, Failure> {
+    let file = home.join("pod.toml");
+    match std::fs::read_to_string(&file) {
+        Ok(text) => pods_limits(&file, &text).map_err(|wrong| border::project_file(&wrong.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Limits::default()),
+        Err(source) => Err(border::project_file(&ProjectFileError::Unreadable { file, source })),
+    }
+}
+
 impl Holder {
     /// Opens the larder of a home, and listens. `stop`: see [`Host`].
     ///
@@ -50,8 +62,9 @@ impl Holder {
     /// The larder cannot be opened, or nobody could ask.
     pub fn begin(home: Home, stop: Option<Cancel>) -> Result<Self, Failure> {
         let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
+        let limits = limits_of(home.path())?;
         let options =
-            PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default() };
+            PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default(), limits };
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
         let host = Host { pod, leaving: Cancel::default(), stop };

@@ -25,6 +25,8 @@ mod kills;
 #[cfg(test)]
 mod lenses;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod mistakes;

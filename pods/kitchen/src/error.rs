@@ -41,6 +41,9 @@ pub enum KitchenError {
         /// Why.
         source: io::Error,
     },
+    /// A step's limits cannot be set.
+    #[error("cannot set a step's limits by control groups")]
+    Limits(#[source] io::Error),
     /// An order that no process can be made of.
     #[error("bad order: {0}")]
     Order(&'static str),

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::Engine;
 use crate::error::KitchenError;
+use crate::limits::cgroups::{Cgroup, Cgroups};
+use crate::limits::{Limit, Limits, disk};
 use crate::order::{Ended, HowEnded, Line, Order};
 use crate::output::Output;
 use crate::reader::{Reader, Socket, shut_down};
@@ -77,6 +79,7 @@ struct Inner {
     socket: Socket,
     steps: Arc<Steps>,
     scratch: Arc<Scratch>,
+    cgroups: Arc<Cgroups>,
     step_ids: (u32, u32),
 }
 
@@ -120,7 +123,8 @@ impl Kitchen {
             .spawn(move || thread.main(&engine, &zygote, theirs))
             .map_err(spawn_error)?;
         // Ends the zygote if this future is dropped.
-        let mut inner = Inner { socket, steps, scratch, step_ids: (0, 0) };
+        let cgroups = Cgroups::open(&group_name(scratch.path()));
+        let mut inner = Inner { socket, steps, scratch, cgroups, step_ids: (0, 0) };
         let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
         inner.step_ids = step_ids;
         remove_tree(&inner.scratch.path().join(ATTEMPT))
@@ -153,7 +157,10 @@ impl Kitchen {
         let ((out_read, out_write), (err_read, err_write)) = (pipe()?, pipe()?);
         let mut output = Output::new(out_read.into(), err_read.into(), lines).map_err(KitchenError::Talk)?;
         let network = if order.network { Some(network_files(Path::new("/etc"))) } else { None };
-        let (mut running, ended) = self.register()?;
+        let limits = order.limits.or(Limits::bounds());
+        let group = self.0.cgroups.take(&limits).map_err(KitchenError::Limits)?.map(Arc::new);
+        let doors = group.as_ref().map(|group| group.doors()).transpose().map_err(KitchenError::Limits)?;
+        let (mut running, ended) = self.register(group)?;
         let names = order.commands.iter().map(|command| command[0].clone()).collect::<Vec<_>>();
         let message = ToZygote::Run(Run {
             step: running.step,
@@ -163,15 +170,19 @@ impl Kitchen {
             cwd: order.cwd,
             env: order.env.into_iter().map(|(name, value)| [name, b"=".to_vec(), value].concat()).collect(),
             make_dirs: order.make_dirs,
+            limits: self.0.cgroups.leave(&limits, running.group.is_some()),
             network,
         });
-        let streams = [out_write.as_fd(), err_write.as_fd()];
+        let streams: Vec<_> = [out_write.as_fd(), err_write.as_fd()]
+            .into_iter()
+            .chain(doors.iter().flatten().map(AsFd::as_fd))
+            .collect();
         if let Err(error) = self.0.send(&message, &streams) {
             running.over = true;
             self.0.steps.gone(running.step);
             return Err(KitchenError::Talk(error));
         }
-        drop((out_write, err_write));
+        drop((out_write, err_write, doors));
         order.clock.start();
 
         let mut forced = None;
@@ -181,18 +192,20 @@ impl Kitchen {
                 output.pump().await.map_err(KitchenError::Talk)?;
                 ended.await.map_err(|_| KitchenError::ZygoteGone)
             };
-            tokio::pin!(finished, cancel);
+            let full = disk::exceeds(running.folder.upper(), limits.disk);
+            tokio::pin!(finished, cancel, full);
             loop {
                 tokio::select! {
                     end = &mut finished => break end?,
                     () = &mut cancel, if forced.is_none() => forced = Some(HowEnded::Cancelled),
                     () = order.clock.reaches(order.timeout), if forced.is_none() => forced = Some(HowEnded::TimedOut),
+                    () = &mut full, if forced.is_none() => forced = limits.disk.map(|most| HowEnded::OverLimit(Limit::Disk(most))),
                 }
                 running.kill();
             }
         };
         running.over = true;
-        let (command, how, mut usage) = match end {
+        let (command, mut how, mut usage) = match end {
             End::Killed { usage } => (0, forced.unwrap_or(HowEnded::Killed), usage),
             End::Ended { command, outcome, usage } => {
                 let command = command as usize;
@@ -200,6 +213,9 @@ impl Kitchen {
                 (command, how_ended(outcome, name)?, usage)
             }
         };
+        if let Some(limit) = reached(&how, &limits, &running).await {
+            how = HowEnded::OverLimit(limit);
+        }
         usage.wall = begun.elapsed();
         Ok(Ended { how, command, upper: UpperDir::new(running.folder.clone()), usage })
     }
@@ -209,12 +225,16 @@ impl Kitchen {
         self.0.steps.settled().await;
     }
 
-    fn register(&self) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
+    fn register(
+        &self,
+        group: Option<Arc<Cgroup>>,
+    ) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
         let scratch = &self.0.scratch;
         let bad_scratch = |source| KitchenError::Scratch { path: scratch.path().to_owned(), source };
         let folder = Arc::new(scratch.take().map_err(bad_scratch)?);
-        let (step, ended) = self.0.steps.add(folder.clone()).ok_or(KitchenError::ZygoteGone)?;
-        Ok((Running { kitchen: self.0.clone(), step, folder, over: false }, ended))
+        let (step, ended) =
+            self.0.steps.add(folder.clone(), group.clone()).ok_or(KitchenError::ZygoteGone)?;
+        Ok((Running { kitchen: self.0.clone(), step, folder, group, over: false }, ended))
     }
 }
 
@@ -223,6 +243,7 @@ struct Running {
     kitchen: Arc<Inner>,
     step: u64,
     folder: Arc<Folder>,
+    group: Option<Arc<Cgroup>>,
     over: bool,
 }
 
@@ -241,6 +262,34 @@ impl Drop for Running {
             self.kill();
         }
     }
+}
+
+/// The limit that a step has reached that ended by itself or was killed from outside; one that was ended by us has its reason.
+///
+/// Also of a step that ended well: limits are in no key, so what it made of one must not be taken for the truth.
+async fn reached(how: &HowEnded, limits: &Limits, running: &Running) -> Option<Limit> {
+    if matches!(how, HowEnded::Cancelled | HowEnded::TimedOut | HowEnded::OverLimit(_)) {
+        return None;
+    }
+    if let Some(limit) = running.group.as_ref().and_then(|group| group.reached()) {
+        return Some(limit);
+    }
+    let most = limits.disk?;
+    let full = match how {
+        HowEnded::Signal(libc::SIGXFSZ) => true,
+        // As a shell tells it.
+        HowEnded::Exit(code) if *code == 128 + libc::SIGXFSZ => true,
+        HowEnded::Exit(0) => disk::is_over(running.folder.upper(), most).await,
+        _ => false,
+    };
+    full.then_some(Limit::Disk(most))
+}
+
+/// The name of the group above those of a kitchen's steps: one for each scratch folder, which belongs to one pod alone.
+fn group_name(scratch: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let digest = protocol::Digest::of(scratch.as_os_str().as_bytes());
+    format!("computepods-{}", digest.short().trim_start_matches("b3:"))
 }
 
 fn pipe() -> Result<(io::PipeReader, io::PipeWriter), KitchenError> {

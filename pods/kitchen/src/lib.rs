@@ -17,12 +17,13 @@
 //! ordinary user, the namespaces belong to that user. Either way a step is uid 1000 without capabilities,
 //! without new privileges, without user namespaces of its own.
 //!
-//! Not here: what a step sees (view), whether its result is good (node), limits on memory and processes, podman.
+//! Not here: what a step sees (view), whether its result is good (node), podman.
 
 mod clock;
 mod engine;
 mod error;
 mod kitchen;
+mod limits;
 mod order;
 mod output;
 mod packet;
@@ -39,6 +40,8 @@ pub use clock::{Clock, Paused};
 pub use engine::{Engine, Podman, Runtime};
 pub use error::{KitchenError, Missing};
 pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
+pub use limits::cgroups::{Holds, what_groups_hold};
+pub use limits::{Limit, Limits};
 pub use order::{Ended, HowEnded, Line, Order, Usage};
 pub use upper::UpperDir;
 pub use zygote::zygote_main;

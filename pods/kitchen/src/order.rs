@@ -6,6 +6,7 @@ use protocol::RelPath;
 use protocol::event::Stream;
 
 use crate::clock::Clock;
+use crate::limits::{Limit, Limits};
 use crate::upper::UpperDir;
 
 /// One step to be run.
@@ -26,6 +27,8 @@ pub struct Order {
     pub timeout: Option<Duration>,
     /// The clock of the time-out; keep a clone to stop it while the step is held.
     pub clock: Clock,
+    /// What it may use; [`Limits::time`] is not looked at, `timeout` is. Where something is missing, [`Limits::bounds`] holds.
+    pub limits: Limits,
     /// Folders of the project that exist before the first command, with all above them.
     pub make_dirs: Vec<RelPath>,
 }
@@ -41,6 +44,7 @@ impl Order {
             network: false,
             timeout: None,
             clock: Clock::default(),
+            limits: Limits::default(),
             make_dirs: Vec::new(),
         }
     }
@@ -77,6 +81,8 @@ pub enum HowEnded {
     TimedOut,
     /// The caller wanted it ended; everything in it was killed.
     Cancelled,
+    /// It has reached a limit; if it went on after that, what it made is not to be taken.
+    OverLimit(Limit),
     /// Something outside killed the whole step, as the kernel does when memory runs out.
     Killed,
     /// There is no such program.

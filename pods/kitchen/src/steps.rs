@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use crate::limits::cgroups::Cgroup;
 use crate::order::Usage;
 use crate::scratch::Folder;
 use crate::wire::Outcome;
@@ -30,6 +31,7 @@ struct Waiting {
     ended: Option<oneshot::Sender<End>>,
     /// In use until the step's mounts are gone.
     _folder: Arc<Folder>,
+    _group: Option<Arc<Cgroup>>,
 }
 
 /// What the thread tells a future.
@@ -41,7 +43,11 @@ pub(crate) enum End {
 
 impl Steps {
     /// Takes up a step; gives its number, and where its end will be told. `None` if the zygote has gone.
-    pub(crate) fn add(&self, folder: Arc<Folder>) -> Option<(u64, oneshot::Receiver<End>)> {
+    pub(crate) fn add(
+        &self,
+        folder: Arc<Folder>,
+        group: Option<Arc<Cgroup>>,
+    ) -> Option<(u64, oneshot::Receiver<End>)> {
         let (sender, ended) = oneshot::channel();
         let mut state = self.state.lock();
         if state.zygote_gone {
@@ -49,7 +55,7 @@ impl Steps {
         }
         state.last += 1;
         let step = state.last;
-        state.waiting.insert(step, Waiting { ended: Some(sender), _folder: folder });
+        state.waiting.insert(step, Waiting { ended: Some(sender), _folder: folder, _group: group });
         self.count.send_replace(state.waiting.len());
         Some((step, ended))
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use protocol::RelPath;
 use protocol::codec::{BadObject, Reader, Writer};
 
+use crate::limits::Limits;
 use crate::order::Usage;
 
 /// Format number of packets; it only guards against a program that is no zygote.
@@ -22,7 +23,7 @@ pub(crate) const ATTEMPT: &str = "attempt";
 pub(crate) enum ToZygote {
     /// The first message: make the namespaces and the mounts.
     Start(Start),
-    /// Run a step; the descriptors are the write ends of its output streams.
+    /// Run a step; the descriptors are the write ends of its output streams, and the doors of its control groups.
     Run(Run),
     /// Kill a step, if it still runs.
     Kill { step: u64 },
@@ -49,6 +50,8 @@ pub(crate) struct Run {
     /// `NAME=value`.
     pub(crate) env: Vec<Vec<u8>>,
     pub(crate) make_dirs: Vec<RelPath>,
+    /// What its init holds it to: what control groups hold is not in it.
+    pub(crate) limits: Limits,
     /// With network: files that stand in `/etc` of this machine and must do so in the step's.
     pub(crate) network: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
@@ -128,6 +131,7 @@ stages! {
     Life = 19: "watching the zygote's life",
     Packet = 20: "reading the order",
     Fence = 21: "putting up the fence of system calls",
+    Limits = 22: "setting the step's limits",
 }
 
 fn words(writer: &mut Writer, words: &[Vec<u8>]) {
@@ -196,6 +200,10 @@ impl ToZygote {
                 for dir in &run.make_dirs {
                     writer.bytes(dir.as_bytes());
                 }
+                let limits = &run.limits;
+                for limit in [limits.memory, limits.processes, limits.open_files, limits.disk] {
+                    writer.byte(limit.is_some().into()).number(limit.unwrap_or_default());
+                }
                 writer.byte(run.network.is_some().into());
                 let files = run.network.as_deref().unwrap_or_default();
                 writer.number(files.len() as u64);
@@ -226,12 +234,24 @@ impl ToZygote {
                 let cwd = reader.path()?;
                 let env = read_words(&mut reader)?;
                 let make_dirs = (0..reader.count()?).map(|_| reader.path()).collect::<Result<_, _>>()?;
+                let mut limit = || {
+                    let is_some = reader.byte()? == 1;
+                    let limit = reader.number()?;
+                    Ok::<_, BadObject>(is_some.then_some(limit))
+                };
+                let limits = Limits {
+                    memory: limit()?,
+                    processes: limit()?,
+                    open_files: limit()?,
+                    disk: limit()?,
+                    ..Limits::default()
+                };
                 let network = reader.byte()? == 1;
                 let files = (0..reader.count()?)
                     .map(|_| Ok((reader.bytes()?.to_vec(), reader.bytes()?.to_vec())))
                     .collect::<Result<_, BadObject>>()?;
                 let network = network.then_some(files);
-                ToZygote::Run(Run { step, root, folder, commands, cwd, env, make_dirs, network })
+                ToZygote::Run(Run { step, root, folder, commands, cwd, env, make_dirs, limits, network })
             }
             2 => ToZygote::Kill { step: reader.number()? },
             _ => return Err(BadObject::Field("a message")),
@@ -333,6 +353,7 @@ mod tests {
             cwd: "x/y".parse().unwrap(),
             env: vec![b"A=b".to_vec()],
             make_dirs: vec!["x".parse().unwrap()],
+            limits: Limits { memory: Some(5), disk: Some(u64::MAX), ..Limits::default() },
             network: Some(vec![(b"hosts".to_vec(), b"::1 localhost".to_vec())]),
         };
         for message in [

@@ -1,6 +1,6 @@
 //! A pod's home: one folder, one holder.
 //!
-//! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `larder/`, `scratch/` (upper folders of
+//! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`, `scratch/` (upper folders of
 //! running steps; swept when the lock is taken), `workspaces/<id>/` (what the majordomo remembers of each). The
 //! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
 //! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
@@ -16,7 +16,8 @@ use rustix::fs::{FlockOperation, flock};
 /// Bits of a folder's mode that are for others than its owner.
 const FOR_OTHERS: u32 = 0o077;
 /// What a home holds.
-const NAMES: [&str; 7] = ["version", "version.new", "lock", "pod.sock", "larder", "scratch", "workspaces"];
+const NAMES: [&str; 8] =
+    ["version", "version.new", "lock", "pod.sock", "pod.toml", "larder", "scratch", "workspaces"];
 /// What `mkfs` puts into a disk of one's own.
 const LOST_FOUND: &str = "lost+found";
 

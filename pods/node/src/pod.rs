@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kitchen::{Kitchen, ZygoteProgram};
+use kitchen::{Kitchen, Limits, ZygoteProgram};
 use larder::Larder;
 use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
@@ -22,6 +22,8 @@ pub struct PodOptions {
     pub zygote: ZygoteProgram,
     /// How to run the larder.
     pub larder: larder::Options,
+    /// What a step may use of which nobody else says.
+    pub limits: Limits,
 }
 
 /// Larder, view and kitchen behind one home. Clones are one pod.
@@ -46,6 +48,7 @@ pub(crate) struct Running {
     pub tools: Mount,
     pub project: Mount,
     pub larder: Larder,
+    pub limits: Limits,
     last_root: Arc<AtomicU64>,
 }
 
@@ -180,6 +183,7 @@ impl Pod {
             tools,
             project,
             larder: self.0.larder.clone(),
+            limits: self.0.options.limits,
             last_root: Arc::clone(&self.0.last_root),
         });
         *slot = Some(Arc::clone(&running));

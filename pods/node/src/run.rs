@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Clock, Ended, HowEnded, Line, Usage};
+use kitchen::{Clock, Ended, HowEnded, Limits, Line, Usage};
 use protocol::step::{INPUT_MTIME, PROJECT, Promise};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use tokio::sync::mpsc;
@@ -28,6 +28,8 @@ pub struct StepOrder {
     pub tools: Arc<HostTools>,
     /// When it is ended.
     pub timeout: Option<Duration>,
+    /// What it may use; the pod's own limits hold where it has none.
+    pub limits: Limits,
     /// The trace of the run whose outputs it sees as its own; part of its key.
     pub previous: Option<Digest>,
     /// Its time, which stands still while the step is held.
@@ -116,7 +118,9 @@ pub(crate) async fn run(
     kitchen_order.cwd = order.spec.cwd.clone();
     kitchen_order.env = environment(&order.spec);
     kitchen_order.network = order.spec.network;
-    kitchen_order.timeout = order.timeout;
+    let limits = order.limits.or(running.limits);
+    kitchen_order.timeout = order.timeout.or(limits.time);
+    kitchen_order.limits = limits;
     kitchen_order.clock = order.clock.clone();
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();

@@ -131,6 +131,7 @@ async fn own_run(
         project: Arc::new(context.project(index, view, builder.finish())),
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
+        limits: planned.limits,
         previous: None,
         clock: Default::default(),
     };

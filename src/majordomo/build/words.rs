@@ -13,10 +13,15 @@ pub(super) fn failure_words(how: &HowEnded, planned: &PlannedStep) -> (Option<i3
         HowEnded::Exit(code) => (Some(*code), format!("exit code {code}")),
         HowEnded::Signal(signal) => (None, format!("a signal ended it: {}", signal_name(*signal))),
         HowEnded::TimedOut => {
-            let seconds = planned.timeout.map_or(0.0, |timeout| timeout.as_secs_f64());
-            (None, format!("it was ended after {seconds} s, its `timeout`"))
+            // One that it does not have itself is the pod's.
+            let text = match planned.timeout {
+                Some(timeout) => format!("it was ended after {} s, its `timeout`", timeout.as_secs_f64()),
+                None => "it was ended after the `time` that the pod's `pod.toml` gives to a step".to_owned(),
+            };
+            (None, text)
         }
         HowEnded::Cancelled => (None, "it was cancelled".to_owned()),
+        HowEnded::OverLimit(limit) => (None, format!("killed: over {limit}")),
         HowEnded::Killed => (None, "the system killed it, as it does when memory runs out".to_owned()),
         HowEnded::NotFound { command } => {
             let text = format!(

@@ -23,7 +23,8 @@ impl Heard {
     /// Why a chef has no answer; `None`: not by its own failure.
     pub(super) fn failure(&self, step: &StepId) -> Option<String> {
         let how = self.failures.get(step)?;
-        if how.contains("SIGXFSZ") {
+        // The bound of its file, which the kitchen takes for the step's own.
+        if how.contains("disk limit") {
             return Some(format!("it answered with more than {} MiB", MAX_ANSWER >> 20));
         }
         Some(match self.first.get(step) {

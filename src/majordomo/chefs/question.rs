@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kitchen::Limits;
 use larder::ObjectKind;
 use node::Pod;
 use protocol::chef::{Answer, Ask, MAX_ANSWER, Request, Say};
@@ -69,6 +70,7 @@ impl<'a> Question<'a> {
             after: after.into(),
             each: None,
             inputs: Arc::default(),
+            limits: Limits::default(),
             timeout: Some(self.chef.timeout),
             volatile: false,
             max_passes: None,

@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kitchen::Limits;
 use protocol::{RelPath, StepId, StepSpec};
 
 use super::project_file::ProjectFile;
@@ -74,6 +75,8 @@ pub struct PlannedStep {
     pub inputs: Arc<[RelPath]>,
     /// When it is over, the step has failed.
     pub timeout: Option<Duration>,
+    /// How much of the machine it may use, as far as the project file says.
+    pub limits: Limits,
     /// Never adopt a trace.
     pub volatile: bool,
     /// How many passes it may make until it has settled; `None`: the usual number.
@@ -126,13 +129,15 @@ impl Plan {
         let mut steps = Vec::with_capacity(expanded.instances.len());
         for ((instance, after), inputs) in expanded.instances.iter().zip(order.after).zip(order.inputs) {
             let rule = &rules[instance.rule];
+            let limits = rule.typed.limits.or(file.limits);
             steps.push(PlannedStep {
                 id: instance.id.clone(),
                 spec: command::spec(rule, instance, &inputs, caller_env)?,
                 after,
                 each: instance.each.clone(),
                 inputs,
-                timeout: rule.typed.timeout,
+                timeout: rule.typed.timeout.or(limits.time),
+                limits,
                 volatile: rule.typed.volatile,
                 max_passes: rule.typed.max_passes,
                 strict: rule.typed.strict,

@@ -3,7 +3,7 @@
 use super::{ProjectFile, ProjectFileError, read};
 
 impl ProjectFile {
-    /// The plan together with the project's own file. Name, targets and tool roots of the file count more; its steps stand
+    /// The plan together with the project's own file. Name, targets, limits and tool roots of the file count more; its steps stand
     /// beside those of the plan, and in place of those that have their names. Places of errors lead into the text that
     /// they come from.
     ///
@@ -14,6 +14,7 @@ impl ProjectFile {
         let own = read::project_file(own.text.behind(self.text.as_str().len()), own.name.clone())?;
         self.text = self.text.before(own.text);
         self.name = own.name;
+        self.limits = own.limits.or(self.limits);
         self.tool_roots.extend(own.tool_roots);
         if !own.targets.is_empty() {
             self.targets = own.targets;
@@ -51,16 +52,16 @@ mod tests {
     fn steps_stand_beside_those_of_the_plan_or_in_their_places() {
         let own = parse(
             "p/majordomo.toml",
-            "[project]\nchef = 'latex'\n[step.bib]\nrun = 'mine'\n[step.figure]\nrun = 'f'\n",
+            "[project]\nchef = 'latex'\nlimits.processes = 7\n[step.bib]\nrun = 'mine'\n[step.figure]\nrun = 'f'\n",
         );
         let both = parse("plan", PLAN).beside(&own).unwrap();
         let names: Vec<&str> = both.steps.iter().map(|step| step.name.value.as_str()).collect();
         assert_eq!((names, both.name.as_str()), (vec!["tex", "bib", "figure"], "p"));
-        assert!(both.chefs.is_empty() && both.targets.is_empty());
+        assert!(both.chefs.is_empty() && both.targets.is_empty() && both.limits.processes == Some(7));
         let place = |step: usize| both.text.locate(both.steps[step].name.at.clone(), "x").headline();
         assert_eq!(place(0), "plan:1:7: x");
-        assert_eq!(place(1), "p/majordomo.toml:3:7: x");
-        assert_eq!(place(2), "p/majordomo.toml:5:7: x");
+        assert_eq!(place(1), "p/majordomo.toml:4:7: x");
+        assert_eq!(place(2), "p/majordomo.toml:6:7: x");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 pub const TABLES: [&str; 3] = ["project", "step", "tools"];
 
 /// Keys of `[project]`.
-pub const PROJECT_KEYS: [Key; 3] = [
+pub const PROJECT_KEYS: [Key; 4] = [
     key(
         "name",
         "string",
@@ -42,6 +42,37 @@ pub const PROJECT_KEYS: [Key; 3] = [
         "the steps of this file",
         "Who plans the steps: the name of a built-in chef, or the folder of one (with a `/` in it); of several, the surest. Steps of this file come beside those of the plan, and in place of those with the same name.",
     ),
+    key(
+        "limits",
+        "table",
+        "what the pod says",
+        "What each step may use that says nothing else; see [Limits](#limits).",
+    ),
+];
+
+/// Keys of `limits`.
+pub const LIMITS_KEYS: [Key; 6] = [
+    key(
+        "memory",
+        "size",
+        "none",
+        "Memory of all processes of the step together, and of what they keep in `/tmp`, `/var/tmp`, `$HOME` and `/dev/shm`.",
+    ),
+    key(
+        "cpus",
+        "number",
+        "none",
+        "How many processors it may keep busy: `1.5`. It then gets slower, and never fails for it.",
+    ),
+    key("processes", "whole number", "16384", "Processes and threads at once."),
+    key("open_files", "whole number", "1024, which a program may raise", "Open files of each process."),
+    key(
+        "disk",
+        "size",
+        "`\"64G\"`",
+        "What it writes to the project, and what one file anywhere may hold; a sparse file counts with its length.",
+    ),
+    key("time", "as `timeout`", "none", "What `timeout` is, for steps that have none."),
 ];
 
 /// Keys of `[tools]`.
@@ -53,7 +84,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 15] = [
+pub const STEP_KEYS: [Key; 16] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -92,6 +123,12 @@ pub const STEP_KEYS: [Key; 15] = [
         "none",
         "When it is over, the step and all its processes are ended, and it has failed.",
     ),
+    key(
+        "limits",
+        "table",
+        "`limits` of `[project]`, else what the pod says",
+        "How much of the machine the step may use: `{ memory = \"512M\", processes = 100 }`; see [Limits](#limits).",
+    ),
     key("network", "boolean", "`false`", "Whether the step may use the network."),
     key(
         "keep",
@@ -127,7 +164,7 @@ pub const STEP_KEYS: [Key; 15] = [
 ];
 
 /// Words from other tools, and what they are called here.
-const SYNONYMS: [(&str, &str); 21] = [
+const SYNONYMS: [(&str, &str); 31] = [
     ("cmd", "run"),
     ("cmds", "run"),
     ("command", "run"),
@@ -149,6 +186,16 @@ const SYNONYMS: [(&str, &str); 21] = [
     ("projection", "project"),
     ("projections", "project"),
     ("ignore", "project"),
+    ("limit", "limits"),
+    ("resources", "limits"),
+    ("mem", "memory"),
+    ("ram", "memory"),
+    ("cpu", "cpus"),
+    ("pids", "processes"),
+    ("files", "open_files"),
+    ("nofile", "open_files"),
+    ("storage", "disk"),
+    ("timeout", "time"),
 ];
 
 /// The key of `known` that somebody who wrote `word` may have meant.

@@ -14,6 +14,7 @@ mod beside;
 pub mod error;
 pub mod keys;
 mod lenses;
+mod limits;
 pub mod load;
 pub mod locate;
 pub mod nearest;
@@ -28,9 +29,11 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kitchen::Limits;
 use protocol::Digest;
 
 pub use error::{ProjectFileError, Wrong};
+pub use limits::pods_limits;
 pub use locate::{Located, Spot, Text};
 pub use value::MAX_TIMEOUT;
 
@@ -50,6 +53,8 @@ pub struct ProjectFile {
     pub chefs: Vec<Spot<String>>,
     /// The rules in the order in which they are written; at least one, unless there are chefs.
     pub steps: Vec<StepRule>,
+    /// `[project] limits`: for steps that say nothing else.
+    pub limits: Limits,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
 }
@@ -75,6 +80,8 @@ pub struct StepRule {
     pub cwd: Option<Spot<String>>,
     /// `timeout`, above zero and at most [`MAX_TIMEOUT`].
     pub timeout: Option<Duration>,
+    /// `limits`.
+    pub limits: Limits,
     /// `network`.
     pub network: bool,
     /// `keep`.

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use kitchen::Limits;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Wrong;
 use super::keys::{self, Key};
 use super::lenses;
+use super::limits;
 use super::nearest::nearest;
 use super::value::{Fault, Field, Value};
 use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
@@ -23,6 +25,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         targets: vec![],
         chefs: vec![],
         steps: vec![],
+        limits: Limits::default(),
         tool_roots: vec![],
     };
     let text = file.text.clone();
@@ -71,7 +74,12 @@ pub(super) fn table<'a, 'i>(field: Field<'a, 'i>, wanted: &'static str) -> Resul
     field.value.get_ref().as_table().ok_or_else(|| field.not(wanted))
 }
 
-fn unknown(key: &Spanned<DeString<'_>>, field: Field<'_, '_>, place: &str, known: &[Key]) -> Fault {
+pub(super) fn unknown(
+    key: &Spanned<DeString<'_>>,
+    field: Field<'_, '_>,
+    place: &str,
+    known: &[Key],
+) -> Fault {
     let wrong = Wrong::Unknown {
         kind: "key",
         name: field.key.to_owned(),
@@ -93,6 +101,7 @@ fn project(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
                     return Err(field.fault(field.value.span(), Wrong::Empty { key: "chef".into() }));
                 }
             }
+            "limits" => file.limits = limits::limits(field)?,
             _ => return Err(unknown(key, field, "project", &keys::PROJECT_KEYS)),
         }
     }
@@ -153,6 +162,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         env: vec![],
         cwd: None,
         timeout: None,
+        limits: Limits::default(),
         network: false,
         keep: KeepRule::Nothing,
         max_passes: None,
@@ -176,6 +186,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "env" => rule.env = environment(field)?,
             "cwd" => rule.cwd = Some(field.string()?),
             "timeout" => rule.timeout = Some(field.timeout()?),
+            "limits" => rule.limits = limits::limits(field)?,
             "network" => rule.network = field.boolean()?,
             "keep" => rule.keep = keep(field)?,
             "max_passes" => rule.max_passes = Some(field.passes()?),

@@ -4,7 +4,7 @@
 use protocol::glob::MAX_ALTERNATIVES;
 
 use super::error::SMALLEST_EXAMPLE;
-use super::keys::{Key, PROJECT_KEYS, STEP_KEYS, TOOLS_KEYS};
+use super::keys::{Key, LIMITS_KEYS, PROJECT_KEYS, STEP_KEYS, TOOLS_KEYS};
 use super::load::MAX_FILE_SIZE;
 use super::{MAX_TIMEOUT, PROJECT_FILE};
 
@@ -20,6 +20,7 @@ pub fn page() -> String {
     section(&mut page, "## `[step.NAME]`", STEP_INTRO, &STEP_KEYS);
     section(&mut page, "## `[project]`", "", &PROJECT_KEYS);
     section(&mut page, "## `[tools]`", "", &TOOLS_KEYS);
+    section(&mut page, "## Limits", LIMITS_INTRO, &LIMITS_KEYS);
     page += COMMANDS;
     page += PLACEHOLDERS;
     page += PATTERNS;
@@ -43,6 +44,13 @@ fn section(page: &mut String, title: &str, intro: &str, keys: &[Key]) {
 
 const STEP_INTRO: &str = "\
 NAME has letters, digits, `_`, `-`, `+` and `.`. It is the id of the step, or with `each` of all steps `NAME:PATH` of the rule.
+
+";
+
+const LIMITS_INTRO: &str = "\
+`limits` of a step goes before that of `[project]`, and that before `[limits]` in the pod's `pod.toml` ([how to](../how-to/limits.md)). A size is whole bytes or
+a text such as `\"512M\"`: `K`, `M`, `G`, `T` are powers of 1024. No limit is part of a key: changing one runs nothing again. A step that reaches one has failed, and
+says so, whatever its commands made of it.
 
 ";
 

@@ -52,6 +52,7 @@ fn the_whole_vocabulary_is_read() {
         env = { LANG = "C" }
         cwd = "sub"
         timeout = "5m"
+        limits = { memory = "512M", cpus = 1.5, processes = 100, open_files = 64, disk = 1000, time = "1h" }
         network = true
         keep = ["*.aux"]
         max_passes = 12
@@ -72,6 +73,12 @@ fn the_whole_vocabulary_is_read() {
     assert_eq!(words(&rule.run[0]), ["cc", "-c", "{in}"]);
     assert_eq!((rule.each.len(), rule.out.len(), rule.inputs.len(), rule.after.len()), (1, 2, 1, 1));
     assert_eq!(rule.timeout, Some(Duration::from_secs(300)));
+    assert_eq!((rule.limits.memory, rule.limits.milli_cpus), (Some(512 << 20), Some(1500)));
+    assert_eq!(
+        (rule.limits.processes, rule.limits.open_files, rule.limits.disk),
+        (Some(100), Some(64), Some(1000))
+    );
+    assert_eq!(rule.limits.time, Some(Duration::from_secs(3600)));
     assert!(rule.network && rule.volatile && rule.strict);
     assert_eq!(rule.max_passes, Some(12));
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
@@ -161,35 +168,35 @@ fn unknown_words_get_the_nearest_known() {
       |
     3 | 	makes = "x"
       | 	^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\neahc = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `eahc` in `[step.a]`; the nearest known key is `each`
       |
     3 | eahc = "x"
       | ^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\noutputs = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `outputs` in `[step.a]`; the nearest known key is `out`
       |
     3 | outputs = "x"
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\nretries = 3")), @"
     demo/majordomo.toml:3:1: unknown key `retries` in `[step.a]`
       |
     3 | retries = 3
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[project]\ntarget = []"), @"
     demo/majordomo.toml:2:1: unknown key `target` in `[project]`; the nearest known key is `targets`
       |
     2 | target = []
       | ^^^^^^
-    hint: known here: `name`, `targets`, `chef`
+    hint: known here: `name`, `targets`, `chef`, `limits`
     ");
     insta::assert_snapshot!(said("[steps.a]\nrun = 'true'"), @"
     demo/majordomo.toml:1:2: unknown table `steps` in the file; the nearest known table is `step`
@@ -212,7 +219,7 @@ fn unknown_words_get_the_nearest_known() {
       | ^^^^
     hint: known here: `roots`
     ");
-    for later in ["image", "limits", "secrets", "uses"] {
+    for later in ["image", "secrets", "uses"] {
         assert!(said(&step(&format!("run = 'true'\n{later} = 1"))).contains("unknown key"), "{later}");
     }
 }
@@ -542,6 +549,6 @@ fn lenses() {
       |
     3 | normalize = 'pdf'
       | ^^^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
     "#);
 }

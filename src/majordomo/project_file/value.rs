@@ -12,6 +12,12 @@ use super::{Located, Spot, Text};
 /// The longest time-out.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
 
+/// The largest size: an exbibyte, which no machine has, and which can be added to another.
+const MAX_SIZE: u64 = 1 << 60;
+
+/// The most that `cpus` may be, in thousandths.
+const MAX_MILLI_CPUS: f64 = 10_000_000.0;
+
 /// The most that `max_passes` may be.
 const MAX_MAX_PASSES: usize = 1000;
 
@@ -101,6 +107,35 @@ impl<'a, 'i> Field<'a, 'i> {
         number.ok_or_else(|| self.not("a whole number from 1 to 1000"))
     }
 
+    /// A whole number from 1 on.
+    pub fn count(&self) -> Result<u64, Fault> {
+        whole(self.value.get_ref())
+            .filter(|number| *number > 0)
+            .ok_or_else(|| self.not("a whole number from 1 on"))
+    }
+
+    /// A number above zero, in thousandths.
+    pub fn thousandths(&self) -> Result<u64, Fault> {
+        let number = match self.value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            other => whole(other).map(|number| number as f64),
+        };
+        let milli = number.map(|number| (number * 1000.0).round());
+        let milli = milli.filter(|milli| (10.0..=MAX_MILLI_CPUS).contains(milli));
+        milli.map(|milli| milli as u64).ok_or_else(|| self.not("a number from 0.01 to 10000"))
+    }
+
+    /// Bytes: a whole number, or one with a unit.
+    pub fn size(&self) -> Result<u64, Fault> {
+        let bytes = match self.value.get_ref() {
+            DeValue::String(text) => size(text),
+            other => whole(other),
+        };
+        bytes
+            .filter(|bytes| (1..=MAX_SIZE).contains(bytes))
+            .ok_or_else(|| self.not("a size such as \"512M\" or \"4G\""))
+    }
+
     pub fn timeout(&self) -> Result<Duration, Fault> {
         let (text, duration) = match self.value.get_ref() {
             DeValue::String(text) => (text.to_string(), duration(text)),
@@ -114,6 +149,31 @@ impl<'a, 'i> Field<'a, 'i> {
             .filter(|duration| !duration.is_zero() && *duration <= MAX_TIMEOUT)
             .ok_or_else(|| self.fault(self.value.span(), Wrong::Timeout { text }))
     }
+}
+
+fn whole(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    }
+}
+
+/// `512M`, `1.5G`, `4GiB`, `100`: a number and a power of 1024.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return None,
+    };
+    let plain = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let number = digits.trim_end().parse::<f64>().ok().filter(|_| plain)?;
+    let bytes = number * (1_u64 << shift) as f64;
+    (bytes.fract() == 0.0 && bytes <= MAX_SIZE as f64).then_some(bytes as u64)
 }
 
 /// `90s`, `1h30m`, `500ms`: numbers with units, the larger unit first.
@@ -158,7 +218,19 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, size};
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in
+            [("512M", 512 << 20), ("1.5G", 1536 << 20), ("4GiB", 4 << 30), ("100", 100), ("1T", 1 << 40)]
+        {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for bad in ["", "M", "-1M", "1.1", "5m", "1 G", "1e3", "inf", "9999999999T", "1GB"] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn durations() {

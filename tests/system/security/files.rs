@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use super::{Subject, for_each_subject, hostile};
 
 for_each_subject! {
-    what_belongs_to_others, ways_out_of_the_project, names_of_every_kind, a_folder_of_100_000, names_that_differ_by_case,
-    hard_links,
+    what_belongs_to_others, ways_out_of_the_project, names_of_every_kind, names_that_differ_by_case,
+    hard_links, disk_filler, a_sparse_terabyte,
 }
 
 fn what_belongs_to_others(subject: Subject) {
@@ -88,16 +88,13 @@ echo 4 > ' '; echo 5 > '-rf'; echo 6 > '\'; echo 7 > '*'; echo 8 > '~'"#;
     project.builds(&[]);
 }
 
-fn a_folder_of_100_000(subject: Subject) {
+/// Once, for it takes its time: so many names go through overlay, judgement, tree and hand-over.
+#[test]
+fn a_folder_of_100_000() {
+    let subject = Subject { engine: "native", ordinary: false };
     let place = subject.place();
     let project = hostile(&place);
-    let script =
-        "mkdir many; cd many; seq 100000 | xargs touch; ls | wc -l; cd ..; rm -r many; echo x > made";
-    let built = subject.build(&project, "out = 'made'", script).ok();
-    assert_eq!(built.output("s"), ["100000"]);
-    // As outputs: so many names go through judgement, tree and hand-over.
-    let script = "mkdir many; cd many; seq 100000 | xargs touch";
-    subject.build(&project, "out = 'many/'", script).ok();
+    subject.build(&project, "out = 'many/'", "mkdir many; cd many; seq 100000 | xargs touch").ok();
     assert_eq!(fs::read_dir(project.at("many")).unwrap().count(), 100_000);
 }
 
@@ -123,4 +120,29 @@ fn hard_links(subject: Subject) {
     let script = "ln source other && echo more >> other; ln /usr/bin/env tool 2>/dev/null && echo more >> tool; rm -f other tool; echo end";
     subject.build(&project, "", script);
     assert_eq!(project.read("source"), "source\n");
+}
+
+fn disk_filler(subject: Subject) {
+    let place = subject.place();
+    let project = hostile(&place);
+    let keys = "limits = { disk = '20M' }";
+    let over = "killed: over its disk limit of 20 MiB";
+    let built = subject.build(&project, keys, "echo before; exec ./hostile fills made 50").failed();
+    assert_eq!((built.failure("s"), built.output("s")[0]), (over, "before"));
+    // In many files, for as long as it is let.
+    let script = "i=0; while true; do i=$((i+1)); ./hostile fills file$i 5 > /dev/null; done";
+    assert_eq!(subject.build(&project, keys, script).failed().failure("s"), over);
+    // In memory.
+    let built =
+        subject.build(&project, keys, "./hostile fills /tmp/a 15; ./hostile fills /var/tmp/b 15").ok();
+    assert_eq!(built.output("s"), ["HARM fills", "refused fills: ENOSPC"], "the first one is within bounds");
+    assert!(!project.has("made") && !project.has("file1"));
+}
+
+fn a_sparse_terabyte(subject: Subject) {
+    let place = subject.place();
+    let project = hostile(&place);
+    let built = subject.build(&project, "out = 'made'", "truncate -s 1T made").failed();
+    assert_eq!(built.failure("s"), "killed: over its disk limit of 64 GiB");
+    assert!(!project.has("made"));
 }

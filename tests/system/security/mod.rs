@@ -58,6 +58,13 @@ pub fn with_step(project: &Project<'_>, keys: &str, script: &str) {
 }
 
 impl Subject {
+    /// Whether this machine's control groups hold whole steps to limits for this caller, so that it can be said which one was reached.
+    pub fn has_groups(self) -> bool {
+        let hierarchies = ["memory/cgroup.procs", "pids/cgroup.procs", "cgroup.subtree_control"];
+        !self.ordinary
+            && hierarchies.iter().any(|file| std::fs::exists(Path::new("/sys/fs/cgroup").join(file)).unwrap())
+    }
+
     /// Builds the step `s`.
     pub fn build(self, project: &Project<'_>, keys: &str, script: &str) -> Built {
         with_step(project, keys, script);

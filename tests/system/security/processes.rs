@@ -2,7 +2,7 @@
 
 use super::{Subject, for_each_subject, hostile};
 
-for_each_subject! { other_processes, what_wants_to_stay }
+for_each_subject! { other_processes, what_wants_to_stay, fork_bomb, memory_hog, many_open_files }
 
 fn other_processes(subject: Subject) {
     let me = std::process::id();
@@ -39,4 +39,35 @@ fn what_wants_to_stay(subject: Subject) {
     assert!(built.failure("s").contains("`timeout`"), "{}", built.said());
     assert_eq!(stays(), 0);
     place.assert_nothing_left();
+}
+
+fn fork_bomb(subject: Subject) {
+    let place = subject.place();
+    let project = hostile(&place);
+    let script = "echo before; ./hostile forks 3000";
+    let built = subject.build(&project, "limits = { processes = 100 }", script);
+    assert!(!built.output("s").contains(&"HARM forks"), "{}", built.said());
+    assert_eq!(built.output("s")[0], "before");
+    if subject.has_groups() {
+        assert_eq!(built.failed().failure("s"), "killed: over its limit of 100 processes");
+    }
+    place.assert_nothing_left();
+}
+
+fn memory_hog(subject: Subject) {
+    let place = subject.place();
+    let project = hostile(&place);
+    let script = "echo before; ./hostile hogs 300";
+    let built = subject.build(&project, "limits = { memory = '64M' }", script);
+    assert!(!built.output("s").contains(&"HARM hogs"), "{}", built.said());
+    assert_eq!(built.output("s")[0], "before");
+    if subject.has_groups() {
+        assert_eq!(built.failed().failure("s"), "killed: over its memory limit of 64 MiB");
+    }
+}
+
+fn many_open_files(subject: Subject) {
+    let place = subject.place();
+    let built = subject.build(&hostile(&place), "limits = { open_files = 64 }", "./hostile opens 100").ok();
+    assert_eq!(built.output("s"), ["refused opens: EMFILE"]);
 }

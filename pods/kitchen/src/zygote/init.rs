@@ -16,7 +16,8 @@ use rustix::fs::{Mode, OFlags};
 
 use super::base::Base;
 use super::sys::{self, Staged, at};
-use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, root};
+use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, rlimits, root};
+use crate::limits::cgroups;
 use crate::packet;
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod};
 
@@ -35,6 +36,8 @@ const ABOVE: i32 = 64;
 pub(super) struct Inherited<'a> {
     /// Write ends of standard output and standard error.
     pub(super) streams: [OwnedFd; 2],
+    /// Doors of its control groups.
+    pub(super) doors: Vec<OwnedFd>,
     pub(super) socket: BorrowedFd<'a>,
     /// Closes with the zygote.
     pub(super) life: BorrowedFd<'a>,
@@ -65,7 +68,11 @@ pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn prepare(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<()> {
+fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
+    // First, so that all that it uses counts.
+    for door in std::mem::take(&mut inherited.doors) {
+        cgroups::enter(door).map_err(at(Stage::Limits))?;
+    }
     let isolated = inherited.network.is_some();
     arrange(inherited, base.step_users()).map_err(at(Stage::Rights))?;
     follow_the_zygote()?;
@@ -82,8 +89,7 @@ fn prepare(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<()> {
     // A change of user clears what was asked for before.
     follow_the_zygote()?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(rustix::process::Resource::Core, none).map_err(at(Stage::Rights))?;
+    rlimits::set(run).map_err(at(Stage::Limits))?;
     if !isolated {
         // On older kernels there is no such fence: docs/security.md says what that means.
         fence::leave_abstract_sockets().map_err(at(Stage::Fence))?;

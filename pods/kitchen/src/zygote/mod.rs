@@ -9,6 +9,7 @@ mod fence;
 mod init;
 mod namespace;
 mod rights;
+mod rlimits;
 mod root;
 mod sys;
 
@@ -148,9 +149,10 @@ impl Zygote {
         }
     }
 
-    fn run(&mut self, run: &Run, streams: Vec<OwnedFd>) -> io::Result<()> {
+    fn run(&mut self, run: &Run, mut streams: Vec<OwnedFd>) -> io::Result<()> {
+        let doors = streams.split_off(streams.len().min(2));
         let started = match <[OwnedFd; 2]>::try_from(streams) {
-            Ok(streams) => self.fork(run, streams),
+            Ok(streams) => self.fork(run, streams, doors),
             Err(_) => Err(Refusal { stage: Stage::Packet, errno: libc::EBADMSG }),
         };
         match started {
@@ -167,7 +169,7 @@ impl Zygote {
         }
     }
 
-    fn fork(&mut self, run: &Run, streams: [OwnedFd; 2]) -> Staged<Step> {
+    fn fork(&mut self, run: &Run, streams: [OwnedFd; 2], doors: Vec<OwnedFd>) -> Staged<Step> {
         let network = match &run.network {
             Some(_) => None,
             None => Some(match self.spare_networks.pop() {
@@ -181,6 +183,7 @@ impl Zygote {
             None => {
                 let inherited = init::Inherited {
                     streams,
+                    doors,
                     socket: self.socket.as_fd(),
                     life: self.life.0.as_fd(),
                     network: network.as_ref().map(AsFd::as_fd),

@@ -36,7 +36,7 @@ pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
     let scratch = make_folders(run, base).map_err(at(Stage::Folders))?;
     mount_project(run, base, &scratch).map_err(at(Stage::Project))?;
     mount_move("/dev", format!("{ROOT}/dev")).map_err(at(Stage::Dev))?;
-    mount_private(base).map_err(at(Stage::Tmp))?;
+    mount_private(run, base).map_err(at(Stage::Tmp))?;
     mount_proc(base).map_err(at(Stage::Proc))?;
     if let Some(files) = &run.network {
         show_network(files, base).map_err(at(Stage::Etc))?;
@@ -113,9 +113,14 @@ fn mount_proc(base: &Base) -> rustix::io::Result<()> {
 }
 
 /// One tmpfs for all private folders: its superblock is what costs.
-fn mount_private(base: &Base) -> std::io::Result<()> {
+///
+/// It is memory, and counts as the step's where a control group counts; the kernel's own bound is half of what there is.
+fn mount_private(run: &Run, base: &Base) -> std::io::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
-    mount("private", STAGE, "tmpfs", flags, c"mode=755")?;
+    let limit =
+        run.limits.disk.into_iter().chain(run.limits.memory).min().filter(|limit| *limit < half_of_memory());
+    let size = limit.map_or_else(String::new, |bytes| format!(",size={}", bytes.max(SMALLEST)));
+    mount("private", STAGE, "tmpfs", flags, CString::new(format!("mode=755{size}"))?.as_c_str())?;
     let (uid, gid) = base.owner();
     for (name, place, mode) in PRIVATE {
         let path = format!("{STAGE}/{name}");
@@ -124,6 +129,14 @@ fn mount_private(base: &Base) -> std::io::Result<()> {
         bind(&path, &format!("{ROOT}/{place}"))?;
     }
     DirBuilder::new().mode(0o555).create(format!("{STAGE}/{NOTHING}"))
+}
+
+/// A tmpfs of no bytes would be one without bounds.
+const SMALLEST: u64 = 1 << 16;
+
+fn half_of_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram * u64::from(info.mem_unit) / 2
 }
 
 /// Lays the host's settings of the network over the `/etc` of the view, whether or not it has such files.

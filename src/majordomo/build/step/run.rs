@@ -53,6 +53,7 @@ pub(in super::super) async fn run(
         project: Arc::clone(&pass.project),
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
+        limits: planned.limits,
         previous,
         clock,
     };

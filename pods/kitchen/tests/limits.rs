@@ -1,0 +1,151 @@
+//! Limits: what reaches one is ended or refused, and said to have reached it; what stays below is not touched.
+
+#[cfg(test)]
+mod common;
+
+#[cfg(test)]
+mod tests {
+    use kitchen::{HowEnded, Limit, Limits, what_groups_hold};
+
+    use crate::common::{Fixture, sh};
+
+    const MIB: u64 = 1 << 20;
+
+    async fn fixture() -> Fixture {
+        Fixture::start(env!("CARGO_BIN_EXE_kitchen-zygote")).await.unwrap()
+    }
+
+    async fn ends(fixture: &Fixture, limits: Limits, script: &str) -> (HowEnded, String) {
+        let mut order = sh(script);
+        order.limits = limits;
+        let (ended, output) = fixture.run(order).await;
+        (ended.how, output)
+    }
+
+    /// Keeps so many MiB in memory.
+    fn hog(mib: u64) -> String {
+        format!("head -c {mib}M /dev/zero | tail -n 1 | wc -c")
+    }
+
+    #[tokio::test]
+    async fn memory_of_the_whole_step() {
+        let fixture = fixture().await;
+        let limits = Limits { memory: Some(64 * MIB), ..Limits::default() };
+        let (how, output) = ends(&fixture, limits, &format!("echo before; {}", hog(16))).await;
+        assert_eq!((how, output.as_str()), (HowEnded::Exit(0), "before\n16777216\n"));
+        let (how, output) = ends(&fixture, limits, &format!("echo before; {}", hog(200))).await;
+        assert!(output.starts_with("before\n") && !output.contains("209715200"), "{output}");
+        if !what_groups_hold().memory {
+            println!("in part: without control groups nobody can say why it failed");
+            return;
+        }
+        let over = HowEnded::OverLimit(Limit::Memory(64 * MIB));
+        assert_eq!(how, over);
+        // Several processes together; what is in /tmp; and a step that makes light of it.
+        let together = format!("{0} & {0} & {0} & {0} & wait", hog(30));
+        assert_eq!(ends(&fixture, limits, &together).await.0, over);
+        let filled = "head -c 100M /dev/zero > /tmp/x";
+        assert!(matches!(ends(&fixture, limits, filled).await.0, HowEnded::OverLimit(_) | HowEnded::Exit(1)));
+        assert_eq!(ends(&fixture, limits, &format!("({}) || true", hog(200))).await.0, over);
+        // The next step has none of it.
+        assert_eq!(ends(&fixture, Limits::default(), &hog(100)).await.0, HowEnded::Exit(0));
+    }
+
+    #[tokio::test]
+    async fn processes_at_once() {
+        let fixture = fixture().await;
+        let limits = Limits { processes: Some(20), ..Limits::default() };
+        let forks =
+            |count: u32| format!("i=0; while [ $i -lt {count} ]; do sleep 60 & i=$((i+1)); done; echo all");
+        assert_eq!(ends(&fixture, limits, &forks(10)).await, (HowEnded::Exit(0), "all\n".to_owned()));
+        let (how, output) = ends(&fixture, limits, &forks(200)).await;
+        assert!(!output.contains("all"), "{output}");
+        if what_groups_hold().processes {
+            assert_eq!(how, HowEnded::OverLimit(Limit::Processes(20)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_it_writes() {
+        let fixture = fixture().await;
+        let limits = Limits { disk: Some(10 * MIB), ..Limits::default() };
+        let over = HowEnded::OverLimit(Limit::Disk(10 * MIB));
+        assert_eq!(ends(&fixture, limits, "head -c 9M /dev/zero > file").await.0, HowEnded::Exit(0));
+        // One file, at once and sparse; many; many, and then for ever.
+        assert_eq!(ends(&fixture, limits, "exec head -c 11M /dev/zero > file").await.0, over);
+        assert_eq!(ends(&fixture, limits, "exec truncate -s 1T file").await.0, over);
+        let many = "for i in 1 2 3 4; do head -c 3M /dev/zero > $i; done";
+        assert_eq!(ends(&fixture, limits, many).await.0, over);
+        assert_eq!(ends(&fixture, limits, &format!("{many}; sleep 72514")).await.0, over);
+        let sparse = "for i in 1 2 3 4; do truncate -s 9M $i; done";
+        assert_eq!(ends(&fixture, limits, sparse).await.0, over);
+        // The folders in memory are bounded too.
+        let (how, output) =
+            ends(&fixture, limits, "head -c 6M /dev/zero > /tmp/a; head -c 6M /dev/zero > /var/tmp/b").await;
+        assert!(matches!(how, HowEnded::Exit(1)) && output.contains("No space left"), "{how:?} {output}");
+    }
+
+    #[tokio::test]
+    async fn a_sparse_terabyte_is_refused_without_being_asked() {
+        let fixture = fixture().await;
+        let how = ends(&fixture, Limits::default(), "exec truncate -s 1T file").await.0;
+        assert_eq!(how, HowEnded::OverLimit(Limit::Disk(64 << 30)));
+    }
+
+    #[tokio::test]
+    async fn open_files_and_what_is_the_same_for_all() {
+        let fixture = fixture().await;
+        let limits = Limits { open_files: Some(20), ..Limits::default() };
+        assert_eq!(ends(&fixture, limits, "ulimit -n; ulimit -Hn").await.1, "20\n20\n");
+        // Whatever the pod was started with.
+        assert_eq!(ends(&fixture, Limits::default(), "ulimit -n; ulimit -c").await.1, "1024\n0\n");
+    }
+
+    #[tokio::test]
+    async fn processors() {
+        if !what_groups_hold().cpus {
+            println!("skipped: there are no control groups for processors");
+            return;
+        }
+        let fixture = fixture().await;
+        let work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+        let mut order = sh(work);
+        order.limits = Limits { milli_cpus: Some(200), ..Limits::default() };
+        let (ended, _) = fixture.run(order).await;
+        let used = ended.usage.user + ended.usage.system;
+        // A fifth of one; the first tenth of a second is on the house.
+        assert!(ended.usage.wall >= used * 2, "{:?}", ended.usage);
+    }
+
+    #[tokio::test]
+    async fn groups_are_used_again_and_go_with_the_kitchen() {
+        if !what_groups_hold().processes {
+            println!("skipped: there are no control groups for processes");
+            return;
+        }
+        let fixture = fixture().await;
+        let limits = Limits { processes: Some(50), memory: Some(64 * MIB), ..Limits::default() };
+        let mut groups = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let (how, output) =
+                ends(&fixture, limits, "grep -o '/computepods-.*' /proc/self/cgroup | head -n 1").await;
+            assert_eq!(how, HowEnded::Exit(0));
+            groups.insert(output.trim().trim_start_matches('/').to_owned());
+            fixture.kitchen.settled().await;
+        }
+        assert_eq!(groups.len(), 1, "{groups:?}");
+        let group = groups.first().unwrap().split('/').next().unwrap();
+        let is_there = || {
+            let hierarchies = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
+            hierarchies
+                .map(|entry| entry.path().join(group))
+                .chain([format!("/sys/fs/cgroup/{group}").into()])
+                .any(|path| path.exists())
+        };
+        assert!(is_there(), "{group}");
+        drop(fixture);
+        while is_there() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
