@@ -8,3 +8,5 @@ pub mod server;
 pub mod testing;
 
 pub use bus::{Bus, BusError};
+
+pub mod map;
