@@ -21,6 +21,12 @@ pub const COMPUTEPODS_LOG: EnvVar = EnvVar {
     help: "Diagnostics on stderr, as a filter such as `debug` or `info,view=trace`. Live progress is off while it is set.",
 };
 
+/// Where steps run.
+pub const COMPUTEPODS_SANDBOX: EnvVar = EnvVar {
+    name: "COMPUTEPODS_SANDBOX",
+    help: "Where a pod that is started with it runs steps: `native` (bare Linux namespaces), `podman`, or `auto` (podman where it can start a container). `--sandbox` goes before it; without both it is `native`.",
+};
+
 /// The base of the default home.
 pub const XDG_DATA_HOME: EnvVar = EnvVar {
     name: "XDG_DATA_HOME",
@@ -49,8 +55,16 @@ pub const NO_COLOR: EnvVar = EnvVar {
 pub const TERM: EnvVar = EnvVar { name: "TERM", help: "`dumb`: no colour and no live progress." };
 
 /// All of them, in the order of the reference page.
-pub const ALL: [EnvVar; 7] =
-    [COMPUTEPODS_HOME, COMPUTEPODS_LOG, XDG_DATA_HOME, HOME, RUSTUP_HOME, NO_COLOR, TERM];
+pub const ALL: [EnvVar; 8] = [
+    COMPUTEPODS_HOME,
+    COMPUTEPODS_LOG,
+    COMPUTEPODS_SANDBOX,
+    XDG_DATA_HOME,
+    HOME,
+    RUSTUP_HOME,
+    NO_COLOR,
+    TERM,
+];
 
 /// Set by a developer: tests that compare a generated page with the code write it anew.
 #[cfg(test)]

@@ -8,16 +8,18 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use kitchen::{Limits, ZygoteProgram};
-use node::{Home, Pod, PodOptions};
+use node::{Home, Pod, PodOptions, PoolOptions};
 use tokio::runtime::Runtime;
 
 use super::border;
 use super::project_file::{ProjectFileError, pods_limits};
-use super::request::Failure;
+use super::request::{Failure, Sandbox};
 use super::serve::Listener;
 use super::sink::Cancel;
 use crate::cli::zygote::ZYGOTE;
+use crate::env_vars::COMPUTEPODS_SANDBOX;
 
 /// How long tasks may take to go when the pod does.
 const LAST_TASKS: Duration = Duration::from_millis(200);
@@ -55,6 +57,21 @@ fn limits_of(home: &Path) -> Result<Limits, Failure> {
     }
 }
 
+/// The engine that this pod has for a default.
+fn sandbox() -> Result<Sandbox, Failure> {
+    let Some(said) = std::env::var_os(COMPUTEPODS_SANDBOX.name).filter(|said| !said.is_empty()) else {
+        return Ok(Sandbox::default());
+    };
+    let said = said.to_string_lossy();
+    Sandbox::from_str(&said, false).map_err(|_| {
+        let engines: Vec<_> =
+            Sandbox::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let names: Vec<_> = engines.iter().map(|engine| format!("`{}`", engine.get_name())).collect();
+        let message = format!("`{said}` in `{}` is no engine", COMPUTEPODS_SANDBOX.name);
+        border::mistake(message).hint(format!("use one of {}", names.join(", ")))
+    })
+}
+
 impl Holder {
     /// Opens the larder of a home, and listens. `stop`: see [`Host`].
     ///
@@ -62,9 +79,13 @@ impl Holder {
     /// The larder cannot be opened, or nobody could ask.
     pub fn begin(home: Home, stop: Option<Cancel>) -> Result<Self, Failure> {
         let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
-        let limits = limits_of(home.path())?;
-        let options =
-            PodOptions { zygote: ZygoteProgram::myself(ZYGOTE), larder: larder::Options::default(), limits };
+        let options = PodOptions {
+            zygote: ZygoteProgram::myself(ZYGOTE),
+            larder: larder::Options::default(),
+            limits: limits_of(home.path())?,
+            sandbox: sandbox()?.into(),
+            pool: PoolOptions::default(),
+        };
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
         let host = Host { pod, leaving: Cancel::default(), stop };

@@ -19,7 +19,7 @@ use protocol::step::SANDBOX_PROFILE;
 use protocol::{Digest, StepId};
 
 use super::build::{self, Asked};
-use super::request::{Reply, Request, Sandbox};
+use super::request::{Reply, Request};
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
 use super::tool_roots::{self, ToolRoot};
@@ -138,8 +138,7 @@ impl Answer {
 /// Whether a build may be answered by a record, or leave one.
 pub fn may_answer(asked: &Asked) -> bool {
     let options = &asked.options;
-    let plain = !(options.dry_run || options.cold || options.explain || options.take_back || options.verify);
-    plain && options.sandbox != Sandbox::Podman
+    !(options.dry_run || options.cold || options.explain || options.take_back || options.verify)
 }
 
 /// Answers a request to build if it has nothing to do; `false`: it has to be built, or is no build.

@@ -16,12 +16,22 @@ use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
     /// Bare Linux namespaces.
+    #[default]
     Native,
     /// Podman containers.
     Podman,
-    /// Podman where it is usable, else native.
-    #[default]
+    /// Podman where it can start a container, else native.
     Auto,
+}
+
+impl From<Sandbox> for node::Sandbox {
+    fn from(sandbox: Sandbox) -> Self {
+        match sandbox {
+            Sandbox::Native => Self::Native,
+            Sandbox::Podman => Self::Podman,
+            Sandbox::Auto => Self::Auto,
+        }
+    }
 }
 
 /// How a build is to be made.
@@ -37,8 +47,9 @@ pub struct BuildOptions {
     pub keep_going: bool,
     /// Say for every step, reused ones too, why.
     pub explain: bool,
-    /// The engine.
-    pub sandbox: Sandbox,
+    /// The engine; `None`: what the pod has for a default.
+    #[serde(default)]
+    pub sandbox: Option<Sandbox>,
     /// Move outputs that were edited by hand aside, and write ours.
     pub take_back: bool,
     /// After a good build run all that is wanted again, and say what differs. Answer: a [`VerifyReport`], besides the events.

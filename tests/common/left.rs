@@ -54,6 +54,8 @@ pub fn assert_nothing(folder: &Path) {
 /// The processes that run a program of the folder, or see it in their mounts without being ours. What other users' processes
 /// do cannot be seen, and is none of ours.
 fn processes(folder: &Path) -> Vec<Left> {
+    // Podman's own process for an ordinary user goes with the place.
+    let pause = super::engine::pause(&folder.join("run")).map(|pid| pid.as_raw_nonzero().get());
     let folder = folder.as_os_str().as_bytes();
     let ours = fs::read_link("/proc/thread-self/ns/mnt").ok();
     let pids =
@@ -64,6 +66,9 @@ fn processes(folder: &Path) -> Vec<Left> {
             let line = fs::read(of("cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&line).replace('\0', " ")
         };
+        if pause == Some(pid) {
+            return None;
+        }
         let program = fs::read_link(of("exe")).ok()?;
         if program.as_os_str().as_bytes().starts_with(folder) {
             return Some(Left { pid, why: format!("program {}", command()) });

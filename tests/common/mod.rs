@@ -7,6 +7,7 @@
 
 pub mod built;
 pub mod debian;
+pub mod engine;
 pub mod gate;
 pub mod left;
 pub mod place;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::engine;
 use super::left;
 use super::private_mounts;
 use super::project::Project;
@@ -60,7 +61,7 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("computepods-test-").tempdir_in(base()).unwrap();
         let path = folder.path().canonicalize().unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        for name in ["programs", "user", "projects"] {
+        for name in ["programs", "user", "projects", "run"] {
             fs::create_dir(path.join(name)).unwrap();
         }
         for (name, program) in
@@ -70,6 +71,7 @@ impl Place {
             let own = path.join("programs").join(name);
             fs::hard_link(program, &own).or_else(|_| fs::copy(program, &own).map(drop)).unwrap();
         }
+        fs::set_permissions(path.join("run"), fs::Permissions::from_mode(0o700)).unwrap();
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(&path.to_string_lossy(), "[PLACE]");
         settings.add_filter(r"\b\d+\.\d+ s\b", "[TIME]");
@@ -118,18 +120,30 @@ impl Place {
     /// A program of ours with nothing of the caller's environment.
     pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.path.join("programs").join(program));
+        self.surround(&mut command);
+        command.env("COMPUTEPODS_HOME", &self.home).current_dir(self.path.join("projects")).args(arguments);
+        command
+    }
+
+    /// Podman, as the place's user has it.
+    pub fn podman(&self) -> Command {
+        let mut command = Command::new("podman");
+        self.surround(&mut command);
+        command.current_dir(&self.path);
+        command
+    }
+
+    /// Nothing of the caller's environment, and the place's user.
+    fn surround(&self, command: &mut Command) {
         command
             .env_clear()
             .env("HOME", self.path.join("user"))
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("COMPUTEPODS_HOME", &self.home)
-            .current_dir(self.path.join("projects"))
-            .args(arguments);
+            .env("LC_ALL", "C.UTF-8");
+        engine::hand_on(command);
         if let Some(user) = self.user {
-            command.uid(user).gid(user);
+            command.uid(user).gid(user).env("XDG_RUNTIME_DIR", self.path.join("run"));
         }
-        command
     }
 
     /// Runs `majordomo` to its end.
@@ -174,7 +188,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             left::assert_nothing(&self.path);
+            if engine::is_podman() {
+                engine::assert_no_container(|| self.podman(), &self.home);
+            }
         }
+        engine::end_pause(&self.path.join("run"));
         private_mounts::unmount_below(&self.path);
         open_folders(&self.home);
     }

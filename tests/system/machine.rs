@@ -42,7 +42,7 @@ fn a_home_on_an_overlay() {
             assert_eq!(code, Some(3), "{}", refused.said());
             insta::assert_snapshot!(refused.said(), @r"
             error: the kitchen failed
-              caused by: `[PLACE]/home/scratch` is on overlayfs, which cannot hold what steps write
+              caused by: `[PLACE]/home/scratch/1` is on overlayfs, which cannot hold what steps write
 
             hint: what a step writes goes to an overlay whose upper folder is in the scratch folder
             hint: put the pod's home on a local file system such as ext4, xfs or btrfs

@@ -15,6 +15,8 @@ mod disks;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod interrupts;

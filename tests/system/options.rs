@@ -275,15 +275,6 @@ fn quiet_says_nothing_but_failures() {
 }
 
 #[test]
-fn podman_is_not_there_yet_and_says_so() {
-    let place = Place::new();
-    let project = place.example("hello");
-    project.build(&["--sandbox", "native"]).ok();
-    let podman = project.build(&["--sandbox", "podman"]).code(2);
-    assert!(podman.said().contains("hint: use `--sandbox native`"), "{}", podman.said());
-}
-
-#[test]
 fn events_may_go_to_a_file() {
     let place = Place::new();
     let project = place.example("hello");

@@ -35,6 +35,12 @@ struct State {
     made: u64,
 }
 
+/// Removes all that is in a folder of scratch folders, which nobody uses: what a dead pod left. Makes it where it is missing.
+pub fn sweep(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    empty_folder(path)
+}
+
 /// One step's folder. Dropped, it is emptied on a thread of its own, and then used again.
 #[derive(Debug)]
 pub(crate) struct Folder {

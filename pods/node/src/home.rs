@@ -1,7 +1,8 @@
 //! A pod's home: one folder, one holder.
 //!
 //! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`, `scratch/` (upper folders of
-//! running steps; swept when the lock is taken), `workspaces/<id>/` (what the majordomo remembers of each). The
+//! running steps; swept when the first step runs), `workspaces/<id>/` (what the majordomo remembers of each),
+//! `container/` (the root folder of podman containers, and what was learned of podman). The
 //! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
 //! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
 
@@ -16,8 +17,17 @@ use rustix::fs::{FlockOperation, flock};
 /// Bits of a folder's mode that are for others than its owner.
 const FOR_OTHERS: u32 = 0o077;
 /// What a home holds.
-const NAMES: [&str; 8] =
-    ["version", "version.new", "lock", "pod.sock", "pod.toml", "larder", "scratch", "workspaces"];
+const NAMES: [&str; 9] = [
+    "version",
+    "version.new",
+    "lock",
+    "pod.sock",
+    "pod.toml",
+    "larder",
+    "scratch",
+    "workspaces",
+    "container",
+];
 /// What `mkfs` puts into a disk of one's own.
 const LOST_FOUND: &str = "lost+found";
 

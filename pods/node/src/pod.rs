@@ -2,16 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kitchen::{Kitchen, Limits, ZygoteProgram};
+use kitchen::{Limits, ZygoteProgram};
 use larder::Larder;
 use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
-use view::{DigestMemo, Flavour, HostOptions, HostTools, Mount};
+use view::{DigestMemo, HostOptions, HostTools};
 
+use crate::kitchens::{Kitchens, PoolOptions, Sandbox};
 use crate::run::{StepOrder, StepRun, run};
 use crate::{Home, NodeError, PrintedLine, Slots};
 
@@ -24,6 +23,10 @@ pub struct PodOptions {
     pub larder: larder::Options,
     /// What a step may use of which nobody else says.
     pub limits: Limits,
+    /// In what steps run, if nobody says.
+    pub sandbox: Sandbox,
+    /// How many containers there are, where steps run in podman.
+    pub pool: PoolOptions,
 }
 
 /// Larder, view and kitchen behind one home. Clones are one pod.
@@ -35,28 +38,10 @@ struct Inner {
     larder: Larder,
     options: PodOptions,
     runtime: Handle,
-    /// View and zygote, from the first step on; replaced when the zygote has gone.
-    running: Mutex<Option<Arc<Running>>>,
-    last_root: Arc<AtomicU64>,
+    /// View and zygotes, from the first step on.
+    kitchens: Arc<Kitchens>,
     slots: Slots,
     home: Home,
-}
-
-/// What steps need to run.
-pub(crate) struct Running {
-    pub kitchen: Kitchen,
-    pub tools: Mount,
-    pub project: Mount,
-    pub larder: Larder,
-    pub limits: Limits,
-    last_root: Arc<AtomicU64>,
-}
-
-impl Running {
-    /// Root names are counted up over the pod's life and never used again.
-    pub fn next_root(&self) -> u64 {
-        self.last_root.fetch_add(1, Ordering::Relaxed) + 1
-    }
 }
 
 /// What becomes of what is learned on the way.
@@ -109,15 +94,19 @@ impl Pod {
     /// Opens the larder of a home that this process holds. Starts neither view nor zygote.
     pub fn open(home: Home, options: PodOptions, runtime: Handle) -> Result<Self, NodeError> {
         let larder = open_larder(&home, &options)?;
-        Ok(Self(Arc::new(Inner {
-            home,
-            larder,
-            options,
-            runtime,
-            running: Mutex::default(),
-            last_root: Arc::default(),
-            slots: Slots::default(),
-        })))
+        let kitchens = Kitchens::new(
+            options.zygote.clone(),
+            (larder.clone(), runtime.clone()),
+            (home.path().to_owned(), home.scratch()),
+            options.limits,
+            options.pool.clone(),
+        );
+        Ok(Self(Arc::new(Inner { home, larder, options, runtime, kitchens, slots: Slots::default() })))
+    }
+
+    /// In what steps run, if nobody says.
+    pub fn sandbox(&self) -> Sandbox {
+        self.0.options.sandbox
     }
 
     /// The home.
@@ -150,44 +139,8 @@ impl Pod {
     }
 
     /// Starts view and zygote, if they do not run.
-    pub async fn warm_up(&self) -> Result<(), NodeError> {
-        self.running().await.map(drop)
-    }
-
-    async fn running(&self) -> Result<Arc<Running>, NodeError> {
-        let mut slot = self.0.running.lock().await;
-        if let Some(running) = &*slot
-            && !running.tools.has_ended()
-            && !running.project.has_ended()
-        {
-            return Ok(Arc::clone(running));
-        }
-        *slot = None;
-        let options = kitchen::Options {
-            zygote: self.0.options.zygote.clone(),
-            engine: kitchen::Engine::Native,
-            scratch: self.0.home.scratch(),
-        };
-        let (kitchen, fds) = Kitchen::start(options).await?;
-        let (uid, gid) = kitchen.step_uid();
-        let runtime = self.0.runtime.clone();
-        let served = tokio::task::spawn_blocking(move || {
-            let options = view::Options { uid, gid, ..view::Options::default() };
-            let tools = Mount::serve(fds.tools, Flavour::Tools, options.clone(), runtime.clone())?;
-            let project = Mount::serve(fds.project, Flavour::Project, options, runtime)?;
-            Ok::<_, NodeError>((tools, project))
-        });
-        let (tools, project) = served.await.map_err(|_| NodeError::Task("serve the view"))??;
-        let running = Arc::new(Running {
-            kitchen,
-            tools,
-            project,
-            larder: self.0.larder.clone(),
-            limits: self.0.options.limits,
-            last_root: Arc::clone(&self.0.last_root),
-        });
-        *slot = Some(Arc::clone(&running));
-        Ok(running)
+    pub async fn warm_up(&self, sandbox: Sandbox) -> Result<(), NodeError> {
+        self.0.kitchens.lease(sandbox).await.map(drop)
     }
 
     /// Runs one step to its end. `on_line` is called for each line as it is printed, `on_end` when the commands have ended well and
@@ -200,15 +153,12 @@ impl Pod {
         on_end: impl FnOnce() + Send,
         cancel: impl Future<Output = ()> + Send,
     ) -> Result<StepRun, NodeError> {
-        let running = self.running().await?;
+        let running = self.0.kitchens.lease(order.sandbox).await?;
         run(&running, order, on_line, on_end, cancel).await
     }
 
     /// Waits until nothing of any step is left, and ends view and zygote.
     pub async fn stop(&self) {
-        let running = self.0.running.lock().await.take();
-        if let Some(running) = running {
-            running.kitchen.settled().await;
-        }
+        self.0.kitchens.stop().await;
     }
 }

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use view::{HostTools, Source, SourceError, SourceFailure, see};
 
 use crate::judge::{Judged, Refusal, judge};
+use crate::kitchens::{Running, Sandbox};
 use crate::lenses::{Counted, through};
-use crate::pod::Running;
 use crate::{NodeError, Printed, PrintedLine, Project};
 
 /// Lines that wait for whoever shows them; a step that prints faster is held back.
@@ -32,6 +32,8 @@ pub struct StepOrder {
     pub limits: Limits,
     /// The trace of the run whose outputs it sees as its own; part of its key.
     pub previous: Option<Digest>,
+    /// In what it runs; in no key.
+    pub sandbox: Sandbox,
     /// Its time, which stands still while the step is held.
     pub clock: Clock,
 }

@@ -61,9 +61,9 @@ pub struct BuildArgs {
     /// Write events as JSON lines to FILE, `-` for stdout; best outside of the project, where no step sees it
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Where steps run
-    #[arg(long, value_enum, value_name = "ENGINE", default_value_t = Sandbox::Auto)]
-    sandbox: Sandbox,
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    sandbox: Option<Sandbox>,
     /// Say nothing but failures and what failed steps printed
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,

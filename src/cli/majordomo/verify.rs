@@ -15,7 +15,7 @@ use crate::cli::progress::{BuildView, Detail, Ticker};
 use crate::cli::words::{counted, line};
 use crate::cli::{border, place};
 use crate::majordomo::request::{
-    BuildOptions, Differing, Failure, FailureKind, Reply, Report, Request, VerifyReport,
+    BuildOptions, Differing, Failure, FailureKind, Reply, Report, Request, Sandbox, VerifyReport,
 };
 
 /// Run what a project wants once more, and say what comes out differently
@@ -37,6 +37,9 @@ pub struct VerifyArgs {
     /// Steps that run at once [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    sandbox: Option<Sandbox>,
     /// Write the report as JSON
     #[arg(long)]
     json: bool,
@@ -49,8 +52,12 @@ impl VerifyArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let (project, targets) =
             place::project_and_targets(self.project.as_deref(), &self.words, context.cwd()?)?;
-        let options =
-            BuildOptions { jobs: self.jobs.map(NonZeroUsize::get), verify: true, ..BuildOptions::default() };
+        let options = BuildOptions {
+            jobs: self.jobs.map(NonZeroUsize::get),
+            sandbox: self.sandbox,
+            verify: true,
+            ..BuildOptions::default()
+        };
         let request = Request::Build { project, targets, options, environment: context.env.texts() };
         let majordomo = context.connect()?;
         let interrupt = context.interrupt.clone();

@@ -288,7 +288,7 @@ fn what_was_typed_is_what_is_asked() {
         cold: true,
         keep_going: true,
         explain: true,
-        sandbox: Sandbox::Native,
+        sandbox: Some(Sandbox::Native),
         take_back: true,
         verify: false,
     };

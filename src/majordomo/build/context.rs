@@ -133,6 +133,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// In what its steps run.
+    pub fn sandbox(&self) -> node::Sandbox {
+        self.options.sandbox.map_or_else(|| self.pod.sandbox(), Into::into)
+    }
+
     /// For steps that were prepared; nothing is recalled or verified.
     pub fn new(
         pod: &Pod,

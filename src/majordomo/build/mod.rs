@@ -38,7 +38,7 @@ pub use self::made::MadeSoFar;
 pub use self::planning::{Planning, run_planning};
 pub use self::promises::Promises;
 pub use self::words::shown_command;
-use super::request::{BuildOptions, Failure, Reply, Sandbox};
+use super::request::{BuildOptions, Failure, Reply};
 use super::sink::{Cancel, Sink};
 use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
 use super::{border, records};
@@ -89,10 +89,6 @@ pub fn new_id() -> Result<BuildId, getrandom::Error> {
 
 /// Builds. The outcome is said by events, too.
 pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fallible<Outcome> {
-    if asked.options.sandbox == Sandbox::Podman {
-        let failure = border::mistake("the engine `podman` is not there yet");
-        return Err(Box::new(failure.hint("use `--sandbox native`")));
-    }
     let workspace = Workspace::open_or_create(&asked.project).map_err(|e| Box::new(border::workspace(&e)))?;
     let Some(lock) = lock(&workspace, sink, cancel).await? else {
         return Ok(Outcome::Cancelled);

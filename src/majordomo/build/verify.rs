@@ -133,6 +133,7 @@ async fn own_run(
         timeout: planned.timeout,
         limits: planned.limits,
         previous: None,
+        sandbox: context.sandbox(),
         clock: Default::default(),
     };
     let ended = async {

@@ -71,9 +71,9 @@ pub struct WatchArgs {
     /// Write the events of all builds as JSON lines to FILE, `-` for stdout; best outside of the project
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Where steps run
-    #[arg(long, value_enum, value_name = "ENGINE", default_value_t = Sandbox::Auto)]
-    sandbox: Sandbox,
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    sandbox: Option<Sandbox>,
     /// Leave on the screen what earlier builds said
     #[arg(long)]
     no_clear: bool,

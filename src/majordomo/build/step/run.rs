@@ -55,6 +55,7 @@ pub(in super::super) async fn run(
         timeout: planned.timeout,
         limits: planned.limits,
         previous,
+        sandbox: context.sandbox(),
         clock,
     };
     let id = planned.id.clone();

@@ -10,6 +10,10 @@ const HOME: &str = "computepods.home";
 /// The label that names the process: its number and the moment of its start.
 const POD: &str = "computepods.pod";
 
+/// How often podman is asked to remove a container. If container and monitor were both killed, it learns at the first try that the container does not
+/// run, and fails.
+const TRIES: usize = 4;
+
 /// What a container of this process is labelled with.
 pub(super) fn labels(owner: &str) -> [String; 2] {
     [format!("{HOME}={owner}"), format!("{POD}={}", myself())]
@@ -41,10 +45,17 @@ pub(crate) fn sweep(owner: &str) -> io::Result<usize> {
         .filter(|(_, pod)| *pod != mine)
         .map(|(id, _)| id)
         .collect();
-    if !left.is_empty() {
-        podman(&[&["rm", "--force", "--ignore", "--time", "0"], left.as_slice()].concat())?;
+    if left.is_empty() {
+        return Ok(0);
     }
-    Ok(left.len())
+    let remove = [&["rm", "--force", "--ignore", "--time", "0"], left.as_slice()].concat();
+    for _ in 1..TRIES {
+        match podman(&remove) {
+            Ok(_) => return Ok(left.len()),
+            Err(error) => tracing::debug!(%error, "a dead pod's container does not go yet"),
+        }
+    }
+    podman(&remove).map(|_| left.len())
 }
 
 fn podman(words: &[&str]) -> io::Result<String> {

@@ -1,0 +1,301 @@
+//! The kitchens of a pod, each with its view: started when a step needs one, kept warm, ended when nothing needs them for long.
+//!
+//! A kitchen serves many steps at once. There is at most one of the engine `native`; of `podman` there may be some more, where many steps run at once:
+//! another container is started beside a busy one, and one that stands idle goes. A [`Lease`] is a step's hold on a kitchen.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use kitchen::{Engine, Kitchen, KitchenError, Limits, Podman, ZygoteProgram};
+use larder::Larder;
+use protocol::Digest;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use view::{Flavour, Mount};
+
+use crate::NodeError;
+
+/// In what steps are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sandbox {
+    /// Bare Linux namespaces.
+    #[default]
+    Native,
+    /// A podman container.
+    Podman,
+    /// A podman container where podman can start one, else bare namespaces.
+    Auto,
+}
+
+/// How many containers there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Containers that stay, once the first step has run in one.
+    pub minimum: usize,
+    /// Containers at most.
+    pub maximum: usize,
+    /// Steps in each container at a time, beyond which another one is started beside it.
+    pub steps_each: usize,
+    /// How long one beyond the minimum stays without a step.
+    pub idle: Duration,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { minimum: 1, maximum: 4, steps_each: 32, idle: Duration::from_secs(60) }
+    }
+}
+
+/// What steps need to run.
+pub(crate) struct Running {
+    pub kitchen: Kitchen,
+    pub tools: Mount,
+    pub project: Mount,
+    pub larder: Larder,
+    pub limits: Limits,
+    last_root: Arc<AtomicU64>,
+    steps: AtomicUsize,
+    last_used: parking_lot::Mutex<Instant>,
+}
+
+impl Running {
+    /// Root names are counted up over the pod's life and never used again.
+    pub fn next_root(&self) -> u64 {
+        self.last_root.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn has_ended(&self) -> bool {
+        self.tools.has_ended() || self.project.has_ended()
+    }
+}
+
+/// A step's hold on a kitchen, which stays as long.
+pub(crate) struct Lease {
+    running: Arc<Running>,
+    pool: Weak<Kitchens>,
+}
+
+impl Deref for Lease {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.running.last_used.lock() = Instant::now();
+        self.running.steps.fetch_sub(1, Ordering::AcqRel);
+        if let Some(pool) = self.pool.upgrade() {
+            pool.rest();
+        }
+    }
+}
+
+/// Which engine, once `auto` is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Native,
+    Podman,
+}
+
+/// All kitchens of a pod.
+pub(crate) struct Kitchens {
+    pub zygote: ZygoteProgram,
+    pub larder: Larder,
+    pub runtime: Handle,
+    pub home: PathBuf,
+    pub scratch: PathBuf,
+    pub limits: Limits,
+    pub pool: PoolOptions,
+    last_root: Arc<AtomicU64>,
+    state: Mutex<State>,
+    myself: Weak<Kitchens>,
+}
+
+#[derive(Default)]
+struct State {
+    of: BTreeMap<Kind, Vec<Arc<Running>>>,
+    /// Folders in scratch that were given out; none: what a dead pod left is still there.
+    scratches: u64,
+    /// Podman was tried for `auto`, and starts no container.
+    no_podman: bool,
+    /// A container beside others is being started.
+    growing: bool,
+    /// Somebody waits for idle containers.
+    resting: bool,
+}
+
+impl Kitchens {
+    pub fn new(
+        zygote: ZygoteProgram,
+        (larder, runtime): (Larder, Handle),
+        (home, scratch): (PathBuf, PathBuf),
+        limits: Limits,
+        pool: PoolOptions,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            zygote,
+            larder,
+            runtime,
+            home,
+            scratch,
+            limits,
+            pool,
+            last_root: Arc::default(),
+            state: Mutex::default(),
+            myself: myself.clone(),
+        })
+    }
+
+    /// A kitchen for one step, started if there is none.
+    pub async fn lease(&self, sandbox: Sandbox) -> Result<Lease, NodeError> {
+        let mut state = self.state.lock().await;
+        let running = match sandbox {
+            Sandbox::Native => self.of(&mut state, Kind::Native).await?,
+            Sandbox::Podman => self.of(&mut state, Kind::Podman).await?,
+            Sandbox::Auto if state.no_podman => self.of(&mut state, Kind::Native).await?,
+            Sandbox::Auto => match self.of(&mut state, Kind::Podman).await {
+                Err(NodeError::Kitchen(error)) if error.missing().is_some() => {
+                    tracing::info!(%error, "podman is not usable here: steps run in bare namespaces");
+                    state.no_podman = true;
+                    self.of(&mut state, Kind::Native).await?
+                }
+                running => running?,
+            },
+        };
+        running.steps.fetch_add(1, Ordering::AcqRel);
+        Ok(Lease { running, pool: self.myself.clone() })
+    }
+
+    /// The one with the fewest steps.
+    async fn of(&self, state: &mut State, kind: Kind) -> Result<Arc<Running>, NodeError> {
+        let there = state.of.entry(kind).or_default();
+        there.retain(|running| !running.has_ended());
+        let count = there.len();
+        let steps = |running: &Arc<Running>| running.steps.load(Ordering::Acquire);
+        let Some(least) = there.iter().min_by_key(|running| steps(running)).cloned() else {
+            let started = self.start(state, kind).await?;
+            state.of.entry(kind).or_default().push(Arc::clone(&started));
+            return Ok(started);
+        };
+        let is_full = steps(&least) >= self.pool.steps_each && count < self.pool.maximum;
+        if kind == Kind::Podman && is_full && !state.growing {
+            state.growing = true;
+            self.grow();
+        }
+        Ok(least)
+    }
+
+    async fn start(&self, state: &mut State, kind: Kind) -> Result<Arc<Running>, NodeError> {
+        if state.scratches == 0 {
+            let swept = kitchen::sweep(&self.scratch);
+            swept.map_err(|source| KitchenError::Scratch { path: self.scratch.clone(), source })?;
+        }
+        state.scratches += 1;
+        let scratch = self.scratch.join(state.scratches.to_string());
+        self.open(kind, scratch).await
+    }
+
+    async fn open(&self, kind: Kind, scratch: PathBuf) -> Result<Arc<Running>, NodeError> {
+        let engine = match kind {
+            Kind::Native => Engine::Native,
+            Kind::Podman => {
+                Engine::Podman(Podman { owner: owner(&self.home), folder: self.home.join("container") })
+            }
+        };
+        let options = kitchen::Options { zygote: self.zygote.clone(), engine, scratch };
+        let (kitchen, fds) = Kitchen::start(options).await?;
+        let (uid, gid) = kitchen.step_uid();
+        let runtime = self.runtime.clone();
+        let served = tokio::task::spawn_blocking(move || {
+            let options = view::Options { uid, gid, ..view::Options::default() };
+            let tools = Mount::serve(fds.tools, Flavour::Tools, options.clone(), runtime.clone())?;
+            let project = Mount::serve(fds.project, Flavour::Project, options, runtime)?;
+            Ok::<_, NodeError>((tools, project))
+        });
+        let (tools, project) = served.await.map_err(|_| NodeError::Task("serve the view"))??;
+        Ok(Arc::new(Running {
+            kitchen,
+            tools,
+            project,
+            larder: self.larder.clone(),
+            limits: self.limits,
+            last_root: Arc::clone(&self.last_root),
+            steps: AtomicUsize::new(0),
+            last_used: parking_lot::Mutex::new(Instant::now()),
+        }))
+    }
+
+    /// Starts a container beside those that are full; steps go on meanwhile.
+    fn grow(&self) {
+        let Some(myself) = self.myself.upgrade() else { return };
+        self.runtime.spawn(async move {
+            let scratch = {
+                let mut state = myself.state.lock().await;
+                state.scratches += 1;
+                myself.scratch.join(state.scratches.to_string())
+            };
+            let opened = myself.open(Kind::Podman, scratch).await;
+            let mut state = myself.state.lock().await;
+            state.growing = false;
+            match opened {
+                Ok(running) => state.of.entry(Kind::Podman).or_default().push(running),
+                Err(error) => tracing::warn!(%error, "no other container could be started"),
+            }
+        });
+    }
+
+    /// Sees to it that containers beyond the minimum go when they have been idle.
+    fn rest(&self) {
+        let Some(myself) = self.myself.upgrade() else { return };
+        let Ok(mut state) = self.state.try_lock() else { return };
+        let containers = state.of.get(&Kind::Podman).map_or(0, Vec::len);
+        if state.resting || containers <= self.pool.minimum {
+            return;
+        }
+        state.resting = true;
+        self.runtime.spawn(async move {
+            while myself.shrink().await {
+                tokio::time::sleep(myself.pool.idle).await;
+            }
+        });
+    }
+
+    /// Ends what has been idle for long; whether there is still one that might become so.
+    async fn shrink(&self) -> bool {
+        let mut state = self.state.lock().await;
+        let (minimum, idle) = (self.pool.minimum, self.pool.idle);
+        let all = state.of.entry(Kind::Podman).or_default();
+        let mut spare = all.len().saturating_sub(minimum);
+        all.retain(|running| {
+            let is_idle =
+                running.steps.load(Ordering::Acquire) == 0 && running.last_used.lock().elapsed() >= idle;
+            let goes = spare > 0 && is_idle;
+            spare -= usize::from(goes);
+            !goes
+        });
+        state.resting = spare > 0;
+        state.resting
+    }
+
+    /// Waits until nothing of any step is left, and ends all.
+    pub async fn stop(&self) {
+        let all = std::mem::take(&mut self.state.lock().await.of);
+        for running in all.into_values().flatten() {
+            running.kitchen.settled().await;
+        }
+    }
+}
+
+/// What a home is called in the labels of its containers.
+fn owner(home: &std::path::Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let home = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
+    Digest::of(home.as_os_str().as_bytes()).to_string().trim_start_matches("b3:").chars().take(16).collect()
+}
