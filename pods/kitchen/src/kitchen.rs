@@ -286,7 +286,7 @@ async fn reached(how: &HowEnded, limits: &Limits, running: &Running) -> Option<L
 }
 
 /// The name of the group above those of a kitchen's steps: one for each scratch folder, which belongs to one pod alone.
-fn group_name(scratch: &Path) -> String {
+pub(crate) fn group_name(scratch: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let digest = protocol::Digest::of(scratch.as_os_str().as_bytes());
     format!("computepods-{}", digest.short().trim_start_matches("b3:"))

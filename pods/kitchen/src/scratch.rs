@@ -13,6 +13,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use parking_lot::Mutex;
 
+use crate::kitchen::group_name;
 use crate::remove::{empty_folder, remove_tree};
 
 /// Folders that are made before one is used again. Each costs reads of a block group that may not be in memory; with fewer, the
@@ -35,10 +36,14 @@ struct State {
     made: u64,
 }
 
-/// Removes all that is in a folder of scratch folders, which nobody uses: what a dead pod left. Makes it where it is missing.
+/// Removes all that is in a folder of scratch folders, which nobody uses: what a dead pod left there, and its control groups. Makes it where
+/// it is missing.
 pub fn sweep(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
-    empty_folder(path)
+    let path = path.canonicalize()?;
+    let kitchens = fs::read_dir(&path)?.collect::<io::Result<Vec<_>>>()?;
+    crate::limits::cgroups::sweep(kitchens.iter().map(|kitchen| group_name(&kitchen.path())));
+    empty_folder(&path)
 }
 
 /// One step's folder. Dropped, it is emptied on a thread of its own, and then used again.

@@ -64,6 +64,17 @@ pub(crate) struct Cgroup {
     limits: Limits,
 }
 
+/// Removes the groups of kitchens with these names, whose pod is dead.
+pub(crate) fn sweep(names: impl Iterator<Item = String>) {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let places = candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    for name in names {
+        for place in &places {
+            Place { folder: place.folder.join(&name), ..place.clone() }.remove();
+        }
+    }
+}
+
 impl Cgroups {
     /// Finds out what can be limited, and removes what a dead pod has left. Where nothing can be, there is no place.
     pub(crate) fn open(name: &str) -> Arc<Self> {
