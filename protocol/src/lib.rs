@@ -11,6 +11,7 @@ pub mod digest;
 pub mod event;
 pub mod glob;
 pub mod ids;
+pub mod mesh;
 pub mod observation;
 pub mod path;
 pub mod pod_id;

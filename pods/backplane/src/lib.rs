@@ -4,6 +4,8 @@
 //! on the twin in memory. This crate knows no build and no swarm: what it carries for them is small, and opaque to it.
 
 pub mod bus;
+pub mod clock;
+pub mod keys;
 pub mod server;
 pub mod testing;
 

@@ -1,0 +1,80 @@
+//! The subjects of a federation, below its root. What is below `log.` is an entry.
+
+use crate::{PodId, RelPath, WorkspaceId};
+
+/// Members, by pod.
+pub const MEMBERS: &str = "log.member.";
+/// Addresses of members, by pod.
+pub const ADDRESSES: &str = "log.address.";
+/// The key ring of each member, sealed to it.
+pub const KEYS: &str = "log.key.";
+/// The number of the present group key.
+pub const GENERATION: &str = "log.generation";
+/// Invitations, by id.
+pub const INVITATIONS: &str = "log.invitation.";
+/// Owners, by workspace and path.
+pub const OWNERS: &str = "log.owner.";
+/// Traces, by pod and trace.
+pub const TRACES: &str = "log.trace.";
+/// Pods that have told all that they know since the log was made.
+pub const SETTLED: &str = "log.settled.";
+/// Where a newcomer asks.
+pub const JOIN: &str = "join";
+/// Beats of all pods.
+pub const BEATS: &str = "beat.*";
+/// Demands of all pods.
+pub const DEMANDS: &str = "demand.*";
+
+/// The entry that says who a pod is.
+pub fn member(pod: &PodId) -> String {
+    format!("{MEMBERS}{pod}")
+}
+
+/// The entry that says where a pod can be reached.
+pub fn address(pod: &PodId) -> String {
+    format!("{ADDRESSES}{pod}")
+}
+
+/// The entry with a pod's key ring.
+pub fn key(pod: &PodId) -> String {
+    format!("{KEYS}{pod}")
+}
+
+/// The entry of an invitation.
+pub fn invitation(id: &[u8; 16]) -> String {
+    format!("{INVITATIONS}{}", bs58::encode(id).into_string())
+}
+
+/// The entry that says who owns what is at a path.
+pub fn owner(workspace: WorkspaceId, path: &RelPath) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("computepods owner subject v1");
+    hasher.update(&workspace.to_bytes()).update(path.as_bytes());
+    let mut short = [0; 16];
+    hasher.finalize_xof().fill(&mut short);
+    format!("{OWNERS}{}", bs58::encode(short).into_string())
+}
+
+/// The entry that announces a pod's trace.
+pub fn trace(pod: &PodId, trace: &crate::Digest) -> String {
+    format!("{TRACES}{pod}.{}", bs58::encode(&trace.as_bytes()[..16]).into_string())
+}
+
+/// The entry by which a pod says that it has told all that it knows.
+pub fn settled(pod: &PodId) -> String {
+    format!("{SETTLED}{pod}")
+}
+
+/// A pod's beats.
+pub fn beat(pod: &PodId) -> String {
+    format!("beat.{pod}")
+}
+
+/// What a pod demands.
+pub fn demand(pod: &PodId) -> String {
+    format!("demand.{pod}")
+}
+
+/// Questions to one pod on one matter (`sync`, `hand-over`, `place` …).
+pub fn ask(pod: &PodId, matter: &str) -> String {
+    format!("ask.{pod}.{matter}")
+}
