@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::chef::Reason;
 use crate::{BuildId, RelPath, StepId};
 
 /// The version that `build-started` carries.
@@ -128,6 +129,13 @@ pub enum Event {
         command: Option<String>,
         /// Wall seconds.
         seconds: f64,
+    },
+    /// Why a step that failed has failed, as far as a chef can tell.
+    StepExplained {
+        /// Which step.
+        step: StepId,
+        /// Reasons, the likeliest first.
+        reasons: Vec<Reason>,
     },
     /// Words to the user that belong to no step.
     Note {

@@ -135,6 +135,7 @@ fn events_page_names_every_event_and_field() {
             command: Some(text.clone()),
             seconds: 0.0,
         },
+        Event::StepExplained { step: StepId::new("a"), reasons: Vec::new() },
         Event::Note { warning: true, text },
         Event::BuildFinished {
             outcome: Outcome::Success,
@@ -152,7 +153,7 @@ fn events_page_names_every_event_and_field() {
             Event::BuildStarted { .. } | Event::Planned { .. } | Event::StepStarted { .. } => {}
             Event::StepOutput { .. } | Event::StepHeld { .. } | Event::StepResumed { .. } => {}
             Event::StepRestarted { .. } | Event::StepFinished { .. } => {}
-            Event::Note { .. } | Event::BuildFinished { .. } => {}
+            Event::StepExplained { .. } | Event::Note { .. } | Event::BuildFinished { .. } => {}
         }
         let fields = serde_json::to_value(event).unwrap();
         let name = fields["event"].as_str().unwrap();

@@ -16,6 +16,8 @@ mod clock;
 #[cfg(test)]
 mod compiler;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
 mod example;

@@ -6,6 +6,7 @@
 //! restored, however we end.
 
 use protocol::StepId;
+use protocol::chef::Reason;
 use protocol::event::{Event, How, Outcome, Stamped};
 use std::time::Instant;
 
@@ -41,6 +42,7 @@ pub enum Detail {
 
 /// A failure as it was shown, to be shown again when other lines have come after it.
 struct Failed {
+    step: StepId,
     lines: Vec<String>,
 }
 
@@ -135,6 +137,7 @@ impl BuildView {
                 let end = End { how, exit, text, command, seconds };
                 self.finished(&step, end);
             }
+            Event::StepExplained { step, reasons } => self.explained(&step, &reasons),
             Event::Note { warning, text } => self.note(warning, &text),
             Event::BuildFinished { outcome, steps, ran, reused, failed, written, seconds } => {
                 self.over = true;
@@ -277,7 +280,31 @@ impl BuildView {
         for line in shown {
             self.screen.line(line);
         }
-        self.failures.push(Failed { lines });
+        self.failures.push(Failed { step: step.clone(), lines });
+    }
+
+    /// Why a step failed: below what was said of it, if that is not to be said again.
+    fn explained(&mut self, step: &StepId, reasons: &[Reason]) {
+        let is_alone = self.failures.len() == 1;
+        let name = if is_alone { String::new() } else { format!("{step}: ") };
+        let why = self.style.paint(Tone::Name, "why");
+        let line = |reason: &Reason| {
+            let place = match (&reason.path, reason.line) {
+                (Some(path), Some(line)) => format!("{path}:{line}: "),
+                (Some(path), None) => format!("{path}: "),
+                _ => String::new(),
+            };
+            format!("  {why}: {name}{place}{}", reason.text)
+        };
+        let lines: Vec<String> =
+            reasons.iter().map(line).map(|text| clean_line(&text, self.style.color)).collect();
+        if !self.buried || self.detail == Detail::Quiet {
+            self.outputs.interrupted();
+            lines.iter().for_each(|line| self.screen.line(line));
+        }
+        if let Some(failed) = self.failures.iter_mut().find(|failed| failed.step == *step) {
+            failed.lines.extend(lines);
+        }
     }
 
     fn repeat_failures(&mut self) {

@@ -11,12 +11,12 @@ use super::conductor::{self, Tally};
 use super::context::{Changed, Context, Stop};
 use super::{Asked, Fallible, MadeSoFar, finish, preparing, verify};
 use crate::majordomo::plan::{Meaning, Wanted};
-use crate::majordomo::prepare::Prepared;
+use crate::majordomo::prepare::{Prepared, Scanned};
 use crate::majordomo::recall::{self, Recall};
 use crate::majordomo::request::{BuildOptions, Failure, Reply, Report};
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::workspace::{Lock, Workspace};
-use crate::majordomo::{border, inspect, records};
+use crate::majordomo::{border, chefs, inspect, records};
 
 /// How often a build starts from a new snapshot because something changed under it.
 pub const MAX_ATTEMPTS: usize = 3;
@@ -145,6 +145,9 @@ impl Attempts<'_> {
             (false, 0) => Outcome::Success,
             _ => Outcome::Failure,
         };
+        if outcome == Outcome::Failure {
+            self.explain(&context, &prepared).await;
+        }
         if let Some(verification) = context.verification.as_ref().filter(|_| outcome == Outcome::Success) {
             verify::with_own_at_last(&context, verification).await?;
             verify::compare_ends(&context, verification, &good)?;
@@ -168,6 +171,23 @@ impl Attempts<'_> {
             _ => 0,
         };
         Ok(Done { outcome, steps: count, written })
+    }
+}
+
+impl Attempts<'_> {
+    /// Says why steps failed, as far as a chef can tell. Who cannot be asked leaves it at what the steps printed.
+    async fn explain(&self, context: &Context, prepared: &Prepared) {
+        let failed = std::mem::take(&mut *context.unexplained.lock());
+        let scanned = Scanned {
+            workspace: prepared.workspace.clone(),
+            manifest: prepared.manifest.clone(),
+            snapshot: prepared.snapshot.clone(),
+        };
+        let by_chefs = prepared.by_chefs.as_deref();
+        let hearing = (self.sink, self.cancel);
+        if let Err(stop) = chefs::explain(self.pod, &scanned, by_chefs, &failed, self.asked, hearing).await {
+            tracing::debug!(?stop, "nobody explains the failure");
+        }
     }
 }
 

@@ -80,6 +80,18 @@ pub enum Done {
     },
 }
 
+/// A step that failed for good, and what may explain it.
+pub struct Unexplained {
+    /// The step.
+    pub step: StepId,
+    /// Its exit code, if it ended by itself.
+    pub exit: Option<i32>,
+    /// The folder in which its commands started.
+    pub cwd: RelPath,
+    /// What it printed; of much the beginning and the end.
+    pub output: String,
+}
+
 /// What all steps of one attempt share.
 pub struct Context {
     /// Where steps run.
@@ -130,6 +142,8 @@ pub struct Context {
     pub verification: Option<Verification>,
     /// What the steps printed, in the order in which they ended.
     pub printed: Mutex<Vec<(usize, Digest)>>,
+    /// The steps that failed, in the order in which that was final.
+    pub unexplained: Mutex<Vec<Unexplained>>,
 }
 
 impl Context {
@@ -172,6 +186,7 @@ impl Context {
             done: Default::default(),
             host_looks: Default::default(),
             printed: Default::default(),
+            unexplained: Default::default(),
         })
     }
 

@@ -31,7 +31,7 @@ use protocol::event::{EVENT_SCHEMA, Event, How, Outcome};
 
 pub use self::attempt::MAX_ATTEMPTS;
 use self::attempt::{Aim, Attempts, Done};
-pub use self::context::Stop;
+pub use self::context::{Stop, Unexplained};
 pub use self::demand::StepView;
 pub use self::keep::{is_kept, kept};
 pub use self::made::MadeSoFar;

@@ -108,6 +108,7 @@ impl Asker<'_> {
             return Err(NodeError::Task("ask chefs").into());
         };
         chef.name.clone_into(&mut by_chefs.chef);
+        chef.said.clone_into(&mut by_chefs.said);
         by_chefs.found = detected.found;
         match detected.plan {
             Some(plan) => Ok(ControlFlow::Continue((chef, plan))),

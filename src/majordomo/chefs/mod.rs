@@ -11,11 +11,13 @@
 //! - `program`: a chef's files, as content;
 //! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
 //! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
+//! - `explain`: why a step failed;
 //! - `written`: an answer as a project file; `init`: that file, for the user to edit;
 //! - `last`: what the last build was planned by, for who only looks.
 
 mod ask;
 mod asker;
+mod explain;
 mod heard;
 mod init;
 mod last;
@@ -38,6 +40,7 @@ use super::request::Failure;
 use super::snapshot::record::HostFile;
 
 pub use ask::ask;
+pub use explain::explain;
 pub use init::init;
 pub use last::file as last_file;
 
@@ -72,6 +75,8 @@ type Looks = FxHashSet<(RelPath, Look)>;
 pub struct ByChefs {
     /// Whose plan it is.
     pub chef: String,
+    /// The same as the project's file says it: a name or a folder.
+    pub said: String,
     /// What that chef found, for people.
     pub found: String,
     /// Whether the plan follows from what its steps make, too.

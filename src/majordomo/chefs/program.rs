@@ -33,6 +33,8 @@ const MAX_NAME: usize = 64;
 pub struct Program {
     /// Its name.
     pub name: String,
+    /// What it was asked for by: its name, or its folder.
+    pub said: String,
     /// Where its own things stand in the project.
     pub folder: RelPath,
     /// How it is started in the project's folder.
@@ -109,7 +111,7 @@ pub fn folder(name: &str) -> Option<RelPath> {
 /// It cannot be asked.
 pub fn program(larder: &Larder, project: &Path, said: &str) -> Result<Program, ProgramError> {
     match said.contains('/') {
-        true => in_folder(larder, &project.join(said)),
+        true => in_folder(larder, said, &project.join(said)),
         false => built_in(larder, said),
     }
 }
@@ -121,7 +123,8 @@ fn is_name(name: &str) -> bool {
 }
 
 fn built_in(larder: &Larder, name: &str) -> Result<Program, ProgramError> {
-    let chef = chef_builtin::ALL.iter().find(|chef| chef.name == name).ok_or(ProgramError::Unknown)?;
+    let all = chef_builtin::ALL.iter().chain([&chef_builtin::SHELL]);
+    let chef = all.into_iter().find(|chef| chef.name == name).ok_or(ProgramError::Unknown)?;
     let path = std::env::current_exe().map_err(unreadable(Path::new("/proc/self/exe")))?;
     // What runs now, whatever stands at its path by now.
     let file = File::open("/proc/self/exe").map_err(unreadable(&path))?;
@@ -133,6 +136,7 @@ fn built_in(larder: &Larder, name: &str) -> Result<Program, ProgramError> {
     let entries = vec![(own, TreeEntry::File { digest, size, exec: true })];
     Ok(Program {
         name: chef.name.to_owned(),
+        said: chef.name.to_owned(),
         folder,
         words,
         timeout: MAX_TIMEOUT,
@@ -141,7 +145,7 @@ fn built_in(larder: &Larder, name: &str) -> Result<Program, ProgramError> {
     })
 }
 
-fn in_folder(larder: &Larder, from: &Path) -> Result<Program, ProgramError> {
+fn in_folder(larder: &Larder, said: &str, from: &Path) -> Result<Program, ProgramError> {
     let about = from.join(CHEF_FILE);
     let text = fs::read_to_string(&about).map_err(unreadable(&about))?;
     let About { name, protocol, program, timeout } = toml::from_str(&text).map_err(ProgramError::Form)?;
@@ -163,7 +167,8 @@ fn in_folder(larder: &Larder, from: &Path) -> Result<Program, ProgramError> {
     };
     match entries.iter().find(|entry| is_program(entry)) {
         Some((path, _)) => {
-            Ok(Program { name, folder, words: vec![path.as_bytes().to_vec()], timeout, entries, files })
+            let words = vec![path.as_bytes().to_vec()];
+            Ok(Program { name, said: said.to_owned(), folder, words, timeout, entries, files })
         }
         None => Err(ProgramError::NoProgram(program)),
     }

@@ -91,7 +91,7 @@ impl<'a> Document<'a> {
             false => format!("grep -qE '{MOVES}' {name}.log"),
         };
         let run = format!(
-            "{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true\n"
+            "{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true"
         );
         let ending = if DVI.contains(&engine.as_str()) { "dvi" } else { "pdf" };
         let file = format!("{}.{ending}", self.stem);

@@ -1,6 +1,6 @@
 //! The LaTeX files of a project, read within bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -85,6 +85,13 @@ fn takes_in(source: &Source) -> impl Iterator<Item = (&str, &'static str)> {
     let packages = source.packages.iter().map(|(name, _)| (name.as_str(), "sty"));
     let inputs = source.inputs.iter().map(|path| (path.as_str(), "tex"));
     inputs.chain(classes).chain(packages)
+}
+
+/// What a document's engine writes for the parts that it includes: their `.aux`, without the ending.
+pub fn included(document: &Path, sources: &[(PathBuf, &Source)]) -> BTreeSet<PathBuf> {
+    let folder = document.parent().unwrap_or(Path::new(""));
+    let all = sources.iter().flat_map(|(_, source)| &source.included);
+    all.map(|path| lexical(&folder.join(path.trim_end_matches(".tex")))).collect()
 }
 
 /// The path without `.` and `..`, as far as that goes without looking.

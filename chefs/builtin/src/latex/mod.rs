@@ -8,10 +8,11 @@
 //!
 //! Not here: figures that other programs make, documents that come out of macros, one bibliography for each chapter.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use protocol::chef::{Detected, Planned};
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use crate::{ChefError, is_file, plan};
 
@@ -43,16 +44,26 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     };
     let mut steps = Map::new();
     let mut notes = Vec::new();
+    let mut before: Vec<(String, BTreeSet<PathBuf>)> = Vec::new();
     for path in &documents {
         // The words of one document stand alone; of several each has its own.
         let suffix = match documents.len() {
             1 => String::new(),
             _ => free(&steps, &format!("-{}", step_word(&path.with_extension("")))),
         };
-        let document = Document::new(folder, path, files.with_inputs(path));
-        for (word, step) in document.steps() {
+        let sources = files.with_inputs(path);
+        let included = files::included(path, &sources);
+        for (word, step) in Document::new(folder, path, sources).steps() {
             steps.insert(format!("{word}{suffix}"), step);
         }
+        // Documents that include the same part write its .aux one after the other, and each reads its own.
+        let engine = format!("tex{suffix}");
+        let others = before.iter().filter(|(_, others)| !others.is_disjoint(&included));
+        let others: Vec<&String> = others.map(|(engine, _)| engine).collect();
+        if !others.is_empty() {
+            steps[&engine]["after"] = json!(others);
+        }
+        before.push((engine, included));
         notes.extend(left(folder, path));
     }
     Ok(Detected { sure: SURE, found, plan: Some(Planned { notes, ..plan(steps, &[]) }) })

@@ -18,6 +18,8 @@ pub struct Source {
     pub loads_class: Option<String>,
     /// Files that it takes in, as written.
     pub inputs: Vec<String>,
+    /// Of them, those that get an `.aux` of their own.
+    pub included: Vec<String>,
     /// `\bibliography`.
     pub has_bibliography: bool,
     /// `\cite` of any kind, or `\nocite`.
@@ -72,7 +74,12 @@ impl Source {
                 );
             }
             "LoadClass" => self.loads_class = arguments(after).map(|(_, class)| class.trim().to_owned()),
-            "input" | "include" | "subfile" | "includestandalone" => {
+            "include" => {
+                let file = arguments(after).map(|(_, file)| file.trim().to_owned());
+                self.included.extend(file.clone());
+                self.inputs.extend(file);
+            }
+            "input" | "subfile" | "includestandalone" => {
                 self.inputs.extend(arguments(after).map(|(_, file)| file.trim().to_owned()));
             }
             "bibliography" => self.has_bibliography = true,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::*;
 
@@ -123,6 +123,24 @@ fn several_documents_and_folders_with_odd_names() {
     assert_eq!(names, ["tex-d-1--a-b", "tex-d-1--a-b-2"]);
     let step = &steps["tex-d-1--a-b"];
     assert_eq!((&step["cwd"], &step["out"]), (&json!("d[1]"), &json!("d[1]/a b.pdf")));
+}
+
+#[test]
+fn documents_that_include_the_same_part_have_an_order() {
+    let of = |class: &str, parts: &str| {
+        format!("\\documentclass{{{class}}}\\begin{{document}}{parts}\\end{{document}}")
+    };
+    let (both, one) = (of("book", "\\include{ch/a}\\include{ch/b}"), of("article", "\\include{./ch/b.tex}"));
+    let files = [
+        ("all.tex", both.as_str()),
+        ("one.tex", &one),
+        ("other.tex", ARTICLE),
+        ("ch/a.tex", ""),
+        ("ch/b.tex", ""),
+    ];
+    let steps = steps(&files);
+    assert_eq!((&steps["tex-all"]["after"], &steps["tex-other"]["after"]), (&Value::Null, &Value::Null));
+    assert_eq!(steps["tex-one"]["after"], json!(["tex-all"]));
 }
 
 #[test]

@@ -334,7 +334,10 @@ impl Conductor {
     /// A circle fails as a whole: nothing of it is handed over, and the next build goes the same way again.
     pub(super) fn fail_circle(&mut self, index: usize, words: String) {
         let circle = self.circle_of(index);
-        self.fail_for_good(index, Failed { exit: None, failure: words, command: None, seen: Vec::new() });
+        self.fail_for_good(
+            index,
+            Failed { exit: None, failure: words, command: None, output: String::new(), seen: Vec::new() },
+        );
         for other in circle {
             if other != index && !matches!(self.steps[other].phase, Phase::Over | Phase::Running(_)) {
                 self.skip(other, index);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use protocol::event::How;
 use protocol::{Look, RelPath, Seen};
 
-use super::super::context::Stop;
+use super::super::context::{Stop, Unexplained};
 use super::super::step::Failed;
 use super::state::Phase;
 use super::{Conductor, Ending};
@@ -102,7 +102,9 @@ impl Conductor {
         self.doubted.remove(&index);
         self.steps[index].phase = Phase::Over;
         self.context.made.doubt(index);
-        let Failed { exit, failure, command, .. } = failed;
+        let Failed { exit, failure, command, output, .. } = failed;
+        let (step, cwd) = (self.context.plan.steps[index].id.clone(), self.context.specs[index].cwd.clone());
+        self.context.unexplained.lock().push(Unexplained { step, exit, cwd, output });
         self.failures.push((index, failure.clone()));
         self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), reason: None, command });
         self.over(index);

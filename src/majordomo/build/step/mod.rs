@@ -92,6 +92,8 @@ pub(super) struct Failed {
     pub failure: String,
     /// The command that ended it.
     pub command: Option<String>,
+    /// What it printed, as far as that may explain it.
+    pub output: String,
     /// What it had seen of the project until then: paths in it.
     pub seen: Vec<(RelPath, Look, Seen)>,
 }

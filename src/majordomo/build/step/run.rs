@@ -86,10 +86,16 @@ pub(in super::super) async fn run(
 async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Result<Ran, Stop> {
     let planned = &context.plan.steps[index];
     let command = context.specs[index].commands.get(run.command).map(|argv| shown_command(argv));
-    let looked_at = run.looked_at;
+    let (looked_at, output) = (run.looked_at, explainable(&run.printed));
     let fail = async |exit: Option<i32>, failure: String| -> Result<Ran, Stop> {
         let seen = seen_by(context, &pass.project, looked_at.clone()).await?;
-        Ok(Ran::Failed(Box::new(Failed { exit, failure, command: command.clone(), seen })))
+        Ok(Ran::Failed(Box::new(Failed {
+            exit,
+            failure,
+            command: command.clone(),
+            output: output.clone(),
+            seen,
+        })))
     };
     match run.end {
         StepEnd::Made { path_set, trace, outputs } => {
@@ -134,6 +140,22 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
         }
         StepEnd::Lost(path) => Err(Stop::Lost(path)),
     }
+}
+
+/// So much of the beginning and of the end of what a step printed may explain its failure, in bytes each.
+const MAX_EXPLAINABLE: usize = 128 << 10;
+
+/// The part of what a step printed that may explain its failure: causes come early, their consequences at the end.
+fn explainable(printed: &Printed) -> String {
+    let lines = printed.lines();
+    let fits = |bytes: &mut usize, line: &PrintedLine| {
+        *bytes += line.bytes.len() + 1;
+        *bytes <= MAX_EXPLAINABLE
+    };
+    let first = lines.iter().scan(0, |bytes, line| fits(bytes, line).then_some(())).count();
+    let last = lines[first..].iter().rev().scan(0, |bytes, line| fits(bytes, line).then_some(())).count();
+    let both = lines[..first].iter().chain(&lines[lines.len() - last..]);
+    both.map(|line| String::from_utf8_lossy(&line.bytes).into_owned() + "\n").collect()
 }
 
 /// What a step saw of the project before it failed.

@@ -1,0 +1,211 @@
+//! LaTeX documents without a project file: the chef finds what they need, and they come out as a person who runs all programs by
+//! hand for long enough would have them.
+
+use crate::common::{Built, Place, Project};
+use crate::pdf;
+
+fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
+    let project = place.project(name, "");
+    project.remove("majordomo.toml");
+    project
+}
+
+/// The steps of the project that ran, and not those that plan.
+fn ran(built: &Built) -> Vec<&str> {
+    built.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
+}
+
+#[track_caller]
+fn says(project: &Project<'_>, path: &str) -> String {
+    pdf::text(&std::fs::read(project.at(path)).unwrap())
+}
+
+/// A document whose text can be found in its PDF.
+fn document(preamble: &str, body: &str) -> String {
+    format!(
+        "{}\\documentclass{{report}}\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n",
+        pdf::PLAIN
+    )
+}
+
+const BIBLIOGRAPHY: &str =
+    "@book{darwin, author = {Charles Darwin}, title = {On Finches}, publisher = {Murray}, year = 1859}\n";
+
+/// Of several files, with Biber, glossary, acronyms and index; its name has a space in it.
+fn thesis<'p>(place: &'p Place) -> Project<'p> {
+    let project = bare(place, "thesis");
+    let preamble = "\\usepackage[acronym]{glossaries}\n\\usepackage{biblatex,makeidx}\n\\addbibresource{refs/all.bib}\n\
+                    \\makeglossaries\\makeindex\n\\newacronym{ngo}{NGO}{no good owl}\n\
+                    \\newglossaryentry{finch}{name=finch,description={a bird}}";
+    let body = "\\tableofcontents\n\\include{chapters/one}\n\\include{chapters/two}\n\\printglossaries\\printindex\\printbibliography";
+    project.write("my thesis.tex", document(preamble, body));
+    project.write(
+        "chapters/one.tex",
+        "\\chapter{Finches}\\label{one}A \\gls{finch}\\index{finch} is on page~\\pageref{two}.\n",
+    );
+    project.write(
+        "chapters/two.tex",
+        "\\chapter{Owls}\\label{two}An \\gls{ngo}\\index{owl} eats mice \\cite{darwin}.\n",
+    );
+    project.write("refs/all.bib", BIBLIOGRAPHY);
+    project
+}
+
+#[test]
+fn a_thesis_with_biber_glossaries_and_an_index() {
+    let place = Place::new();
+    let project = thesis(&place);
+    let first = project.build(&[]).ok();
+    assert_eq!(ran(&first), ["bib", "glossary", "index", "tex"]);
+    let text = says(&project, "my thesis.pdf");
+    for words in [
+        "A finch is on page 3.",
+        "An no good owl (NGO) eats mice [1]",
+        "1 Finches 2 2 Owls 3",
+        "finch a bird. 2",
+        "NGO no good owl. 3",
+        "Index finch, 2 owl, 3",
+        "[1] Charles Darwin. On Finches . Murray, 1859.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    place.assert_nothing_left();
+    project.builds(&[]);
+    // A word is one pass, and asks none of the other programs.
+    project.replace("chapters/two.tex", "eats mice", "likes mice");
+    let word = project.build(&[]).ok();
+    assert_eq!(word.passes("tex"), 1, "{}", word.said());
+    assert!(!ran(&word).contains(&"bib") && !ran(&word).contains(&"index"), "{}", word.said());
+    // A page more moves everything.
+    project.replace("chapters/one.tex", "A \\gls", "\\newpage A \\gls");
+    project.build(&[]).ok();
+    let text = says(&project, "my thesis.pdf");
+    for words in ["is on page 4.", "finch a bird. 3", "Index finch, 3 owl, 4"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    project.builds(&[]);
+}
+
+#[test]
+fn two_documents_that_include_the_same_part() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    let body = |first: &str| format!("\\tableofcontents\n{first}\n\\include{{parts/owls}}");
+    project.write("long.tex", document("", &body("\\newpage Before.\\newpage After.")));
+    project.write("short.tex", document("", &body("")));
+    project.write("parts/owls.tex", "\\chapter{Owls}\\label{owls}Owls are on page~\\pageref{owls}.\n");
+    let first = project.build(&[]).ok();
+    assert_eq!(ran(&first), ["tex-long", "tex-short"]);
+    let pages = || [says(&project, "long.pdf"), says(&project, "short.pdf")];
+    let [long, short] = pages();
+    assert!(long.contains("1 Owls 4") && long.contains("Owls are on page 4."), "{long}");
+    assert!(short.contains("1 Owls 2") && short.contains("Owls are on page 2."), "{short}");
+    project.builds(&[]);
+    project.replace("long.tex", "\\newpage After.", "");
+    project.build(&[]).ok();
+    let [long, short] = pages();
+    assert!(long.contains("Owls are on page 3.") && short.contains("Owls are on page 2."), "{long}\n{short}");
+}
+
+#[test]
+fn what_nobody_could_guess_is_kept() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    // A file of the document's own, which it reads if it is there and writes later.
+    let body = "\\IfFileExists{paper.num}{There are \\input{paper.num} words.}{The number is not known.}\n\
+                \\newwrite\\out\\immediate\\openout\\out=paper.num\\immediate\\write\\out{seventeen}\\immediate\\closeout\\out";
+    project.write("paper.tex", document("", body));
+    let first = project.build(&[]).ok();
+    assert_eq!(first.passes("tex"), 2, "{}", first.said());
+    assert_eq!(says(&project, "paper.pdf"), "There are seventeen words. 1");
+}
+
+#[test]
+fn lualatex_finds_its_fonts_once() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    project.write(
+        "paper.tex",
+        "\\documentclass{article}\\usepackage{fontspec}\\begin{document}Owls\\end{document}\n",
+    );
+    project.build(&[]).ok();
+    assert!(project.has("paper.pdf") && project.has(".luatex/paper/luatex-cache"));
+    project.builds(&[]);
+    project.replace("paper.tex", "Owls", "All owls");
+    let edited = project.build(&[]).ok();
+    assert_eq!((ran(&edited), edited.passes("tex")), (vec!["tex"], 1));
+}
+
+/// What is said of why a step failed.
+#[track_caller]
+fn why(built: &Built) -> Vec<&str> {
+    built.said().lines().filter_map(|line| line.trim().strip_prefix("why: ")).collect()
+}
+
+#[test]
+fn what_is_wrong_has_its_file_and_line_and_nothing_is_kept_of_it() {
+    let place = Place::new();
+    let project = thesis(&place);
+    project.append("chapters/two.tex", "\n\\nosuchcommand\n");
+    let wrong = project.build(&[]).failed();
+    assert_eq!(why(&wrong), ["chapters/two.tex:3: `\\nosuchcommand` is not defined"], "{}", wrong.said());
+    assert!(!project.has("my thesis.pdf") && !project.has("my thesis.aux"));
+    // The same again, for nothing of it was remembered; asking why costs nothing any more.
+    let again = project.build(&[]).failed();
+    assert_eq!((ran(&again), why(&again)), (vec!["tex"], why(&wrong)));
+    project.replace("chapters/two.tex", "\\nosuchcommand", "");
+    project.build(&[]).ok();
+
+    project.replace("my thesis.tex", "\\makeglossaries", "\n\\usepackage{nosuchpackage}\\makeglossaries");
+    let wrong = project.build(&[]).failed();
+    let missing = "my thesis.tex:7: the package `nosuchpackage` is not installed; on Debian `apt-file search /nosuchpackage.sty` names \
+                   the package that has it";
+    assert_eq!(why(&wrong), [missing], "{}", wrong.said());
+    project.replace("my thesis.tex", "nosuchpackage", "siunitx,makeidx");
+    let is_there =
+        std::path::Path::new("/usr/share/texlive/texmf-dist/tex/latex/siunitx/siunitx.sty").exists();
+    if !is_there {
+        let wrong = project.build(&[]).failed();
+        let missing = "my thesis.tex:7: the package `siunitx` is not installed; Debian has it in the package `texlive-science`";
+        assert_eq!(why(&wrong), [missing], "{}", wrong.said());
+    }
+    project.replace("my thesis.tex", "siunitx,makeidx", "makeidx");
+    project.replace("refs/all.bib", "author = {Charles Darwin},", "author = {Charles Darwin}");
+    let wrong = project.build(&[]).failed();
+    let [one] = why(&wrong)[..] else { panic!("{}", wrong.said()) };
+    assert!(one.starts_with("refs/all.bib:1: ") && one.contains("found \"title\""), "{one}");
+    project.remove("refs/all.bib");
+    let wrong = project.build(&[]).failed();
+    assert_eq!(
+        why(&wrong),
+        ["the bibliography `refs/all.bib` is not there, and no step makes it"],
+        "{}",
+        wrong.said()
+    );
+}
+
+#[test]
+fn what_leads_nowhere_is_told_when_all_has_settled() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    project.write("paper.tex", document("", "\\section{One}\\label{one}See \\ref{one} and \\ref{two}."));
+    let first = project.build(&[]).ok();
+    let told: Vec<&str> = first.output("tex").into_iter().filter(|line| line.contains("undefined")).collect();
+    assert_eq!(told, ["LaTeX Warning: Reference `two' on page 1 undefined on input line 5."]);
+    project.replace("paper.tex", " and \\ref{two}", "");
+    assert!(project.build(&[]).ok().output("tex").is_empty());
+}
+
+#[test]
+fn what_an_earlier_latex_left_is_not_overwritten() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    project.write("paper.tex", document("", "Owls"));
+    project.write("paper.pdf", "of mine");
+    let refused = project.build(&[]).code(2);
+    assert!(refused.said().contains("`paper.pdf`, which is a source"), "{}", refused.said());
+    assert!(refused.said().contains("move them away first"), "{}", refused.said());
+    assert_eq!(project.read("paper.pdf"), "of mine");
+    project.remove("paper.pdf");
+    project.build(&[]).ok();
+}
