@@ -5,6 +5,7 @@
 //! so that no file can pose as a trace or a tree. Errors are typed and carry the value that was wrong; nothing
 //! here panics on foreign bytes.
 
+pub mod calls;
 pub mod chef;
 pub mod codec;
 pub mod digest;

@@ -11,6 +11,7 @@
 //! | `prepare` | workspace, `snapshot`, `project_file`, `plan` and tools together |
 //! | `chefs` | who plans a project that says no steps |
 //! | `build` | attempts, order, one step, hand-over |
+//! | `launch` | programs of functions: each call a step |
 //! | `watch` | what changes, as it changes; builds that follow it |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
@@ -23,6 +24,7 @@ pub mod failures;
 pub mod handover;
 pub mod holder;
 pub mod inspect;
+pub mod launch;
 pub mod noop;
 pub mod plan;
 pub mod prepare;

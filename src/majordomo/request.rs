@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::event::{Outcome, Stamped};
+use protocol::event::{Outcome, Stamped, Stream};
 use protocol::{RelPath, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,39 @@ pub enum WatchNews {
     Moved,
 }
 
+/// What happens while a program of functions runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "launch", rename_all = "kebab-case")]
+pub enum LaunchNews {
+    /// The program can be started.
+    Ready {
+        /// Where it has to connect, once.
+        socket: PathBuf,
+        /// The folder of our package, for its search path.
+        package: PathBuf,
+    },
+    /// A call printed a line.
+    Printed {
+        /// Which: the function's name and the call's number.
+        call: String,
+        /// Which stream.
+        stream: Stream,
+        /// The line without its end, UTF-8 (lossy).
+        text: String,
+    },
+    /// Words to the user that belong to no call.
+    Note(String),
+    /// The program has gone, and all its calls have ended.
+    Ended {
+        /// Calls that ran and came to a good end.
+        ran: u64,
+        /// Calls that an earlier one answered for.
+        reused: u64,
+        /// Calls that came to no good end.
+        failed: u64,
+    },
+}
+
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
@@ -129,6 +162,14 @@ pub enum Request {
         project: PathBuf,
         /// The caller's environment, as of a build.
         environment: Vec<(String, String)>,
+    },
+    /// Run the calls of a program of functions, until it has gone. Answers: [`Reply::Launch`]; the program itself, which the client
+    /// starts, talks over the socket that [`LaunchNews::Ready`] names.
+    Launch {
+        /// The folder that calls see, absolute.
+        folder: PathBuf,
+        /// Calls that run at once; `None`: as many as the machine has processors.
+        jobs: Option<usize>,
     },
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {
@@ -217,6 +258,8 @@ pub enum Reply {
     Waiting(String),
     /// What a watching request does besides building.
     Watch(WatchNews),
+    /// What happens while a program of functions runs.
+    Launch(LaunchNews),
     /// The answer of a read-only request.
     Report(Report),
     /// The end of what was asked; for a build, how it ended.

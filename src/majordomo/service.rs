@@ -7,7 +7,7 @@ use super::holder::Host;
 use super::request::{FsckReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
-use super::{border, build, chefs, inspect, noop, request::Failure};
+use super::{border, build, chefs, inspect, launch, noop, request::Failure};
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -43,6 +43,9 @@ async fn answer(
                 Some(written) => Report::Init(written),
                 None => return Ok(Some(Outcome::Cancelled)),
             }
+        }
+        Request::Launch { folder, jobs } => {
+            return launch::launch(pod, launch::Asked { folder, jobs }, sink, cancel).await.map(|()| None);
         }
         Request::Status { project, environment } => {
             Report::Status(inspect::status(pod, &project, &environment).await?)

@@ -205,7 +205,7 @@ pub fn copy_all(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
         // What builds of the checkout's own examples left is no part of them.
-        if ["bin", "obj", "html", ".majordomo"].iter().any(|name| entry.file_name() == *name) {
+        if ["bin", "obj", "html", ".majordomo", "__pycache__"].iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         if kind.is_dir() {

@@ -17,6 +17,8 @@ mod edits;
 #[cfg(test)]
 mod engines;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod interrupts;

@@ -17,6 +17,7 @@ mod completions;
 mod forget;
 mod graph;
 mod init;
+mod launch;
 mod status;
 mod trace;
 mod verify;
@@ -44,6 +45,7 @@ pub enum Command {
     Build(build::BuildArgs),
     Init(init::InitArgs),
     Watch(watch::WatchArgs),
+    Launch(launch::LaunchArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
     Why(why::WhyArgs),
@@ -64,6 +66,7 @@ impl Command {
             Command::Build(args) => args.run(context),
             Command::Init(args) => args.run(context),
             Command::Watch(args) => args.run(context),
+            Command::Launch(args) => args.run(context),
             Command::Verify(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Why(args) => args.run(context),

@@ -41,7 +41,8 @@ pub(super) fn failure_words(how: &HowEnded, planned: &PlannedStep) -> (Option<i3
     }
 }
 
-fn signal_name(signal: i32) -> String {
+/// What a signal is called.
+pub fn signal_name(signal: i32) -> String {
     let known = signal_hook::low_level::signal_name(signal);
     known.map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
@@ -60,7 +61,8 @@ pub fn shown_command(argv: &[Vec<u8>]) -> String {
     }
 }
 
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its causes in one line, none of them twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(next) = source {

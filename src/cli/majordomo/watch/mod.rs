@@ -174,7 +174,7 @@ impl Watching<'_, '_> {
             Reply::Failed(failure) => {
                 self.failed.get_or_insert(failure);
             }
-            Reply::Progress { .. } | Reply::Report(_) | Reply::Done { .. } => {}
+            Reply::Progress { .. } | Reply::Launch(_) | Reply::Report(_) | Reply::Done { .. } => {}
         }
     }
 

@@ -1,0 +1,95 @@
+//! `cache=True`: an equal call of an equal function over equal files is not run twice.
+
+use super::{Program, counts};
+use crate::common::Place;
+
+const PROGRAM: &str = r#"
+import helper
+
+@app.function(cache=True)
+def read(name, times=1):
+    import os
+    words = helper.WORD + open("data/" + name).read() * times
+    return words, {"set", "of", "texts"}
+
+@app.function(cache=True)
+def broken(x):
+    raise ValueError(x)
+
+@app.local_entrypoint()
+def main(name="x", times: int = 1, fails: bool = False):
+    print(read.remote(name, times=times)[0])
+    print(len(list(read.map([name] * 3))))
+    if fails:
+        print(list(broken.map([1], return_exceptions=True)))
+"#;
+
+#[test]
+fn what_a_call_saw_is_its_key() {
+    let place = Place::new();
+    let program = Program::new(&place, PROGRAM);
+    program.write("helper.py", "WORD = 'a'\n");
+    program.write("data/x", "1");
+    program.write("data/y", "2");
+    let first = program.launch_aloud(&[]).ok();
+    // `read("x", times=1)` and `read("x")` are two calls, and three equal ones run once.
+    assert_eq!((first.stdout.as_str(), counts(&first)), ("a1\n3\n", [2, 2, 0]));
+    assert_eq!(counts(&program.launch_aloud(&[]).ok()), [0, 4, 0]);
+    // What it does not look at does not count: other data, other modules, other names.
+    program.write("data/y", "22");
+    program.write("other.py", "pass");
+    program.write("data/z", "pass");
+    assert_eq!(counts(&program.launch_aloud(&[]).ok()), [0, 4, 0]);
+    // Another argument; other data; another module that it imports; other code.
+    let y = program.launch_aloud(&["--name", "y"]).ok();
+    assert_eq!((y.stdout.as_str(), counts(&y)), ("a22\n3\n", [2, 2, 0]));
+    program.write("data/x", "11");
+    assert_eq!(program.launch_aloud(&[]).ok().stdout, "a11\n3\n");
+    program.write("helper.py", "WORD = 'b'\n");
+    let other = program.launch_aloud(&[]).ok();
+    assert_eq!((other.stdout.as_str(), counts(&other)), ("b11\n3\n", [2, 2, 0]));
+    // A package that would be imported instead appears.
+    program.write("helper/__init__.py", "WORD = 'c'\n");
+    assert_eq!(program.launch_aloud(&[]).ok().stdout, "c11\n3\n");
+    // Failures are not kept.
+    for _ in 0..2 {
+        let fails = program.launch_aloud(&["--fails"]).ok();
+        assert_eq!(counts(&fails), [0, 4, 1], "{}", fails.shown());
+    }
+    place.assert_nothing_left();
+}
+
+#[test]
+fn without_cache_every_call_runs() {
+    let place = Place::new();
+    let program = Program::new(
+        &place,
+        "@app.function()\ndef now():\n    import time\n    return time.time_ns()\n\
+         @app.local_entrypoint()\ndef main():\n    print(now.remote() != now.remote())\n",
+    );
+    let said = program.launch_aloud(&[]).ok();
+    assert_eq!((said.stdout.as_str(), counts(&said)), ("True\n", [2, 0, 0]));
+}
+
+#[test]
+fn a_second_attempt_is_no_answer_for_a_first() {
+    let place = Place::new();
+    let program = Program::new(
+        &place,
+        r#"
+@app.function(cache=True, retries=2)
+def second(x):
+    if computepods.attempt() == 1:
+        raise ValueError("not yet")
+    return computepods.attempt()
+
+@app.local_entrypoint()
+def main():
+    print(second.remote(1))
+"#,
+    );
+    for _ in 0..2 {
+        let said = program.launch_aloud(&[]).ok();
+        assert_eq!((said.stdout.as_str(), counts(&said)), ("2\n", [1, 0, 0]));
+    }
+}
