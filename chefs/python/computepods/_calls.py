@@ -24,6 +24,11 @@ def connect(sock):
     _connection = Connection(sock)
 
 
+def has_gone():
+    """Whether the majordomo has gone."""
+    return _connection is not None and _connection.gone is not None
+
+
 def connection(function):
     """The connection, if there is one."""
     if _connection is None:

@@ -13,6 +13,7 @@ import traceback
 
 from . import _calls
 from ._app import App
+from ._errors import CallCancelled
 
 MISTAKE = 2
 
@@ -44,9 +45,9 @@ def main():
     except KeyboardInterrupt:
         code = 130
     except BaseException as error:
-        # Whatever is raised because it is ended is no news.
         code = 1 if stopped is None else stopped
-        if stopped is None:
+        # Whatever is raised because it is ended is no news; why the majordomo has gone is told by whoever started us.
+        if stopped is None and not (isinstance(error, CallCancelled) and _calls.has_gone()):
             show(error)
     try:
         sys.stdout.flush()
@@ -110,7 +111,7 @@ def run(sock, path, file, name, words):
 
 
 def entry_point(program, file, name):
-    """The function that is run: the named one, else the only one that is declared, else `main`."""
+    """The function that is run: the named one, else the only one that is declared, else the one called `main`."""
     declared = {}
     for app in [value for value in vars(program).values() if isinstance(value, App)]:
         declared.update(app.entrypoints)
@@ -120,8 +121,8 @@ def entry_point(program, file, name):
             known = ", ".join(f"`{known}`" for known in declared) or "none"
             mistake(f"`{file}` has no entry point `{name}`", f"entry points of it: {known}")
         return getattr(found, "remote", found)
-    if len(declared) == 1:
-        return next(iter(declared.values()))
+    if len(declared) == 1 or "main" in declared:
+        return declared.get("main") or next(iter(declared.values()))
     if declared:
         mistake(
             f"`{file}` has {len(declared)} entry points: " + ", ".join(f"`{known}`" for known in declared),

@@ -223,3 +223,51 @@ def second(*words):
     let unknown = at("third", &[]).code(2);
     assert!(unknown.stderr.contains("has no entry point `third`"), "{}", unknown.stderr);
 }
+
+#[test]
+fn the_longer_example_counts_again_only_what_was_edited() {
+    let place = Place::new();
+    let project = place.example("functions");
+    let launch = |words: &[&str]| place.majordomo(&[&["launch", "functions/words.py"], words].concat()).ok();
+    let first = launch(&["--most", "2"]);
+    assert_eq!(first.stdout, "empty.txt: nothing to count\n   5 is\n   5 what\n");
+    assert_eq!(counts(&first), [3, 0, 1]);
+    assert_eq!(counts(&launch(&[])), [0, 3, 1]);
+    project.append("texts/pod.txt", "So it is.\n");
+    let edited = launch(&["--most", "2"]);
+    assert_eq!(edited.stdout, "empty.txt: nothing to count\n   6 is\n   5 what\n");
+    // One text, and the sum of all.
+    assert_eq!(counts(&edited), [2, 1, 1]);
+    let longest = place.majordomo(&["launch", "-q", "functions/words.py::longest"]).ok();
+    assert_eq!(longest.stdout, "empty.txt: -\npod.txt: kitchen\nstep.txt: command\n");
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_virtual_environment_is_seen_where_functions_run() {
+    let place = Place::new();
+    Program::new(
+        &place,
+        "@app.function()\ndef ask():\n    import installed, sys\n    return installed.WORD, sys.prefix\n\
+         def main():\n    import sys\n    word, prefix = ask.remote()\n    print(word, prefix == sys.prefix)\n",
+    );
+    // Steps have folders of their own for what is temporary, so it has to be elsewhere.
+    let folder = match tempfile::Builder::new().prefix("computepods-test-").tempdir_in("/srv") {
+        Ok(folder) => folder,
+        Err(error) => return eprintln!("left out: no folder in `/srv`: {error}"),
+    };
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let venv = folder.path().join("venv");
+    let made = std::process::Command::new("/usr/bin/python3")
+        .args(["-m", "venv", "--without-pip"])
+        .arg(&venv)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let lib = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(lib.join("site-packages/installed.py"), "WORD = 'from the environment'\n").unwrap();
+    let python = venv.join("bin/python3");
+    let python = python.to_str().unwrap();
+    let said = place.majordomo(&["launch", "-q", "--python", python, "program/program.py"]).ok();
+    assert_eq!(said.stdout, "from the environment True\n");
+}

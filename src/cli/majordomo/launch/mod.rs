@@ -23,7 +23,7 @@ use program::{Program, Start};
 /// `.spawn()` and `.map()` run in the kitchen: they see the folder of FILE and the tools of the machine, nothing else, and an
 /// equal call of a function with `cache=True` is not run twice.
 ///
-/// The entry point is what `@app.local_entrypoint()` stands before, else `main`; NAME says which, where there are several. Its
+/// The entry point is what `@app.local_entrypoint()` stands before; where there are several, or none, the one called `main`; or NAME. Its
 /// parameters are options: `def main(count: int = 3)` takes `--count 5`.
 ///
 /// The program has stdin, stdout and stderr. What functions print comes to stderr, line by line.
