@@ -4,7 +4,6 @@ A thread reads answers and hands each to its call; results are unpickled by whoe
 thread may call.
 """
 
-import _pickle
 import collections
 import importlib.util
 import itertools
@@ -13,7 +12,7 @@ import os
 import sys
 import threading
 
-from . import PROTOCOL, _errors, _frames, _pickling
+from . import PROTOCOL, _errors, _frames, _values
 
 _connection = None
 
@@ -57,7 +56,7 @@ def kitchen_python():
 def compiled_parts():
     """Our own modules that every call imports, compiled: nothing that each call would do again."""
     folder = os.path.dirname(__file__)
-    for name in ("__init__", "_app", "_errors", "_pickling", "_worker"):
+    for name in ("__init__", "_app", "_errors", "_values", "_worker"):
         with open(os.path.join(folder, name + ".py"), "rb") as file:
             source = file.read()
         place = f"/project/.majordomo/python/computepods/{name}.py"
@@ -134,7 +133,7 @@ class Connection:
             return function.__module__, function.__qualname__, None
         if function not in self.codes:
             raw, name = function._function, function.__qualname__
-            code = _pickling.by_value(raw, f"the function `{name}`")
+            code = _values.by_value(raw, f"the function `{name}`")
             if code is None:
                 raise _errors.NotImportable(
                     f"`{name}` cannot be imported by its name, for it is no function at the top of a module: "
@@ -147,7 +146,7 @@ class Connection:
     def call(self, function, args, kwargs, on_end):
         name = function.__qualname__
         module, found, code = self.code_of(function)
-        body = _pickling.dumps_anyhow((args, kwargs), f"an argument of `{name}`")
+        body = _values.dumps_call(args, kwargs, f"an argument of `{name}`")
         number = next(self.numbers)
         call = FunctionCall(self, number, name, on_end)
         retries = function.retries
@@ -250,18 +249,18 @@ def outcome(name, header, body):
     """What an answer returns or raises."""
     if header["answer"] == "returned":
         try:
-            return _pickle.loads(body)
+            return _values.loads(body)
         except Exception as error:
             words = f"the result of `{name}` cannot be unpickled here: {type(error).__name__}: {error}"
             raise _errors.RemoteError(words) from error
     if header["answer"] == "failed":
         kind = FAILURES.get(header["how"], _errors.Error)
         raise kind(f"`{name}`: {header['words']}")
-    itself, kind, text, shown = _pickle.loads(body)
+    itself, kind, text, shown = _values.loads(body)
     error = None
     if itself is not None:
         try:
-            error = _pickle.loads(itself)
+            error = _values.loads(itself)
         except Exception:
             pass
     if not isinstance(error, Exception):

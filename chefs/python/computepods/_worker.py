@@ -1,11 +1,13 @@
 """The kitchen's side of a call: imports the function, calls it, and leaves what came of it as a file.
 
-`returned` is the pickle of what it returned. `raised` is a pickle of (pickle of the exception or None, its type, its text, its
-traceback). If neither is there, the function ended its process.
+`returned` is what it returned, `raised` a tuple of the exception or None, its type, its text, its traceback; both as `_values` writes
+them. If neither is there, the function ended its process.
 """
 
 import sys
 import _frozen_importlib_external as external
+
+from . import _values
 
 PROJECT = "/project/"
 CALL = PROJECT + ".majordomo/call/"
@@ -46,28 +48,22 @@ class LateFinder:
 
 def function(module, name, is_value):
     """The function that is called, without its decoration."""
-    from ._errors import NotImportable
-
     try:
         if is_value:
             with open(CALL + "code", "rb") as file:
-                return loads(file.read())
+                return _values.loads(file.read())
         __import__(module)
         found = sys.modules[module]
         for part in name.split("."):
             found = getattr(found, part)
     except Exception as error:
+        from ._errors import NotImportable
+
         words = f"`{name}` of `{module}` cannot be imported where it runs: {type(error).__name__}: {error}"
         raise NotImportable(
             words + " (functions see the folder of the script, as `/project`, and the tools of the machine)"
         ) from error
     return getattr(found, "_function", found)
-
-
-def loads(pickled):
-    import _pickle
-
-    return _pickle.loads(pickled)
 
 
 def text_of(error):
@@ -81,8 +77,6 @@ def leave_raised(error):
     """Leaves an exception: itself where it survives the journey, and in any case its words."""
     import traceback
 
-    from ._pickling import dumps
-
     # The worker's own frames are nobody's concern.
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
@@ -91,14 +85,14 @@ def leave_raised(error):
     itself = None
     if isinstance(error, Exception):
         try:
-            itself = dumps(error, "the exception")
-            if type(loads(itself)) is not type(error):
+            itself = _values.dumps(error, "the exception")
+            if type(_values.loads(itself)) is not type(error):
                 itself = None
         except Exception:
             itself = None
     of = type(error)
     kind = of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
-    left = dumps((itself, kind, text_of(error), shown[-(1 << 20) :]), "the exception")
+    left = _values.dumps((itself, kind, text_of(error), shown[-(1 << 20) :]), "the exception")
     with open(CALL + "raised", "wb") as file:
         file.write(left)
 
@@ -117,9 +111,9 @@ def main():
     try:
         called = function(module, name, is_value)
         with open(CALL + "arguments", "rb") as file:
-            pickled = file.read()
-        args, kwargs = loads(pickled)
-        del pickled
+            data = file.read()
+        args, kwargs = _values.loads_call(data)
+        del data
         leave(called(*args, **kwargs), name)
     except SystemExit as error:
         code = error.code
@@ -132,11 +126,9 @@ def main():
 
 
 def leave(result, name):
-    from ._pickling import dump
-
     with open(CALL + "returned", "wb", buffering=0) as file:
         try:
-            dump(result, file.write, f"the result of `{name}`")
+            _values.dump(result, file.write, f"the result of `{name}`")
             return
         except BaseException:
             external._os.unlink(CALL + "returned")

@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 9] = files![
     "_frames.py",
     "_launch.py",
     "_map.py",
-    "_pickling.py",
+    "_values.py",
     "_worker.py",
 ];
 
