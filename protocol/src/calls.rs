@@ -76,6 +76,12 @@ pub struct Call {
     /// Whether it may use the network.
     #[serde(default)]
     pub network: bool,
+    /// Bytes of memory that it may use.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// How many processors it may keep busy.
+    #[serde(default)]
+    pub cpus: Option<f64>,
     /// Variables that it sets.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -174,6 +180,8 @@ mod tests {
             retries: Retries { most: 2, delay_ms: 1000, backoff: 2.0 },
             cache: true,
             network: false,
+            memory: None,
+            cpus: None,
             env: BTreeMap::new(),
             image: None,
         };
@@ -191,7 +199,7 @@ mod tests {
         let lines: Vec<String> = asks.chain(answers).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"ask":"hello","protocol":1,"python":"python3","roots":[]}
-        {"ask":"call","call":3,"module":"hello","name":"square","code":null,"timeout_ms":300000,"retries":{"most":2,"delay_ms":1000,"backoff":2.0},"cache":true,"network":false,"env":{},"image":null}
+        {"ask":"call","call":3,"module":"hello","name":"square","code":null,"timeout_ms":300000,"retries":{"most":2,"delay_ms":1000,"backoff":2.0},"cache":true,"network":false,"memory":null,"cpus":null,"env":{},"image":null}
         {"ask":"cancel","call":3}
         {"answer":"returned","call":3,"reused":false}
         {"answer":"failed","call":3,"how":"timed-out","words":"why"}

@@ -170,6 +170,8 @@ pub enum Request {
         folder: PathBuf,
         /// Calls that run at once; `None`: as many as the machine has processors.
         jobs: Option<usize>,
+        /// In what they run; `None`: as the pod says.
+        sandbox: Option<Sandbox>,
     },
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {

@@ -44,8 +44,9 @@ async fn answer(
                 None => return Ok(Some(Outcome::Cancelled)),
             }
         }
-        Request::Launch { folder, jobs } => {
-            return launch::launch(pod, launch::Asked { folder, jobs }, sink, cancel).await.map(|()| None);
+        Request::Launch { folder, jobs, sandbox } => {
+            let asked = launch::Asked { folder, jobs, sandbox };
+            return launch::launch(pod, asked, sink, cancel).await.map(|()| None);
         }
         Request::Status { project, environment } => {
             Report::Status(inspect::status(pod, &project, &environment).await?)

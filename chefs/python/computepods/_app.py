@@ -21,6 +21,18 @@ class Retries:
         self.count, self.delay, self.backoff = count, delay, backoff
 
 
+def size(text):
+    """Bytes, from a number or a text such as `"512M"`."""
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    digits, shift = text, 0
+    if isinstance(text, str):
+        shift = units.get(text[-1:], 0)
+        digits = int(text[: len(text) - (shift > 0)]) if text[: len(text) - (shift > 0)].isdecimal() else None
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 < digits << shift < 1 << 63:
+        raise ValueError(f"`memory` is whole bytes or a text such as '512M', not {text!r}")
+    return digits << shift
+
+
 class App:
     """The functions of a program, and its entry points."""
 
@@ -29,16 +41,17 @@ class App:
         self.functions = {}
         self.entrypoints = {}
 
-    def function(self, function=None, *, image=None, timeout=None, retries=0, cache=False, network=False, env=None):
+    def function(self, function=None, **options):
         """Makes a function one that can run in the kitchen.
 
         `timeout`: seconds after which an attempt is ended (300). `retries`: how many more attempts a call has when one
         fails, a number or `Retries`. `cache`: a call that is equal in code, arguments and all that it saw is not run twice.
-        `network`: it may use the host's network. `env`: variables that it sees. `image`: what it runs over instead of this machine.
+        `network`: it may use the host's network. `env`: variables that it sees. `memory`: how much of it all its processes may use,
+        bytes or a text such as `"512M"`. `cpus`: how many processors it may keep busy. `image`: what it runs over instead of this machine.
         """
 
         def decorate(function):
-            made = Function(function, image, timeout, retries, cache, network, env)
+            made = Function(function, **options)
             self.functions[made.__qualname__] = made
             return made
 
@@ -57,7 +70,19 @@ class App:
 class Function:
     """A function that can run in the kitchen."""
 
-    def __init__(self, function, image, timeout, retries, cache, network, env):
+    def __init__(
+        self,
+        function,
+        *,
+        image=None,
+        timeout=None,
+        retries=0,
+        cache=False,
+        network=False,
+        env=None,
+        memory=None,
+        cpus=None,
+    ):
         if not callable(function):
             raise TypeError(f"`function` decorates a function, not {function!r}")
         name = getattr(function, "__qualname__", None) or type(function).__qualname__
@@ -78,6 +103,10 @@ class Function:
         self.image, self.timeout, self.cache = image, float(timeout), bool(cache)
         self.retries = retries if isinstance(retries, Retries) else Retries(retries)
         self.network, self.env = bool(network), env
+        self.memory = None if memory is None else size(memory)
+        if cpus is not None and (isinstance(cpus, bool) or not isinstance(cpus, (int, float)) or not 0 < cpus < 1e6):
+            raise ValueError(f"`cpus` of `{name}` is a number above 0, not {cpus!r}")
+        self.cpus = None if cpus is None else float(cpus)
 
     def __repr__(self):
         return f"<function {self.__module__}.{self.__qualname__} of an App>"

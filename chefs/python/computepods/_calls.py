@@ -165,6 +165,8 @@ class Connection:
             },
             "cache": function.cache,
             "network": function.network,
+            "memory": function.memory,
+            "cpus": function.cpus,
             "env": function.env,
             "image": function.image,
         }

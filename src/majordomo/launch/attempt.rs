@@ -65,7 +65,9 @@ impl Attempt<'_> {
             project: Arc::new(program.project(outputs, spec)),
             tools: Arc::clone(&program.world().tools),
             timeout: Some(Duration::from_millis(call.timeout_ms)),
+            limits: program.limits(call),
             previous: None,
+            sandbox: program.sandbox,
             clock: Clock::default(),
         };
         let (sink, shown) = (program.sink.clone(), Mutex::new(Shown::of(call)));
@@ -106,6 +108,7 @@ impl Attempt<'_> {
             StepEnd::Failed(HowEnded::Killed) => {
                 failed(Exited, "the system killed it, as it does when memory runs out".to_owned())
             }
+            StepEnd::Failed(HowEnded::OverLimit(limit)) => failed(Exited, format!("killed: over {limit}")),
             StepEnd::Failed(HowEnded::TimedOut) => {
                 let seconds = self.call.timeout_ms as f64 / 1000.0;
                 failed(TimedOut, format!("it was ended after {seconds} s, its `timeout`"))

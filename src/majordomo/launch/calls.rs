@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use kitchen::Limits;
 use larder::{Added, Content, Larder, ObjectKind};
 use node::{
     Access, Evaluator, Outputs, OutputsBuilder, Pod, Printed, PrintedLine, Share, SourceFiles, Sources,
@@ -68,6 +69,7 @@ pub struct Program {
     pub(super) sources: Arc<dyn Sources>,
     pub(super) files: Arc<SourceFiles>,
     pub(super) share: Share,
+    pub(super) sandbox: node::Sandbox,
     world: Mutex<Arc<World>>,
     roots: Vec<RelPath>,
     python: String,
@@ -135,6 +137,7 @@ impl Program {
             ),
             world: Mutex::new(World::now(pod, &roots)?),
             share: pod.slots().share(asked.jobs.unwrap_or_else(default_jobs).max(1)),
+            sandbox: asked.sandbox.map_or_else(|| pod.sandbox(), Into::into),
             workspace: WorkspaceId::from_random(bits),
             parts: Mutex::new(parts.finish()),
             codes: Mutex::default(),
@@ -182,6 +185,12 @@ impl Program {
         let blob = self.content(bytes).await?;
         self.codes.lock().insert(number, blob);
         Ok(())
+    }
+
+    /// How much of the machine a call may use; the pod says the rest.
+    pub(super) fn limits(&self, call: &Call) -> Limits {
+        let milli_cpus = call.cpus.filter(|cpus| *cpus > 0.0).map(|cpus| ((cpus * 1000.0) as u64).max(1));
+        Limits { memory: call.memory, milli_cpus, ..Limits::default() }
     }
 
     pub(super) fn world(&self) -> Arc<World> {

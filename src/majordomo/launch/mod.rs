@@ -27,7 +27,7 @@ use node::Pod;
 use self::calls::Program;
 use self::door::Door;
 use super::border;
-use super::request::{Failure, LaunchNews, Reply};
+use super::request::{Failure, LaunchNews, Reply, Sandbox};
 use super::sink::{Cancel, Sink};
 
 /// What was asked for.
@@ -37,6 +37,8 @@ pub struct Asked {
     pub folder: PathBuf,
     /// Calls that run at once.
     pub jobs: Option<usize>,
+    /// In what they run; `None`: as the pod says.
+    pub sandbox: Option<Sandbox>,
 }
 
 type Fallible<T> = Result<T, Box<Failure>>;
@@ -56,7 +58,8 @@ pub async fn launch(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fa
     })?;
     sink.reply(Reply::Launch(LaunchNews::Ready { socket: door.path().to_owned(), package }));
     // The program needs a while to start; so does the kitchen.
-    let warm = async { pod.warm_up().await.map_err(|error| Box::new(border::node(&error))) };
+    let sandbox = asked.sandbox.map_or_else(|| pod.sandbox(), Into::into);
+    let warm = async { pod.warm_up(sandbox).await.map_err(|error| Box::new(border::node(&error))) };
     let stream = tokio::select! {
         both = async { tokio::join!(warm, door.enter()) } => match both {
             (Err(failure), _) => return Err(failure),

@@ -73,6 +73,32 @@ def main():
 }
 
 #[test]
+fn a_call_over_its_memory_is_ended_and_says_so() {
+    let place = Place::new();
+    let program = Program::new(
+        &place,
+        r#"
+@app.function(memory="256M", cpus=0.5)
+def fill(size):
+    return len(bytearray(b"x") * size)
+
+@app.local_entrypoint()
+def main():
+    print(fill.remote(1 << 20))
+    try:
+        fill.remote(1 << 30)
+    except (computepods.FunctionExited, MemoryError) as error:
+        print(type(error).__name__, error)
+"#,
+    );
+    let said = program.launch(&[]).ok();
+    // Where no control group can be made, the process is refused the memory instead.
+    let told = ["FunctionExited `fill`: killed: over its memory limit of 256 MiB", "MemoryError "];
+    assert!(told.iter().any(|told| said.stdout == format!("1048576\n{told}\n")), "{}", said.shown());
+    place.assert_nothing_left();
+}
+
+#[test]
 fn attempts_follow_each_other_until_one_is_good() {
     let place = Place::new();
     let program = Program::new(

@@ -159,6 +159,9 @@ fn options_that_mean_nothing_are_errors_where_they_are_written() {
         ("retries=-1", "`retries` is a whole number from 0 to 100, not -1"),
         ("retries=computepods.Retries(1, backoff=0)", "`backoff` is from 1 to 10, not 0"),
         ("env={'A': 1}", "`env` of `f` has names and values that are not all text"),
+        ("memory='1 GB'", "`memory` is whole bytes or a text such as '512M', not '1 GB'"),
+        ("memory=0", "not 0"),
+        ("cpus=0", "`cpus` of `f` is a number above 0, not 0"),
         ("colour=1", "unexpected keyword argument 'colour'"),
     ] {
         let place = Place::new();

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::interrupt::Cause;
 use crate::cli::style::Tone;
 use crate::cli::words::{clean_line, counted};
-use crate::majordomo::request::{Failure, FailureKind, LaunchNews, Reply, Request};
+use crate::majordomo::request::{Failure, FailureKind, LaunchNews, Reply, Request, Sandbox};
 
 mod program;
 
@@ -38,6 +38,9 @@ pub struct LaunchArgs {
     /// Calls that run at once [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Where calls run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    sandbox: Option<Sandbox>,
     /// The interpreter of the program
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: PathBuf,
@@ -68,7 +71,8 @@ impl LaunchArgs {
         };
         let real = resolved(file, context.cwd()?)?;
         let folder = real.parent().unwrap_or(Path::new("/")).to_owned();
-        let request = Request::Launch { folder, jobs: self.jobs.map(NonZeroUsize::get) };
+        let request =
+            Request::Launch { folder, jobs: self.jobs.map(NonZeroUsize::get), sandbox: self.sandbox };
         let majordomo = context.connect()?;
         let interrupt = context.interrupt.clone();
         let (talk, style) = (context.talk.clone(), context.talk_style);
