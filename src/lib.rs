@@ -1,8 +1,9 @@
 //! ComputePods: the library behind the binaries `pod` and `majordomo`.
 //!
-//! `majordomo` drives the build of one project; `cli` is what a person types and reads. Arrows run one way:
+//! `majordomo` drives the build of one project; `cli` is what a person types and reads, `doctor` looks at the machine. Arrows run one way:
 //! `cli` → `majordomo` → the pod's crates → `protocol`.
 
 pub mod cli;
+pub mod doctor;
 pub mod env_vars;
 pub mod majordomo;

@@ -13,6 +13,8 @@ mod damage;
 #[cfg(test)]
 mod disks;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod edits;
 #[cfg(test)]
 mod engines;

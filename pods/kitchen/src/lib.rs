@@ -43,6 +43,7 @@ pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
 pub use limits::cgroups::{Holds, what_groups_hold};
 pub use limits::{Limit, Limits};
 pub use order::{Ended, HowEnded, Line, Order, Usage};
+pub use remove::remove_tree;
 pub use scratch::sweep;
 pub use upper::UpperDir;
 pub use zygote::zygote_main;

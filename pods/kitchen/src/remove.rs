@@ -11,8 +11,11 @@ use rustix::io::Errno;
 /// Folders inside folders that are followed; deeper ones are moved up to the top first, so that few descriptors do for any depth.
 const DEEPEST: usize = 32;
 
-/// Removes a folder and all that is in it, never following a link. One that is not there is no error.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+/// Removes a folder and all that is in it, whatever modes it has, never following a link. One that is not there is no error.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     let top = match open(CWD, path) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),

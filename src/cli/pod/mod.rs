@@ -8,6 +8,7 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::majordomo::CompletionsArgs;
 use crate::majordomo::request::Failure;
 
+mod doctor;
 mod fsck;
 mod stand;
 mod status;
@@ -29,6 +30,7 @@ pub struct Cli {
 /// What `pod` can do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
     Stop(stop::PodStopArgs),
@@ -42,6 +44,7 @@ impl Cli {
     /// What was asked could not be done.
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         match self.command {
+            Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),
             Some(Command::Stop(args)) => args.run(context),

@@ -19,6 +19,8 @@ use super::{Limit, Limits};
 const OWN_PROCESSES: u64 = 1;
 /// Microseconds over which use of the processors is counted.
 const PERIOD: u64 = 100_000;
+/// The group of the pod itself, where it has to have one.
+const OWN_GROUP: &str = "computepods-pod";
 /// Groups that are kept for later steps at most.
 const SPARE: usize = 64;
 
@@ -192,6 +194,7 @@ impl Place {
         self.remove();
         fs::create_dir(&self.folder).ok()?;
         if self.is_unified {
+            make_room(&above);
             for folder in [&above, &self.folder] {
                 for (controller, name) in CONTROLLERS {
                     // Each by itself: one that is not there would take the others with it. Above, it may be on already, and not be ours.
@@ -245,6 +248,20 @@ impl Place {
                 let quota = limit.map(|milli| (milli * PERIOD / 1000).to_string());
                 put("cpu.cfs_quota_us", quota.unwrap_or_else(|| "-1".to_owned()))
             }
+        }
+    }
+}
+
+/// A group with processes gives no controllers to those below it. If this process is the only one, as in a scope that was made for it, it moves
+/// into a group of its own.
+fn make_room(above: &Path) {
+    let me = std::process::id().to_string();
+    let alone = fs::read_to_string(above.join("cgroup.procs")).is_ok_and(|processes| processes.trim() == me);
+    if alone {
+        let own = above.join(OWN_GROUP);
+        let moved = fs::create_dir(&own).and_then(|()| write(&own.join("cgroup.procs"), &me));
+        if let Err(error) = moved {
+            tracing::debug!(%error, "the pod stays in its control group, and so steps have none");
         }
     }
 }
