@@ -32,6 +32,12 @@ impl Writer {
         Self(vec![format])
     }
 
+    /// Bytes as they are: their length is known otherwise.
+    pub fn raw(&mut self, value: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(value);
+        self
+    }
+
     /// One byte.
     pub fn byte(&mut self, value: u8) -> &mut Self {
         self.0.push(value);
@@ -70,6 +76,16 @@ impl Writer {
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Reads bytes that have no format number of their own: a frame's.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// Starts at the first byte, which must be the format number.
     pub fn with_format(bytes: &'a [u8], format: u8) -> Result<Self, BadObject> {
         let mut reader = Self(bytes);
@@ -79,7 +95,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], BadObject> {
+    /// So many bytes.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], BadObject> {
         let (head, tail) = self.0.split_at_checked(len).ok_or(BadObject::Short)?;
         self.0 = tail;
         Ok(head)

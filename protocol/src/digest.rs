@@ -14,6 +14,8 @@ pub mod context {
     pub const TREE: &str = "computepods tree v1";
     /// [`crate::PathSet`] objects.
     pub const PATH_SET: &str = "computepods path set v1";
+    /// [`crate::swarm::ChunkList`] objects.
+    pub const CHUNK_LIST: &str = "computepods chunk list v1";
     /// Directory listings inside observations.
     pub const LISTING: &str = "computepods listing v1";
     /// Weak keys.

@@ -7,50 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::Digest;
-use protocol::digest::context;
-
-/// The kinds of objects. Each but a blob is hashed in a context of its own, so that no file can pose as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ObjectKind {
-    /// A file's bytes.
-    Blob = 1,
-    /// A [`protocol::Tree`].
-    Tree = 2,
-    /// A [`protocol::Trace`].
-    Trace = 3,
-    /// A [`protocol::PathSet`].
-    PathSet = 4,
-}
-
-impl ObjectKind {
-    /// All of them.
-    pub const ALL: [ObjectKind; 4] = [Self::Blob, Self::Tree, Self::Trace, Self::PathSet];
-
-    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
-    }
-
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Blob => "blob",
-            Self::Tree => "tree",
-            Self::Trace => "trace",
-            Self::PathSet => "path set",
-        }
-    }
-
-    /// The digest that an object of this kind has.
-    pub fn digest(self, bytes: &[u8]) -> Digest {
-        match self {
-            Self::Blob => Digest::of(bytes),
-            Self::Tree => Digest::in_context(context::TREE, bytes),
-            Self::Trace => Digest::in_context(context::TRACE, bytes),
-            Self::PathSet => Digest::in_context(context::PATH_SET, bytes),
-        }
-    }
-}
+pub use protocol::ObjectKind;
 
 /// A blob's bytes, in the form in which the larder has them.
 #[derive(Debug, Clone)]
