@@ -22,7 +22,7 @@ impl Lane {
     }
 }
 
-/// The first frame of each side on each stream; what it says on the control stream counts.
+/// The first frame of each side on the control stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// See [`super::MAJOR`].

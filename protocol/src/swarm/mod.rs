@@ -12,11 +12,11 @@
 //! allocated, and bytes that are no frame end the connection.
 //!
 //! ```text
-//! both            HELLO, once, first on each stream     whoever cannot go on says BYE, and closes
-//! asker           HAVE? → HAVE                          which of these are there, how big, and for how long surely
-//! asker           WANT → DATA…, MISS, BUSY              the holder sends as much as it has CREDIT for on that stream
-//! asker           CREDIT, CANCEL                        bytes were taken in; these are no longer wanted
-//! asker           FETCH → HAVE                          get these from pods that I cannot reach, then tell me
+//! both            HELLO, first on control      whoever cannot go on says BYE, and closes
+//! asker           HAVE? → HAVE                 which of these are there, how big, and for how long surely
+//! asker           WANT → DATA…, MISS, BUSY     the holder sends as much as it has CREDIT for on that stream
+//! asker           CREDIT, CANCEL               bytes were taken in; these are no longer wanted
+//! asker           FETCH → HAVE                 get these from pods that I cannot reach, then tell me
 //! ```
 
 mod chunk_list;
