@@ -118,8 +118,8 @@ impl Incoming for Arriving {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<bool, StoreError> {
-        let bytes = self.bytes.into_inner();
+    fn finish(&self) -> Result<bool, StoreError> {
+        let bytes = std::mem::take(&mut *self.bytes.lock());
         Ok(bytes.len() as u64 == self.size && self.store.put(&self.id, &bytes)?)
     }
 }

@@ -107,6 +107,6 @@ pub trait Store: Send + Sync + 'static {
 pub trait Incoming: Send + Sync {
     /// Takes in a part. Parts may come in any order and from several threads, each byte once.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
-    /// Checks the whole and makes it visible; false, and nothing is stored, if it is not what it is called.
-    fn finish(self: Box<Self>) -> Result<bool, StoreError>;
+    /// Checks the whole and makes it visible; false, and nothing is stored, if it is not what it is called. Called once.
+    fn finish(&self) -> Result<bool, StoreError>;
 }
