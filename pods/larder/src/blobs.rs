@@ -68,6 +68,11 @@ impl Blobs {
         self.folder.join(&hex[..2]).join(hex)
     }
 
+    /// Where a test may strike.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// A new file that can be written through this descriptor only.
     pub(crate) fn temp(&self) -> Result<TempFile, LarderError> {
         let path = self.tmp.join(format!("{}", self.next.fetch_add(1, Ordering::Relaxed)));

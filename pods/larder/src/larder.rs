@@ -93,18 +93,23 @@ impl Larder {
     /// Stores an object. It can be got when this returns.
     pub fn put(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Digest, LarderError> {
         let digest = kind.digest(bytes);
-        let size = bytes.len() as u64;
-        if kind == ObjectKind::Blob && size >= WHOLE_BLOB_SIZE {
-            self.ready()?;
-            if self.locate(&digest, size)?.is_none() {
-                let temp = self.inner.blobs.temp()?;
-                self.inner.blobs.write(&temp, bytes)?;
-                self.name_blob(temp, &digest, size)?;
-            }
-        } else {
-            self.put_packed(kind, &digest, bytes)?;
-        }
+        self.put_as(kind, &digest, bytes)?;
         Ok(digest)
+    }
+
+    /// Stores an object whose bytes were just hashed.
+    pub(crate) fn put_as(&self, kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<(), LarderError> {
+        let size = bytes.len() as u64;
+        if kind != ObjectKind::Blob || size < WHOLE_BLOB_SIZE {
+            return self.put_packed(kind, digest, bytes);
+        }
+        self.ready()?;
+        if self.locate(digest, size)?.is_none() {
+            let temp = self.inner.blobs.temp()?;
+            self.inner.blobs.write(&temp, bytes)?;
+            self.name_blob(temp, digest, size)?;
+        }
+        Ok(())
     }
 
     fn put_packed(&self, kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<(), LarderError> {
@@ -377,7 +382,7 @@ impl Larder {
         &self.inner.naming[usize::from(digest.as_bytes()[1]) % self.inner.naming.len()]
     }
 
-    fn name_blob(&self, temp: TempFile, digest: &Digest, size: u64) -> Result<(), LarderError> {
+    pub(crate) fn name_blob(&self, temp: TempFile, digest: &Digest, size: u64) -> Result<(), LarderError> {
         let _naming = self.naming(digest).lock();
         if self.shared().places.get(digest).is_some() {
             return Ok(());

@@ -14,6 +14,7 @@
 
 mod blobs;
 mod cache;
+mod draft;
 mod error;
 mod fault;
 mod fsck;
@@ -36,6 +37,7 @@ mod syncer;
 mod traces;
 mod writer;
 
+pub use draft::Draft;
 pub use error::LarderError;
 pub use fsck::{FsckProgress, FsckReport};
 pub use larder::Larder;

@@ -1,6 +1,7 @@
 //! The laws of a store, applied to the twin and to the real one, and what only the real one can be asked.
 
 mod crash;
+mod drafts;
 mod laws;
 mod mending;
 mod subjects;
