@@ -21,6 +21,7 @@ mod printed;
 mod project;
 mod run;
 mod slots;
+mod stock;
 #[cfg(test)]
 mod testing;
 
@@ -37,3 +38,4 @@ pub use project::{
 };
 pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
 pub use slots::{Share, Slot, Slots};
+pub use stock::Stock;

@@ -200,8 +200,11 @@ impl Core {
             }
         }
         if job.only == Some(*pod) {
+            // What only this one was to be asked for is for all again.
             job.only = None;
+            self.offer_all(id);
         }
+        let Some(job) = self.jobs.get(id) else { return };
         // What is being written needs nobody.
         if !matches!(job.state, State::Preparing | State::Finishing) {
             self.seek(id);

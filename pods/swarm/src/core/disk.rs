@@ -26,6 +26,9 @@ pub(super) struct ToStore {
     pub(super) credit: u32,
 }
 
+/// What a chunk must be, and where it goes.
+type Place = (Digest, u64, Arc<dyn Incoming>);
+
 /// What a thread has done.
 pub(super) enum Done {
     Checked { order: OrderId, sizes: Result<Vec<Option<u64>>, StoreError> },
@@ -57,7 +60,7 @@ impl Core {
             let count = count.count();
             let batch: Vec<ToStore> = self.to_store.drain(..count).collect();
             self.to_store_bytes = self.to_store.iter().map(|item| item.bytes.len()).sum();
-            let batch: Vec<(ToStore, Option<(Digest, u64, Arc<dyn Incoming>)>)> = batch
+            let batch: Vec<(ToStore, Option<Place>)> = batch
                 .into_iter()
                 .map(|item| {
                     let place = self.place(&item.unit);
@@ -87,7 +90,7 @@ impl Core {
     }
 
     /// What a chunk must be, and where it goes.
-    fn place(&self, unit: &Unit) -> Option<(Digest, u64, Arc<dyn Incoming>)> {
+    fn place(&self, unit: &Unit) -> Option<Place> {
         let (State::Chunks(chunked), Part::Chunk(number)) = (&self.jobs.get(&unit.0)?.state, unit.1) else {
             return None;
         };

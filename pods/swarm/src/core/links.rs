@@ -79,7 +79,7 @@ impl Core {
             }
             self.close(old, "a new connection took its place".to_owned());
         }
-        let link = Link::start(conn, streams, self.store.clone(), self.to_core.clone());
+        let link = Link::start(conn, streams, self.store.clone(), self.to_core.clone(), self.limits.answer);
         self.peers.insert(conn, Peer::new(pod, link, dialled, self.now));
         let known = self.pods.entry(pod).or_default();
         known.connected(conn);

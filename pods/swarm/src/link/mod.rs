@@ -28,8 +28,6 @@ use serve::Serving;
 pub(crate) const CREDIT: u32 = 16 << 20;
 /// Frames that wait for the control stream: who does not read them is let go.
 const CONTROL_QUEUE: usize = 4096;
-/// A pod says HELLO within this time.
-const GREETING: Duration = Duration::from_secs(10);
 /// What is there when asked stays so long.
 pub(crate) const LEASE: Duration = Duration::from_secs(300);
 
@@ -103,8 +101,14 @@ impl Control {
 }
 
 impl Link {
-    /// Starts the tasks of a connection. Must be called within a runtime.
-    pub(crate) fn start(conn: Conn, streams: Streams, store: Arc<dyn Store>, core: ToCore) -> Self {
+    /// Starts the tasks of a connection, whose pod has to say HELLO so soon. Must be called within a runtime.
+    pub(crate) fn start(
+        conn: Conn,
+        streams: Streams,
+        store: Arc<dyn Store>,
+        core: ToCore,
+        greeting: Duration,
+    ) -> Self {
         let (sender, queue) = mpsc::channel(CONTROL_QUEUE);
         let control = Control(sender);
         let granted = Arc::new(Lane::ALL.map(|_| AtomicI64::new(CREDIT.into())));
@@ -122,6 +126,7 @@ impl Link {
                     Frames::new(control_in, heard.clone()),
                     control.clone(),
                     serving.clone(),
+                    greeting,
                 ),
             ),
             report.task("swarm-lists", serve::make_lists(serving.clone())),
@@ -203,8 +208,9 @@ async fn read_control(
     mut frames: Frames,
     control: Control,
     serving: Arc<Serving>,
+    greeting: Duration,
 ) -> Result<(), LinkError> {
-    let first = tokio::time::timeout(GREETING, frames.next()).await.map_err(|_| LinkError::Silent)??;
+    let first = tokio::time::timeout(greeting, frames.next()).await.map_err(|_| LinkError::Silent)??;
     match Frame::decode(&first)? {
         Frame::Hello(hello) if hello.major == MAJOR => {
             let credit = hello.credit;

@@ -128,6 +128,6 @@ impl Incoming for Arriving {
 mod tests {
     #[test]
     fn the_twin_keeps_the_laws() {
-        crate::laws::check(&super::MemoryStore::default());
+        crate::laws::check(&super::MemoryStore::default()).unwrap();
     }
 }

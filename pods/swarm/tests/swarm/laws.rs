@@ -159,7 +159,8 @@ async fn both_dial_at_once(federation: impl Federation) {
         let (a, b) = (federation.pod().await, federation.pod().await);
         let (at_a, at_b) = (a.swarm.addresses().await.unwrap(), b.swarm.addresses().await.unwrap());
         let (one, two) = tokio::join!(a.swarm.learn(b.id(), at_b), b.swarm.learn(a.id(), at_a));
-        (one.unwrap(), two.unwrap());
+        one.unwrap();
+        two.unwrap();
         a.until_connected(b.id(), true).await;
         let ids = a.blobs(round, &[1000, 3_000_000]);
         let fetched = b.swarm.fetch(FetchOrder::new(ids, &[a.id()])).await.unwrap();

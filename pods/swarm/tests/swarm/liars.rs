@@ -1,0 +1,365 @@
+//! Pods that lie, break the protocol or say nothing, and strangers. The liars of the first part are pods like others over
+//! a store that is not honest; those of the second speak for themselves, over real sockets and a libp2p of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use libp2p::{PeerId, StreamProtocol, noise, tcp, yamux};
+use protocol::swarm::{Chunk, ChunkList, Data, Frame, Hello, Lane, MAJOR};
+use protocol::{Digest, ObjectId, PodId};
+use swarm::testing::noise;
+use swarm::{Content, FetchOrder, Incoming, MemoryStore, Store, StoreError, peer_of, pod_of};
+
+use crate::federation::{Federation, Members, Pod, Tcp, Twin, limits};
+
+/// A store that is not honest.
+struct Liar {
+    inner: MemoryStore,
+    lie: Lie,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Lie {
+    /// Other bytes of the same length.
+    Bytes,
+    /// It has everything, says it.
+    Has(u64),
+    /// The chunks of something else.
+    List,
+}
+
+impl Store for Liar {
+    fn sizes(&self, ids: &[ObjectId], lease: Duration) -> Result<Vec<Option<u64>>, StoreError> {
+        match self.lie {
+            Lie::Has(size) => Ok(ids.iter().map(|_| Some(size)).collect()),
+            _ => self.inner.sizes(ids, lease),
+        }
+    }
+
+    fn open(&self, id: &ObjectId) -> Result<Option<Content>, StoreError> {
+        let content = self.inner.open(id)?;
+        Ok(content.map(|content| match self.lie {
+            Lie::Bytes => Content::Bytes(vec![0; content.size() as usize].into()),
+            _ => content,
+        }))
+    }
+
+    fn put(&self, id: &ObjectId, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.inner.put(id, bytes)
+    }
+
+    fn begin(&self, id: &ObjectId, size: u64) -> Result<Box<dyn Incoming>, StoreError> {
+        self.inner.begin(id, size)
+    }
+
+    fn chunk_list(&self, id: &ObjectId) -> Result<Option<Arc<ChunkList>>, StoreError> {
+        if self.lie != Lie::List {
+            return Ok(None);
+        }
+        let Some(Content::Bytes(bytes)) = self.inner.open(id)? else { return Ok(None) };
+        // As long as the object, each chunk right as such, and not this object.
+        let chunk =
+            |part: &[u8]| Chunk { digest: Digest::of(&vec![0; part.len()]), length: part.len() as u32 };
+        Ok(ChunkList::new(*id, bytes.chunks(1 << 20).map(chunk).collect()).ok().map(Arc::new))
+    }
+
+    fn keep_chunk_list(&self, list: Arc<ChunkList>) -> Result<(), StoreError> {
+        self.inner.keep_chunk_list(list)
+    }
+
+    fn find_chunk(&self, chunk: &Digest) -> Result<Option<(ObjectId, u64)>, StoreError> {
+        self.inner.find_chunk(chunk)
+    }
+}
+
+async fn liar(federation: &impl Federation, lie: Lie) -> Pod {
+    let store = MemoryStore::default();
+    let inner = store.clone();
+    federation.pod_over(store, Arc::new(Liar { inner, lie }), limits()).await
+}
+
+/// An honest pod, a liar, and one who fetches from both; the same blobs are with both.
+async fn three(lie: Lie, sizes: &[usize]) -> (Pod, Pod, Pod, Vec<ObjectId>) {
+    let federation = Twin::new();
+    let (honest, liar, asker) =
+        (federation.pod().await, liar(&federation, lie).await, federation.pod().await);
+    federation.join(&asker, &honest).await;
+    federation.join(&asker, &liar).await;
+    let ids = honest.blobs(1, sizes);
+    liar.blobs(1, sizes);
+    (honest, liar, asker, ids)
+}
+
+async fn status(of: &Pod, pod: PodId) -> swarm::PodStatus {
+    of.swarm.pods().await.unwrap().into_iter().find(|known| known.pod == pod).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_bytes_are_seen_named_and_fetched_elsewhere() {
+    for sizes in [&[1000, 50_000, 2_000_000][..], &[9_000_000]] {
+        let (honest, liar, asker, ids) = three(Lie::Bytes, sizes).await;
+        // From the liar alone: nothing comes, and nothing wrong is kept.
+        let alone = FetchOrder { relays: false, ..FetchOrder::new(ids.clone(), &[liar.id()]) };
+        let fetched = asker.swarm.fetch(alone).await.unwrap();
+        assert_eq!((fetched.missing.len(), fetched.suspects), (ids.len(), vec![liar.id()]));
+        assert!(asker.store.is_empty());
+        let known = status(&asker, liar.id()).await;
+        assert!(known.avoided && known.faults > 0 && known.trouble.is_some(), "{known:?}");
+        // From both: the honest one is asked, the other avoided.
+        let fetched =
+            asker.swarm.fetch(FetchOrder::new(ids.clone(), &[liar.id(), honest.id()])).await.unwrap();
+        assert_eq!((fetched.came, fetched.suspects), (ids.len(), vec![]));
+        assert!(asker.has(&ids));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_among_several_spoils_nothing() {
+    let (honest, liar, asker, ids) = three(Lie::Bytes, &[1000, 9_000_000, 20_000_000]).await;
+    let fetched = asker.swarm.fetch(FetchOrder::new(ids.clone(), &[liar.id(), honest.id()])).await.unwrap();
+    assert_eq!((fetched.came, fetched.missing), (3, vec![]));
+    assert!(!fetched.suspects.contains(&honest.id()), "{:?}", fetched.suspects);
+    assert!(asker.has(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_chunk_list_is_its_senders_fault() {
+    let (honest, liar, asker, ids) = three(Lie::List, &[9_000_000]).await;
+    for from in [vec![liar.id(), honest.id()], vec![honest.id(), liar.id()]] {
+        let fetched = asker.swarm.fetch(FetchOrder::new(ids.clone(), &from)).await.unwrap();
+        assert_eq!(fetched.missing, []);
+        assert!(!fetched.suspects.contains(&honest.id()), "{:?}", fetched.suspects);
+        assert!(asker.has(&ids));
+        asker.store.remove(&ids[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_that_it_has_everything_is_found_out() {
+    for size in [5, 3_000_000, 1 << 40, 1 << 62] {
+        let federation = Twin::new();
+        let (liar, asker) = (liar(&federation, Lie::Has(size)).await, federation.pod().await);
+        federation.join(&asker, &liar).await;
+        let ids: Vec<_> = (0..100u8).map(|number| ObjectId::blob(Digest::of(&[number]))).collect();
+        let fetched = asker.swarm.fetch(FetchOrder::new(ids.clone(), &[])).await.unwrap();
+        assert_eq!(fetched.missing.len(), ids.len(), "{size}");
+    }
+}
+
+/// A peer of its own making: connects by plain libp2p and sends what it likes.
+struct Raw {
+    peer: PeerId,
+    control: libp2p_stream::Control,
+    _task: tokio::task::JoinHandle<()>,
+}
+
+const PROTOCOLS: [StreamProtocol; 3] = [
+    StreamProtocol::new("/computepods/1/control"),
+    StreamProtocol::new("/computepods/1/urgent"),
+    StreamProtocol::new("/computepods/1/bulk"),
+];
+
+impl Raw {
+    /// Dials a pod. Whether it is let in shows when a stream is opened.
+    async fn dial(to: &Pod) -> Self {
+        let mut swarm = libp2p::SwarmBuilder::with_new_identity()
+            .with_tokio()
+            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+            .unwrap()
+            .with_behaviour(|_| libp2p_stream::Behaviour::new())
+            .unwrap()
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+            .build();
+        let (control, peer) = (swarm.behaviour().new_control(), *swarm.local_peer_id());
+        let addresses = to.swarm.addresses().await.unwrap();
+        let dial = libp2p::swarm::dial_opts::DialOpts::peer_id(peer_of(&to.id()).unwrap());
+        swarm.dial(dial.addresses(addresses).build()).unwrap();
+        let task = tokio::spawn(async move {
+            loop {
+                swarm.select_next_some().await;
+            }
+        });
+        Self { peer, control, _task: task }
+    }
+
+    async fn member(to: &Pod, members: &Members) -> (Self, [libp2p::Stream; 3]) {
+        // Its key must be on the list before the handshake ends: so it comes twice.
+        let mut raw = Self::dial(to).await;
+        members.add(raw.id());
+        loop {
+            let mut streams = Vec::new();
+            for protocol in PROTOCOLS {
+                let open = raw.control.open_stream(peer_of(&to.id()).unwrap(), protocol);
+                match tokio::time::timeout(Duration::from_secs(5), open).await {
+                    Ok(Ok(stream)) => streams.push(stream),
+                    _ => break,
+                }
+            }
+            if let Ok(streams) = <[_; 3]>::try_from(streams) {
+                return (raw, streams);
+            }
+            let control = Self::dial(to).await;
+            members.add(control.id());
+            raw = control;
+        }
+    }
+
+    fn id(&self) -> PodId {
+        pod_of(&self.peer).unwrap()
+    }
+}
+
+fn hello() -> Vec<u8> {
+    Frame::Hello(Hello { major: MAJOR, minor: 0, features: 0, credit: [1 << 20; 2] }).encode()
+}
+
+/// Reads until the other side closes the stream.
+async fn until_closed(stream: &mut libp2p::Stream) {
+    let mut bytes = Vec::new();
+    let reading = stream.read_to_end(&mut bytes);
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("it should be closed")
+        .unwrap_or_default();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_frame_ends_the_connection() {
+    let garbage = |kind: u8, body: &[u8]| {
+        let mut bytes = (body.len() as u32 + 5).to_le_bytes().to_vec();
+        bytes.extend([kind, 0, 0, 0, 0]);
+        bytes.extend(body);
+        bytes
+    };
+    let data = Frame::Data(Data { request: 1, index: 0, offset: 0, total: 1, bytes: b"x" }).encode();
+    let twice = hello();
+    let late = |bytes: Vec<u8>| [hello(), bytes].concat();
+    let cases: Vec<(&str, usize, Vec<u8>)> = vec![
+        ("noise", 0, noise(1, 1 << 20)),
+        ("4 GB", 0, vec![0xff; 64]),
+        ("4 GB later", 0, late(vec![0xff; 64])),
+        ("no HELLO", 0, Frame::Ask { request: 1, ids: vec![] }.encode()),
+        ("HELLO again", 0, late(twice)),
+        ("an unknown type", 0, late(garbage(99, b""))),
+        ("a count of 2^60", 0, late(garbage(2, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]))),
+        ("DATA on control", 0, late(data.clone())),
+        ("4 GB on a lane", 2, vec![0xff; 64]),
+        ("no DATA on a lane", 1, hello()),
+        ("DATA that nobody wanted", 2, data),
+    ];
+    let federation = Tcp::new();
+    let (pod, friend) = (federation.pod().await, federation.pod().await);
+    federation.join(&pod, &friend).await;
+    for (name, stream, bytes) in cases {
+        let (raw, mut streams) = Raw::member(&pod, federation.members()).await;
+        if stream > 0 {
+            streams[0].write_all(&hello()).await.unwrap();
+            streams[0].flush().await.unwrap();
+        }
+        // It may be closed while we write.
+        streams[stream].write_all(&bytes).await.unwrap_or_default();
+        streams[stream].flush().await.unwrap_or_default();
+        until_closed(&mut streams[0]).await;
+        pod.until_connected(raw.id(), false).await;
+        let known = status(&pod, raw.id()).await;
+        assert!(known.avoided && known.trouble.is_some(), "{name}: {known:?}");
+    }
+    let ids = friend.blobs(1, &[1000, 3_000_000]);
+    assert_eq!(pod.swarm.fetch(FetchOrder::new(ids, &[])).await.unwrap().missing, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_costs_time_only() {
+    let federation = Tcp::new();
+    let (pod, friend) = (federation.pod().await, federation.pod().await);
+    federation.join(&pod, &friend).await;
+    let ids = friend.blobs(1, &[1000, 9_000_000]);
+    // Not even HELLO: it is let go.
+    let (mute, mut streams) = Raw::member(&pod, federation.members()).await;
+    until_closed(&mut streams[0]).await;
+    pod.until_connected(mute.id(), false).await;
+    // HELLO, then half a frame.
+    let (half, mut streams) = Raw::member(&pod, federation.members()).await;
+    let ask = Frame::Ask { request: 1, ids: ids.clone() }.encode();
+    streams[0].write_all(&[hello(), ask[..20].to_vec()].concat()).await.unwrap();
+    streams[0].flush().await.unwrap();
+    pod.until_connected(half.id(), true).await;
+    let fetched = pod.swarm.fetch(FetchOrder::new(ids.clone(), &[half.id(), friend.id()])).await.unwrap();
+    assert_eq!(fetched.missing, []);
+    assert!(pod.has(&ids));
+}
+
+/// Answers every question with "I have them all", and sends half of what is wanted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_half_way_is_replaced() {
+    let federation = Tcp::new();
+    let (pod, friend) = (federation.pod().await, federation.pod().await);
+    let ids = friend.blobs(1, &[200_000]);
+    let (raw, [mut control, _urgent, mut bulk]) = Raw::member(&pod, federation.members()).await;
+    control.write_all(&hello()).await.unwrap();
+    control.flush().await.unwrap();
+    pod.until_connected(raw.id(), true).await;
+    let evil = tokio::spawn(async move {
+        loop {
+            let mut length = [0; 4];
+            control.read_exact(&mut length).await.unwrap();
+            let mut body = vec![0; u32::from_le_bytes(length) as usize];
+            control.read_exact(&mut body).await.unwrap();
+            match Frame::decode(&body).unwrap() {
+                Frame::Ask { request, ids } => {
+                    let sizes = vec![Some(200_000); ids.len()];
+                    control.write_all(&Frame::Have { request, sizes, lease: 60 }.encode()).await.unwrap();
+                    control.flush().await.unwrap();
+                }
+                Frame::Want { request, lane, .. } => {
+                    assert_eq!(lane, Lane::Bulk);
+                    let data = Data { request, index: 0, offset: 0, total: 200_000, bytes: &[1; 100_000] };
+                    bulk.write_all(&Frame::Data(data).encode()).await.unwrap();
+                    bulk.flush().await.unwrap();
+                    return (control, bulk);
+                }
+                _ => {}
+            }
+        }
+    });
+    let fetching = tokio::spawn({
+        let (swarm, from) = (pod.swarm.clone(), vec![raw.id(), friend.id()]);
+        let order = FetchOrder { relays: false, ..FetchOrder::new(ids.clone(), &from) };
+        async move { swarm.fetch(order).await }
+    });
+    // The half is there; now the other one comes.
+    let _streams = evil.await.unwrap();
+    federation.join(&pod, &friend).await;
+    assert_eq!(fetching.await.unwrap().unwrap().missing, []);
+    assert!(pod.has(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_gets_no_stream() {
+    let federation = Tcp::new();
+    let pod = federation.pod().await;
+    pod.blobs(1, &[1000]);
+    let mut raw = Raw::dial(&pod).await;
+    for protocol in PROTOCOLS {
+        let open = raw.control.open_stream(peer_of(&pod.id()).unwrap(), protocol);
+        let opened = tokio::time::timeout(Duration::from_secs(2), open).await;
+        assert!(!matches!(opened, Ok(Ok(_))));
+    }
+    assert_eq!(pod.swarm.pods().await.unwrap(), []);
+}
+
+/// Nothing that was asked in a foreign tongue is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_major_version_is_refused_with_a_sentence() {
+    let federation = Tcp::new();
+    let pod = federation.pod().await;
+    let (raw, mut streams) = Raw::member(&pod, federation.members()).await;
+    let newer = Hello { major: MAJOR + 1, minor: 0, features: 0, credit: [0; 2] };
+    streams[0].write_all(&Frame::Hello(newer).encode()).await.unwrap();
+    streams[0].flush().await.unwrap();
+    until_closed(&mut streams[0]).await;
+    pod.until_connected(raw.id(), false).await;
+    let trouble = status(&pod, raw.id()).await.trouble.unwrap();
+    assert!(trouble.contains("version 2") && trouble.contains("upgrade"), "{trouble}");
+}
