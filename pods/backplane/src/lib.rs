@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod clock;
 pub mod keys;
+pub mod ledger;
 pub mod server;
 pub mod testing;
 

@@ -1,0 +1,337 @@
+//! What this pod knows of the federation's log: the last word on each subject, kept in a SQLite file of its own.
+//!
+//! Actors: the [`Ledger`] verifies entries, keeps them, and hands them to *views* (members, owners, …), which live in memory; the
+//! [`follow`] task brings what the log says; [`sync`] compares with other pods. An entry is signed by its author
+//! and can be passed on by anybody; which of two entries of a subject is the later is decided by their [`Epoch`]s alone, so that pods
+//! that have heard the same things in another order agree.
+//!
+//! **Order of writing**: log, then database, then views. **A crash** loses what was followed and not committed; the cursor is committed with
+//! the entries, so that it comes again. The database is an index of what the log and other pods have: when it is
+//! damaged it is made anew.
+//!
+//! **Bounds**: [`MAX_PARKED`] entries wait for an author or key that is not known yet; what is beyond them comes by anti-entropy.
+
+mod change;
+mod digests;
+mod entry;
+mod follow;
+mod store;
+pub mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use protocol::PodId;
+use protocol::mesh::{FederationId, subject};
+use tokio::sync::watch;
+
+pub use change::{ChangeError, MAX_RIVALS, Stop};
+pub use digests::{Digests, LEAVES};
+pub use entry::{Entry, EntryError, Epoch};
+pub use follow::SETTLING;
+pub use store::StoreError;
+
+use crate::bus::{Bus, Incarnation, Position};
+use crate::clock::Clock;
+use crate::keys::{Identity, SealError, SharedRing};
+use store::Store;
+
+/// How many entries may wait for what would make them understood.
+pub const MAX_PARKED: usize = 4096;
+
+/// What stands in memory over the entries of some subjects. Called in the order in which entries are taken, with the ledger locked: it must not call back.
+pub trait View: Send + Sync + 'static {
+    /// Whether entries of this subject are its business.
+    fn wants(&self, subject: &str) -> bool;
+    /// The last word on a subject is now this.
+    fn apply(&self, entry: &Entry);
+}
+
+/// Who may say what. Called with the ledger locked: it must not call back.
+pub trait Policy: Send + Sync + 'static {
+    /// Whether an entry, whose signature holds, is taken.
+    fn judge(&self, entry: &Entry) -> Judgement;
+    /// Pods that are heard at present, for which a new log waits.
+    fn alive(&self) -> Vec<PodId>;
+}
+
+/// What a policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is taken.
+    Take,
+    /// Its author is not known yet: it waits.
+    Wait,
+    /// Its author may not say that.
+    Refuse,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is the last word now.
+    New,
+    /// It was known.
+    Known,
+    /// A later one is known.
+    Older,
+    /// It waits for its author.
+    Waits,
+    /// It was refused.
+    Refused,
+}
+
+/// How this pod stands with the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The log that is followed.
+    pub incarnation: Option<Incarnation>,
+    /// All that it says is known here.
+    pub caught_up: bool,
+    /// This pod has told it all that it knows, since it was made.
+    pub told: bool,
+}
+
+/// The last words.
+pub struct Ledger {
+    federation: FederationId,
+    identity: Arc<Identity>,
+    ring: SharedRing,
+    clock: Clock,
+    bus: Arc<dyn Bus>,
+    state: Mutex<State>,
+    status: watch::Sender<Status>,
+    changes: watch::Sender<u64>,
+    views: RwLock<Vec<Arc<dyn View>>>,
+    policy: RwLock<Option<Arc<dyn Policy>>>,
+    began: Mutex<Option<Instant>>,
+}
+
+struct State {
+    store: Store,
+    digests: Digests,
+    parked: VecDeque<(String, Vec<u8>)>,
+    /// Records that no key of ours opens.
+    closed: VecDeque<(String, Vec<u8>)>,
+    /// Where the present generation was appended, and which it is.
+    generation: Option<(Position, u32)>,
+}
+
+/// What a ledger needs.
+pub struct LedgerParts {
+    /// Which federation.
+    pub federation: FederationId,
+    /// Who we are.
+    pub identity: Arc<Identity>,
+    /// The group's keys.
+    pub ring: SharedRing,
+    /// The time.
+    pub clock: Clock,
+    /// The back-plane.
+    pub bus: Arc<dyn Bus>,
+}
+
+impl Ledger {
+    /// Opens the database at `path`; in memory if there is none.
+    pub fn open(parts: LedgerParts, path: Option<&Path>) -> Result<Arc<Self>, StoreError> {
+        let store = Store::open(path, &parts.federation)?;
+        let mut digests = Digests::default();
+        store.each(|subject, signed| digests.toggle(subject, signed))?;
+        let LedgerParts { federation, identity, ring, clock, bus } = parts;
+        Ok(Arc::new(Self {
+            federation,
+            identity,
+            ring,
+            clock,
+            bus,
+            state: Mutex::new(State {
+                store,
+                digests,
+                parked: VecDeque::new(),
+                closed: VecDeque::new(),
+                generation: None,
+            }),
+            status: watch::Sender::new(Status::default()),
+            changes: watch::Sender::new(0),
+            views: RwLock::default(),
+            policy: RwLock::default(),
+            began: Mutex::default(),
+        }))
+    }
+
+    /// Sets who may say what. Without one everybody with the group key may say everything.
+    pub fn set_policy(&self, policy: Arc<dyn Policy>) {
+        *self.policy.write() = Some(policy);
+    }
+
+    /// Adds a view, and tells it all that is known.
+    pub fn add_view(&self, view: Arc<dyn View>) -> Result<(), StoreError> {
+        let state = self.state.lock();
+        state.store.each(|subject, signed| {
+            if view.wants(subject)
+                && let Ok(entry) = Entry::trusted(subject, signed)
+            {
+                view.apply(&entry);
+            }
+        })?;
+        self.views.write().push(view);
+        Ok(())
+    }
+
+    /// The last word on a subject.
+    pub fn get(&self, subject: &str) -> Result<Option<Entry>, StoreError> {
+        let signed = self.state.lock().store.get(subject)?;
+        Ok(signed.and_then(|signed| Entry::trusted(subject, &signed).ok()))
+    }
+
+    /// The last words on all subjects with a prefix.
+    pub fn all(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.state.lock().store.each_below(prefix, |subject, signed| {
+            entries.extend(Entry::trusted(subject, signed));
+        })?;
+        Ok(entries)
+    }
+
+    /// How this pod stands with the log, as it changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Counts each new last word.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// A hash of all that is known: two pods with the same one know the same.
+    pub fn digest(&self) -> u128 {
+        self.state.lock().digests.root()
+    }
+
+    /// How many subjects there is a word on.
+    pub fn len(&self) -> Result<u64, StoreError> {
+        self.state.lock().store.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Takes a signed entry from anybody: the signature, the policy and the epoch decide.
+    pub fn offer(&self, subject: &str, signed: &[u8]) -> Result<Taken, StoreError> {
+        let Ok(entry) = Entry::verified(&self.federation, subject, signed) else { return Ok(Taken::Refused) };
+        let taken = self.take(&mut self.state.lock(), entry, None)?;
+        if taken == Taken::New {
+            self.retry()?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes what the log says. Nothing of it is an error: anybody who reaches the server can put anything into it.
+    fn take_sealed(
+        &self,
+        state: &mut State,
+        subject: &str,
+        sealed: &[u8],
+        position: Option<Position>,
+    ) -> Result<Taken, StoreError> {
+        let opened = Entry::open(&self.federation, &self.ring.read(), subject, sealed);
+        let (generation, entry) = match opened {
+            Ok(opened) => opened,
+            Err(EntryError::Seal(SealError::Generation(generation))) => {
+                tracing::debug!(subject, generation, "an entry waits for its group key");
+                park(&mut state.closed, subject, sealed);
+                return Ok(Taken::Waits);
+            }
+            Err(error) => {
+                tracing::warn!(subject, %error, "an entry of the log is not taken");
+                return Ok(Taken::Refused);
+            }
+        };
+        if let (Some(generation), Some(at), Some((since, present))) = (generation, position, state.generation)
+            && at.incarnation == since.incarnation
+            && at > since
+            && generation < present
+        {
+            tracing::warn!(subject, generation, "an entry of the log is sealed with a key of before");
+            return Ok(Taken::Refused);
+        }
+        self.take(state, entry, position)
+    }
+
+    fn take(&self, state: &mut State, entry: Entry, position: Option<Position>) -> Result<Taken, StoreError> {
+        let known = state.store.get(&entry.subject)?;
+        if known.as_deref() == Some(&entry.signed) {
+            if let Some(position) = position {
+                state.store.saw(&entry.subject, position)?;
+            }
+            return Ok(Taken::Known);
+        }
+        let older = known
+            .as_deref()
+            .and_then(|signed| Entry::trusted(&entry.subject, signed).ok())
+            .is_some_and(|known| known.order() > entry.order());
+        if older {
+            return Ok(Taken::Older);
+        }
+        let judgement = self.policy.read().as_ref().map_or(Judgement::Take, |policy| policy.judge(&entry));
+        match judgement {
+            Judgement::Take => {}
+            Judgement::Wait => {
+                park(&mut state.parked, &entry.subject, &entry.signed);
+                return Ok(Taken::Waits);
+            }
+            Judgement::Refuse => {
+                tracing::warn!(subject = entry.subject, from = %entry.from, "an entry is refused: its author may not say that");
+                return Ok(Taken::Refused);
+            }
+        }
+        if let Some(known) = &known {
+            state.digests.toggle(&entry.subject, known);
+        }
+        state.store.put(&entry, position)?;
+        state.digests.toggle(&entry.subject, &entry.signed);
+        if entry.subject == subject::GENERATION
+            && let (Some(position), Some(generation)) = (position, entry.body["generation"].as_u64())
+        {
+            state.generation = Some((position, u32::try_from(generation).unwrap_or(u32::MAX)));
+        }
+        for view in self.views.read().iter().filter(|view| view.wants(&entry.subject)) {
+            view.apply(&entry);
+        }
+        self.changes.send_modify(|count| *count += 1);
+        Ok(Taken::New)
+    }
+
+    /// Tries again what waited for an author or a key. Called when either may have come.
+    pub fn retry(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        loop {
+            let mut news = false;
+            for (subject, sealed) in std::mem::take(&mut state.closed) {
+                news |= self.take_sealed(&mut state, &subject, &sealed, None)? == Taken::New;
+            }
+            for (subject, signed) in std::mem::take(&mut state.parked) {
+                if let Ok(entry) = Entry::verified(&self.federation, &subject, &signed) {
+                    news |= self.take(&mut state, entry, None)? == Taken::New;
+                }
+            }
+            if !news {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn park(queue: &mut VecDeque<(String, Vec<u8>)>, subject: &str, bytes: &[u8]) {
+    if queue.len() >= MAX_PARKED {
+        queue.pop_front();
+    }
+    queue.push_back((subject.to_owned(), bytes.to_vec()));
+}
