@@ -82,6 +82,8 @@ impl FromStr for Invitation {
 /// Entry: an invitation, and who has used it. Changed by compare-and-set, so that it is used as often as it says and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationEntry {
+    /// Who has made it.
+    pub by: PodId,
     /// The public half of the key that the secret makes.
     #[serde(with = "base58")]
     pub key: [u8; 32],

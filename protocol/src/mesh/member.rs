@@ -44,33 +44,20 @@ pub struct Member {
     #[serde(with = "super::base58")]
     pub seal_key: [u8; 32],
     /// The founder's proof: with its key this makes the federation's id.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_salt")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::optional_base58")]
     pub founding_salt: Option<[u8; 16]>,
     /// Which generation of the group key the pod knew when it was sent away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knew_generation: Option<u32>,
+    /// The signed entry by which it was let in, when this one is not it: so that whoever comes later can still see that it was.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::optional_base58")]
+    pub admission: Option<Vec<u8>>,
 }
 
 impl Member {
     /// Whether it is the founder of a federation.
     pub fn founded(&self, federation: &FederationId) -> bool {
         self.founding_salt.is_some_and(|salt| FederationId::founded_by(&self.pod, &salt) == *federation)
-    }
-}
-
-mod optional_salt {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(transparent)]
-    struct Salt(#[serde(with = "crate::mesh::base58")] [u8; 16]);
-
-    pub fn serialize<S: Serializer>(salt: &Option<[u8; 16]>, serializer: S) -> Result<S::Ok, S::Error> {
-        salt.map(Salt).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[u8; 16]>, D::Error> {
-        Ok(Option::<Salt>::deserialize(deserializer)?.map(|salt| salt.0))
     }
 }
 

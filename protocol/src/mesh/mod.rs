@@ -108,3 +108,27 @@ pub mod base58 {
         T::try_from(bytes).map_err(|_| D::Error::custom("wrong length"))
     }
 }
+
+mod optional_base58 {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer, T: AsRef<[u8]>>(
+        bytes: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::base58::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<Vec<u8>>>(d: D) -> Result<Option<T>, D::Error> {
+        struct Bytes<T>(T);
+        impl<'de, T: TryFrom<Vec<u8>>> Deserialize<'de> for Bytes<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                super::base58::deserialize(deserializer).map(Self)
+            }
+        }
+        Ok(Option::<Bytes<T>>::deserialize(d)?.map(|bytes| bytes.0))
+    }
+}

@@ -30,6 +30,7 @@ fn member() -> Member {
         seal_key: [2; 32],
         founding_salt: Some([3; 16]),
         knew_generation: None,
+        admission: None,
     }
 }
 
@@ -48,14 +49,27 @@ fn entries_have_their_golden_form() {
     golden("member", &member());
     golden(
         "member.banned",
-        &Member { standing: Standing::Banned, founding_salt: None, knew_generation: Some(2), ..member() },
+        &Member {
+            standing: Standing::Banned,
+            founding_salt: None,
+            knew_generation: Some(2),
+            admission: Some(vec![9; 8]),
+            ..member()
+        },
     );
     golden("addresses", &Addresses { addresses: vec!["/ip4/10.0.0.1/tcp/4711".into()] });
     golden("generation", &GenerationEntry { generation: 2, commitment: [6; 32] });
     golden("key", &KeyEntry { generation: 2, sealed: vec![7; 80] });
     golden(
         "invitation",
-        &InvitationEntry { key: [8; 32], role: Role::Store, expires: 1_000, uses: 2, used_by: vec![pod(2)] },
+        &InvitationEntry {
+            by: pod(1),
+            key: [8; 32],
+            role: Role::Store,
+            expires: 1_000,
+            uses: 2,
+            used_by: vec![pod(2)],
+        },
     );
     let digest = Digest::of(b"tree");
     golden(

@@ -77,6 +77,13 @@ impl Identity {
         Self { signing: SigningKey::from_bytes(signing), sealing: SecretKey::from_bytes(*sealing) }
     }
 
+    /// The keys that an invitation's secret makes.
+    pub fn of_invitation(secret: &[u8; 32]) -> Self {
+        let signing = Zeroizing::new(blake3::derive_key("computepods invitation v1", secret));
+        let sealing = Zeroizing::new(blake3::derive_key("computepods invitation seal v1", secret));
+        Self::from_secrets(&signing, &sealing)
+    }
+
     /// The one of a home; made when there is none.
     pub fn of_home(home: &Path) -> Result<Self, IdentityError> {
         let path = home.join(FILE);

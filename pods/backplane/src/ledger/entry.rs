@@ -93,7 +93,7 @@ impl Entry {
     }
 
     /// Signed bytes whose signature was verified before they came here: those of our own database.
-    pub(super) fn trusted(subject: &str, signed: &[u8]) -> Result<Self, EntryError> {
+    pub(crate) fn trusted(subject: &str, signed: &[u8]) -> Result<Self, EntryError> {
         let (_, json) = signed.split_at_checked(SIGNATURE).ok_or(SignatureError)?;
         let Inner { v, from, at, epoch, body } = serde_json::from_slice(json)?;
         if v != VERSION {

@@ -19,6 +19,8 @@ use crate::bus::{BusError, Expect, Followed, Incarnation, Position};
 
 /// How long claims wait for pods that have not told what they know.
 pub const SETTLING: Duration = Duration::from_secs(30);
+/// How soon it is tried again to tell the log.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// How many records are committed at once.
 const BATCH: usize = 256;
 /// What is told for those who are absent.
@@ -30,13 +32,21 @@ impl Ledger {
     pub async fn follow(self: Arc<Self>) -> Result<(), StoreError> {
         let cursor = self.state.lock().store.cursor()?;
         let mut follow = self.bus.follow(cursor).ready_chunks(BATCH);
-        while let Some(batch) = follow.next().await {
+        let mut untold = false;
+        loop {
+            let batch = if untold {
+                // The log may stay silent, and must be told all the same.
+                tokio::time::timeout(TELL_AGAIN, follow.next()).await.unwrap_or(Some(Vec::new()))
+            } else {
+                follow.next().await
+            };
+            let Some(batch) = batch else { return Ok(()) };
             let mut status = self.status.borrow().clone();
             self.take_batch(batch, &mut status)?;
             self.retry()?;
-            let tell = status.caught_up && !status.told;
+            untold = status.caught_up && !status.told;
             self.status.send_if_modified(|old| std::mem::replace(old, status.clone()) != status);
-            if let (true, Some(incarnation)) = (tell, status.incarnation) {
+            if let (true, Some(incarnation)) = (untold, status.incarnation) {
                 match self.tell(incarnation).await {
                     Ok(()) => self
                         .status
@@ -46,7 +56,6 @@ impl Ledger {
                 }
             }
         }
-        Ok(())
     }
 
     fn take_batch(&self, batch: Vec<Followed>, status: &mut Status) -> Result<(), StoreError> {

@@ -1,0 +1,134 @@
+//! Going: by oneself, or sent away. A ban is followed by a new generation of the group key, sealed to each pod that stays.
+//!
+//! Whoever bans may die in between; then any full member goes on where it stopped ([`Federation::mend`]).
+
+use std::time::Duration;
+
+use protocol::PodId;
+use protocol::mesh::{GenerationEntry, KeyEntry, Member, Role, Standing, subject};
+use serde_json::Value;
+
+use super::{ActError, Federation, KnownMember};
+use crate::keys::{GroupKey, commitment, random};
+use crate::ledger::{ChangeError, Entry, Stop};
+
+/// A key that nobody has after this time will not come any more.
+pub const MEND_AFTER: Duration = Duration::from_secs(30);
+
+/// The member's next word: of another standing, and with the proof that it was let in.
+fn gone(known: Option<&Entry>, standing: Standing, knew: Option<u32>) -> Result<Value, Stop> {
+    let entry = known.ok_or_else(|| Stop("it is no member".to_owned()))?;
+    let mut member: Member =
+        serde_json::from_value(entry.body.clone()).map_err(|error| Stop(error.to_string()))?;
+    if member.standing == standing {
+        return Err(Stop(String::new()));
+    }
+    if member.standing == Standing::Member && entry.from != member.pod {
+        member.admission = Some(entry.signed.clone());
+    }
+    member.standing = standing;
+    member.knew_generation = knew;
+    serde_json::to_value(member).map_err(|error| Stop(error.to_string()))
+}
+
+fn unless_done(outcome: Result<Entry, ChangeError>) -> Result<(), ActError> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(ChangeError::Stopped(why)) if why.is_empty() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Federation {
+    /// Leaves. What this pod owns has to be handed over first.
+    pub async fn leave(&self) -> Result<(), ActError> {
+        let ours = subject::member(&self.pod());
+        let left = self.ledger.change(&ours, |known| gone(known, Standing::Left, None));
+        unless_done(left.await)
+    }
+
+    /// Sends a pod away for good, and changes the group key.
+    pub async fn ban(&self, pod: &PodId) -> Result<(), ActError> {
+        self.must_be_full("ban")?;
+        if !self.members.list().contains_key(pod) {
+            return Err(ActError::NoMember(*pod));
+        }
+        let knew = self.present_generation();
+        let theirs = subject::member(pod);
+        let banned = self.ledger.change(&theirs, |known| gone(known, Standing::Banned, Some(knew)));
+        unless_done(banned.await)?;
+        self.renew_after(knew).await
+    }
+
+    fn present_generation(&self) -> u32 {
+        let agreed = self.members.generation().map_or(0, |entry| entry.generation);
+        agreed.max(self.ring.read().newest())
+    }
+
+    /// Makes the generation after `knew`, if nobody has yet, and gives out what we have.
+    async fn renew_after(&self, knew: u32) -> Result<(), ActError> {
+        let key: GroupKey = random()?.into();
+        let generation = knew + 1;
+        let body = serde_json::to_value(GenerationEntry { generation, commitment: commitment(&key) })?;
+        let renewed = self.ledger.change(subject::GENERATION, |known| {
+            let present = known.and_then(|entry| entry.body["generation"].as_u64()).unwrap_or_default();
+            if present > u64::from(knew) { Err(Stop(String::new())) } else { Ok(body.clone()) }
+        });
+        match renewed.await {
+            Ok(_) => self.ring.write().add(generation, key),
+            // Whoever was faster gives it out.
+            Err(ChangeError::Stopped(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.give_out().await
+    }
+
+    /// Seals the ring to each member that has not got its newest key.
+    async fn give_out(&self) -> Result<(), ActError> {
+        for member in self.members.list().values().filter(|member| member.is_member()) {
+            self.seal_ring_to(&member.pod, &member.seal_key).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the federation has agreed on a key that this pod has not been given.
+    pub fn lacks_present_key(&self) -> bool {
+        self.members.generation().is_some_and(|agreed| self.ring.read().newest() < agreed.generation)
+    }
+
+    /// Goes on where a ban stopped. For full members, from time to time; `waited` is how long the present generation has been without a key here.
+    pub async fn mend(&self, waited: Duration) -> Result<(), ActError> {
+        if self.must_be_full("mend").is_err() {
+            return Ok(());
+        }
+        let Some(agreed) = self.members.generation() else { return Ok(()) };
+        let unanswered = |member: &KnownMember| {
+            member.standing == Standing::Banned
+                && member.knew_generation.is_some_and(|knew| knew >= agreed.generation)
+        };
+        let members = self.members.list();
+        if members.values().any(unanswered) {
+            return self.renew_after(agreed.generation).await;
+        }
+        if self.ring.read().newest() < agreed.generation {
+            // Its maker died before it gave it out to us: then to nobody who could tell us.
+            return if waited >= MEND_AFTER { self.renew_after(agreed.generation).await } else { Ok(()) };
+        }
+        let full = members.values().filter(|member| member.is_member() && member.role == Role::Full);
+        // One of those who are there does it; the first by id.
+        let first = full.filter(|m| {
+            m.pod == self.pod() || self.members.silent_for(&m.pod).is_some_and(|s| s < MEND_AFTER)
+        });
+        if first.map(|member| member.pod).min() != Some(self.pod()) {
+            return Ok(());
+        }
+        for member in members.values().filter(|member| member.is_member()) {
+            let given = self.ledger.get(&subject::key(&member.pod)).map_err(ChangeError::from)?;
+            let given = given.and_then(|entry| serde_json::from_value::<KeyEntry>(entry.body).ok());
+            if given.is_none_or(|given| given.generation < agreed.generation) {
+                self.seal_ring_to(&member.pod, &member.seal_key).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! Coming in: what the newcomer asks, and what a member answers.
+//!
+//! Neither can use the group key, so each proves itself by signatures: the newcomer with its own key and the invitation's; the member with its
+//! own key, which the chain of admissions from the founder vouches for. The answer is sealed to the newcomer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::PodId;
+use protocol::mesh::{
+    Invitation, InvitationEntry, JoinAnswer, JoinRequest, Member, Role, Standing, VERSION, subject,
+};
+use serde_json::Value;
+
+use super::{ActError, Federation, Members};
+use crate::bus::{Bus, BusError};
+use crate::clock::MAX_SKEW;
+use crate::keys::{Context, Identity, Ring, SharedRing, seal_to, sign, verify};
+use crate::ledger::{ChangeError, Entry, Judgement, Policy, Stop, View};
+
+/// How long one attempt waits.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How often it is tried: with each more members answer.
+const ATTEMPTS: u32 = 6;
+/// How long is waited for somebody to be there, at first.
+const NOBODY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest request that is looked at.
+const MAX_REQUEST: usize = 4096;
+/// The longest name of a pod.
+pub const MAX_NAME: usize = 64;
+
+/// What a newcomer says of itself.
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// A label for people.
+    pub name: String,
+    /// What it wants to be; the invitation may say less.
+    pub role: Role,
+}
+
+/// Why a pod does not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// A member said no.
+    #[error("the federation does not let this pod in: {0}")]
+    Refused(String),
+    /// No member is there.
+    #[error(
+        "no member of the federation answers at this NATS server: is one running (`pod status` there), and is it the same server?"
+    )]
+    Nobody,
+    /// Somebody answered who is no member.
+    #[error("whoever answered is no member of the federation that the invitation is for")]
+    Impostor,
+    /// The back-plane.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Something has no JSON form.
+    #[error("cannot be written: {0}")]
+    Form(#[from] serde_json::Error),
+}
+
+/// What a newcomer gets: the keys, and the entries of all members.
+pub struct Welcome {
+    /// The group's keys.
+    pub ring: Ring,
+    /// `(subject, signed)` of each member's entry.
+    pub members: Vec<(String, Vec<u8>)>,
+}
+
+/// Asks to be let in.
+pub async fn join(
+    bus: &dyn Bus,
+    identity: &Arc<Identity>,
+    invitation: &Invitation,
+    options: &JoinOptions,
+) -> Result<Welcome, JoinError> {
+    let mut outcome = JoinError::Nobody;
+    for attempt in 0..ATTEMPTS {
+        let request = JoinRequest {
+            v: VERSION,
+            pod: identity.pod(),
+            name: options.name.chars().take(MAX_NAME).collect(),
+            role: options.role,
+            seal_key: identity.seal_key(),
+            invitation: invitation.id,
+            attempt,
+        };
+        let json = serde_json::to_vec(&request)?;
+        let signed = sign(identity, Context::Join, &invitation.federation, subject::JOIN, &json);
+        let proof = Identity::of_invitation(&invitation.secret);
+        let proven = sign(&proof, Context::Join, &invitation.federation, "join.proof", &signed);
+        match bus.request(subject::JOIN, Bytes::from(proven.clone()), ATTEMPT).await {
+            Ok(answer) => match read_answer(identity, invitation, &proven, &answer) {
+                Ok(welcome) => return Ok(welcome),
+                // Anybody can say no; a member that can say yes may come next.
+                Err(error) => outcome = error,
+            },
+            Err(BusError::Late { .. }) => {}
+            // A member may be about to come back.
+            Err(BusError::Nobody(_)) => tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await,
+            Err(error) => return Err(error.into()),
+        }
+        if matches!(outcome, JoinError::Refused(_)) {
+            return Err(outcome);
+        }
+    }
+    Err(outcome)
+}
+
+fn answer_subject(request: &[u8]) -> String {
+    format!("welcome.{}", blake3::hash(request).to_hex())
+}
+
+fn read_answer(
+    identity: &Arc<Identity>,
+    invitation: &Invitation,
+    request: &[u8],
+    sealed: &[u8],
+) -> Result<Welcome, JoinError> {
+    let plain = identity.unseal(sealed).ok_or(JoinError::Impostor)?;
+    let (from, signed) = plain.split_first_chunk::<32>().ok_or(JoinError::Impostor)?;
+    let from = PodId::from_bytes(*from);
+    let name = answer_subject(request);
+    let json = verify(&from, Context::Welcome, &invitation.federation, &name, signed);
+    match serde_json::from_slice(json.map_err(|_| JoinError::Impostor)?)? {
+        JoinAnswer::No { why } => Err(JoinError::Refused(why)),
+        JoinAnswer::Welcome { ring, members } => {
+            let list = Members::new(invitation.federation, identity.clone(), SharedRing::default());
+            let members = vouched(&list, invitation, members);
+            // Who answers must be a member by the chain from the founder, and we must be one by now.
+            if !list.is_believed(&from) || !list.is_member(&identity.pod()) {
+                return Err(JoinError::Impostor);
+            }
+            Ok(Welcome { ring: Ring::from_json(ring)?, members })
+        }
+    }
+}
+
+/// The entries that the chain from the founder vouches for, in its order.
+fn vouched(list: &Members, invitation: &Invitation, entries: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    let mut waiting: Vec<Entry> = entries
+        .iter()
+        .filter_map(|signed| {
+            let member: Member = serde_json::from_value(Entry::trusted("", signed).ok()?.body).ok()?;
+            Entry::verified(&invitation.federation, &subject::member(&member.pod), signed).ok()
+        })
+        .collect();
+    let mut taken = Vec::new();
+    loop {
+        let before = taken.len();
+        waiting.retain(|entry| match list.judge(entry) {
+            Judgement::Take => {
+                list.apply(entry);
+                taken.push((entry.subject.clone(), entry.signed.clone()));
+                false
+            }
+            Judgement::Wait => true,
+            Judgement::Refuse => false,
+        });
+        if taken.len() == before {
+            return taken;
+        }
+    }
+}
+
+/// Answers newcomers, as a full member.
+pub struct Answerer(pub Federation);
+
+impl Answerer {
+    /// The sealed answer to a request; none if others are to answer, or nobody.
+    pub async fn answer(&self, request: &[u8]) -> Option<Vec<u8>> {
+        if request.len() > MAX_REQUEST || self.0.must_be_full("answer").is_err() {
+            return None;
+        }
+        let (asked, entry) = self.verified(request)?;
+        if !self.is_our_turn(&asked, &entry) {
+            return None;
+        }
+        let answer = match self.admit(&asked, &entry).await {
+            Ok(answer) => answer,
+            Err(ActError::Change(ChangeError::Stopped(why))) => JoinAnswer::No { why },
+            Err(error) => {
+                tracing::warn!(newcomer = %asked.pod, %error, "a newcomer could not be let in");
+                return None;
+            }
+        };
+        let json = zeroize::Zeroizing::new(serde_json::to_vec(&answer).ok()?);
+        let signed = sign(&self.0.identity, Context::Welcome, &self.0.id, &answer_subject(request), &json);
+        let plain = zeroize::Zeroizing::new([self.0.pod().as_bytes().as_slice(), &signed].concat());
+        seal_to(&asked.seal_key, &plain)
+    }
+
+    /// The request, if its pod has signed it and knows the secret of an invitation that there is.
+    fn verified(&self, request: &[u8]) -> Option<(JoinRequest, InvitationEntry)> {
+        let (_, signed) = request.split_at_checked(64)?;
+        let (_, json) = signed.split_at_checked(64)?;
+        let asked: JoinRequest = serde_json::from_slice(json).ok()?;
+        let known = self.0.ledger.get(&subject::invitation(&asked.invitation)).ok()??;
+        let entry: InvitationEntry = serde_json::from_value(known.body).ok()?;
+        let holder = PodId::from_bytes(entry.key);
+        verify(&holder, Context::Join, &self.0.id, "join.proof", request).ok()?;
+        verify(&asked.pod, Context::Join, &self.0.id, subject::JOIN, signed).ok()?;
+        (asked.v == VERSION && asked.name.chars().count() <= MAX_NAME).then_some((asked, entry))
+    }
+
+    /// Whoever invited answers at once; with each attempt more of the others do, those first that a hash puts first.
+    fn is_our_turn(&self, asked: &JoinRequest, entry: &InvitationEntry) -> bool {
+        let us = self.0.pod();
+        if entry.by == us {
+            return true;
+        }
+        let rank = |pod: &PodId| {
+            *blake3::Hasher::new().update(pod.as_bytes()).update(asked.pod.as_bytes()).finalize().as_bytes()
+        };
+        let members = self.0.members.list();
+        let full = members.values().filter(|m| m.is_member() && m.role == Role::Full);
+        let before = full.filter(|member| rank(&member.pod) < rank(&us)).count();
+        asked.attempt > 0 && before < 1 << asked.attempt.min(20)
+    }
+
+    async fn admit(&self, asked: &JoinRequest, entry: &InvitationEntry) -> Result<JoinAnswer, ActError> {
+        let pod = asked.pod;
+        // Another member's clock may be an hour from ours; our own is not.
+        let tolerated = if entry.by == self.0.pod() { 0 } else { MAX_SKEW };
+        let now = self.0.clock.now().saturating_sub(tolerated);
+        let name = subject::invitation(&asked.invitation);
+        let used = self.0.ledger.change(&name, |known| {
+            let stop = |why: &str| Err(Stop(why.to_owned()));
+            let entry =
+                known.and_then(|known| serde_json::from_value::<InvitationEntry>(known.body.clone()).ok());
+            let Some(mut entry) = entry else { return stop("there is no such invitation") };
+            if entry.used_by.contains(&pod) {
+                return Err(Stop(String::new()));
+            }
+            if now > entry.expires {
+                return stop("the invitation is too old: ask for a new one (`pod invite`)");
+            }
+            if entry.used_by.len() >= entry.uses as usize {
+                return stop("the invitation is used up: ask for a new one (`pod invite`)");
+            }
+            entry.used_by.push(pod);
+            serde_json::to_value(entry).map_err(|error| Stop(error.to_string()))
+        });
+        match used.await {
+            Ok(_) => {}
+            // It has been let in by it, perhaps by another member a moment ago.
+            Err(ChangeError::Stopped(why)) if why.is_empty() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let member = Member {
+            pod,
+            name: asked.name.clone(),
+            role: asked.role.min(entry.role),
+            standing: Standing::Member,
+            seal_key: asked.seal_key,
+            founding_salt: None,
+            knew_generation: None,
+            admission: None,
+        };
+        let member: Value = serde_json::to_value(member)?;
+        let name = subject::member(&pod);
+        let admitted = self.0.ledger.change(&name, |known| {
+            let known = known.and_then(|known| serde_json::from_value::<Member>(known.body.clone()).ok());
+            match known {
+                Some(known) if known.standing == Standing::Banned => {
+                    Err(Stop("this pod was banned".to_owned()))
+                }
+                Some(known) if known.standing == Standing::Member && known.seal_key == asked.seal_key => {
+                    Err(Stop(String::new()))
+                }
+                _ => Ok(member.clone()),
+            }
+        });
+        match admitted.await {
+            Ok(_) => {}
+            Err(ChangeError::Stopped(why)) if why.is_empty() => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.0.seal_ring_to(&pod, &asked.seal_key).await?;
+        let members = self.0.ledger.all(subject::MEMBERS).map_err(ChangeError::from)?;
+        Ok(JoinAnswer::Welcome {
+            ring: self.0.ring.read().to_json(),
+            members: members.into_iter().map(|entry| entry.signed).collect(),
+        })
+    }
+}
