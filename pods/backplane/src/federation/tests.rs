@@ -73,7 +73,13 @@ async fn until(what: &str, pod: &Pod, wanted: impl Fn(&Mesh) -> bool) {
             drop(tokio::time::timeout(BEAT, changes.changed()).await);
         }
     };
-    tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| {
+        let mesh = &pod.mesh;
+        let (status, cursor) = (mesh.ledger().status().borrow().clone(), mesh.ledger().cursor());
+        let (generation, ring) =
+            (mesh.ledger().get(subject::GENERATION), mesh.federation().ring.read().newest());
+        panic!("never: {what}; {status:?} {cursor:?} {generation:?} {ring} {:?}", mesh.members().list())
+    });
 }
 
 /// Waits until somebody listens to a subject.
