@@ -71,10 +71,16 @@ pub struct StepSpec {
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// What the step promises to make, sorted.
     pub out: Vec<Promise>,
+    /// Whether the sizes and exec bits of files of the project that it only looks for matter to it.
+    pub sizes: bool,
+    /// Files that it may leave and nobody wants; sorted. They are no outputs.
+    pub scratch: Vec<RelPath>,
     /// Which of its own outputs it sees.
     pub keep: Keep,
     /// Whether it may use the network.
     pub network: bool,
+    /// Whether it may change, rename and remove sources: for the steps after it, and nobody else.
+    pub alters: bool,
     /// The patterns of `in` as written: they make the key stronger, and trigger nothing by themselves.
     pub declared_in: Vec<String>,
     /// What it sees files through: instead of their content, what matters of it. Sorted.
@@ -125,6 +131,19 @@ impl StepSpec {
                 writer.bytes(glob.as_bytes()).digest(id);
             }
         }
+        // Written only where it is so: keys from before it could be said stay what they are.
+        if self.alters {
+            writer.byte(1);
+        }
+        if !self.sizes {
+            writer.byte(3);
+        }
+        if !self.scratch.is_empty() {
+            writer.byte(2).number(self.scratch.len() as u64);
+            for path in &self.scratch {
+                writer.bytes(path.as_bytes());
+            }
+        }
         Digest::in_context(context::WEAK_KEY, &writer.finish())
     }
 
@@ -149,6 +168,9 @@ mod tests {
             out: vec![],
             keep: Keep::Nothing,
             network: false,
+            alters: false,
+            sizes: true,
+            scratch: vec![],
             declared_in: vec![],
             projections: vec![],
             normalisers: vec![],
@@ -174,6 +196,9 @@ mod tests {
             |s, _| s.keep = Keep::Everything,
             |s, _| s.keep = Keep::Matching(vec!["*.aux".into()]),
             |s, _| s.network = true,
+            |s, _| s.alters = true,
+            |s, _| s.sizes = false,
+            |s, p| s.scratch = vec![p],
             |s, _| s.declared_in = vec!["*.c".into()],
             |s, _| s.projections = vec![lensed("*.aux", b"v1")],
             |s, _| s.projections = vec![lensed("*.aux", b"v2")],

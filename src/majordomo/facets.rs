@@ -115,6 +115,9 @@ mod tests {
             declared_in: vec![],
             projections: vec![],
             normalisers: vec![],
+            alters: false,
+            sizes: true,
+            scratch: vec![],
         }
     }
 

@@ -33,7 +33,8 @@ fn made_by_make<'p>(place: &'p Place, name: &str) -> Project<'p> {
     project
 }
 
-const ASKED: [&str; 4] = ["chef:autotools", "chef:cargo", "chef:latex", "chef:make"];
+const ASKED: [&str; 7] =
+    ["chef:autotools", "chef:cargo", "chef:cmake", "chef:latex", "chef:make", "chef:meson", "chef:ninja"];
 
 fn and<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ASKED.iter().chain(more).copied().collect()
@@ -44,11 +45,11 @@ fn a_makefile_is_all_that_it_takes() {
     let place = Place::new();
     let project = made_by_make(&place, "p");
     let first = project.builds(&and(&["make"]));
-    assert_eq!(first.count("steps"), 5);
+    assert_eq!(first.count("steps"), 8);
     assert_eq!(says(&project, "prog", &[]), "1\n");
     place.assert_nothing_left();
     let nothing = project.builds(&[]);
-    assert_eq!((nothing.count("steps"), nothing.count("reused")), (5, 5));
+    assert_eq!((nothing.count("steps"), nothing.count("reused")), (8, 8));
 
     // Another checkout has everything: plan, objects and program.
     let other = project.checkout("q");
@@ -301,7 +302,7 @@ fn plans_are_held_to_the_rules_of_project_files() {
     2 | runs = "true"
       | ^^^^
 
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
     "#);
     assert!(said("{}").contains("the file has no step"));
@@ -317,7 +318,9 @@ fn nobody_knows_it() {
     let unknown = project.build(&[]).code(2);
     assert!(unknown.said().contains("has no project file `majordomo.toml`"), "{}", unknown.said());
     assert!(
-        unknown.said().contains("none knows it: `autotools`, `cargo`, `latex`, `make`"),
+        unknown
+            .said()
+            .contains("none knows it: `autotools`, `cargo`, `cmake`, `latex`, `make`, `meson`, `ninja`"),
         "{}",
         unknown.said()
     );
@@ -326,7 +329,7 @@ fn nobody_knows_it() {
     assert!(unknown.said().contains("no chef knows the project"), "{}", unknown.said());
     project.write("majordomo.toml", "[project]\nchef = 'nobody'\n");
     let unknown = project.build(&[]).code(2);
-    let words = "the chef `nobody` could not be asked: there is no such chef: the built-in ones are `autotools`, `cargo`, `latex`, `make`";
+    let words = "the chef `nobody` could not be asked: there is no such chef: the built-in ones are `autotools`, `cargo`, `cmake`, `latex`, `make`, `meson`, `ninja`";
     assert!(unknown.said().contains(words), "{}", unknown.said());
 }
 

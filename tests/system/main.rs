@@ -9,6 +9,8 @@ mod common;
 #[cfg(test)]
 mod chefs;
 #[cfg(test)]
+mod configured;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod disks;

@@ -166,3 +166,83 @@ fn the_project_may_be_a_folder_with_a_strange_name_and_a_deep_home() {
     assert_eq!(crate::common::Running::start(command).built().ok().ran(), ["s"]);
     assert_eq!(project.read("made"), "1");
 }
+
+#[test]
+fn a_step_may_alter_sources_for_those_after_it() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        r#"
+[step.configure]
+run = "mkdir out; mv config.h config.h.old; echo altered >> input; sed s/1/2/ config.h.old > out/config.h"
+out = "out/"
+alters = true
+[step.after]
+run = "cat input *.old out/config.h > seen; ls *.* >> seen"
+out = "seen"
+after = "configure"
+[step.aside]
+run = "cat input config.h > aside"
+out = "aside"
+"#,
+    );
+    project.write("config.h", "config 1\n");
+    project.write("input", "input\n");
+    project.builds(&["after", "aside", "configure"]);
+    let names = "config.h.old\nmajordomo.toml\n";
+    assert_eq!(project.read("seen"), format!("input\naltered\nconfig 1\nconfig 2\n{names}"));
+    assert_eq!(project.read("aside"), "input\nconfig 1\n");
+    // What is the user's own stays so.
+    assert_eq!((project.read("config.h"), project.read("input")), ("config 1\n".into(), "input\n".into()));
+    project.builds(&[]);
+    let other = project.checkout("q");
+    for made in ["aside", "config.h.old", "out", "seen"] {
+        other.remove(made);
+    }
+    other.builds(&[]);
+    assert_eq!(other.read("config.h"), "config 1\n");
+
+    project.write("config.h", "config 3\n");
+    project.builds(&["after", "aside", "configure"]);
+    assert!(project.read("seen").starts_with("input\naltered\nconfig 3\nconfig 3\n"));
+    project.replace("majordomo.toml", "alters = true\n", "");
+    project.build(&[]).code(1);
+}
+
+#[test]
+fn what_nobody_wants_is_no_output() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        r#"
+[step.compile]
+each = "*.c"
+run = "gcc -MD -MF {stem}.d -c {in} -o {out}; echo > wanted"
+out = "{stem}.o"
+scratch = ["{stem}.d", "never-made"]
+"#,
+    );
+    project.write("a.c", "int a;\n");
+    project.builds(&["compile:a.c"]);
+    assert!(project.has("a.o") && project.has("wanted") && !project.has("a.d"));
+    project.builds(&[]);
+}
+
+#[test]
+fn sizes_may_not_matter() {
+    let place = Place::new();
+    let steps = r#"
+[step.strict]
+run = "test -f input && test -f new || true"
+[step.lax]
+run = "test -f input && test -f new || true"
+sizes = false
+"#;
+    let project = place.project("p", steps);
+    project.write("input", "1\n");
+    project.builds(&["lax", "strict"]);
+    project.write("input", "longer\n");
+    project.builds(&["strict"]);
+    project.write("new", "");
+    project.builds(&["lax", "strict"]);
+}

@@ -7,6 +7,8 @@
 //! | chef | recognises | plans |
 //! |---|---|---|
 //! | [`make`] | a Makefile | its default goal, over the tree that it left, and more goals for whoever asks for them |
+//! | [`meson`] | `meson.build` | as `cmake` |
+//! | [`ninja`] | `build.ninja` | each of its edges |
 //! | [`autotools`] | `configure` with `Makefile.in` | `configure`, then as `make` |
 //! | [`cargo`] | a `Cargo.toml` | its programs, over the `target` that it left |
 //! | [`latex`] | a file with `\documentclass` and `\begin{document}` | the engine, bibliography, indices and glossaries, round and round |
@@ -17,37 +19,67 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use protocol::chef::{Answer, Ask, BadWords, Detected, Planned, Request, Say};
-use serde_json::{Map, Value};
+use protocol::chef::{Answer, Ask, BadWords, Detected, Planned, Replan, Request, Say};
+use serde_json::{Map, Value, json};
 
 pub mod autotools;
+pub mod build_folder;
 pub mod cargo;
+pub mod cmake;
 pub mod explain;
 pub mod latex;
 pub mod make;
+pub mod meson;
+pub mod ninja;
 
 /// The longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 1 << 20;
+
+/// Steps of a project.
+type Plan = fn(&Path) -> Result<Planned, ChefError>;
+
+/// More of them, from what the chef had asked itself to be asked.
+type Replans = fn(&Path, &Value) -> Result<Planned, ChefError>;
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Chef {
     /// Its name.
     pub name: &'static str,
-    /// Whether a project is its own, and its plan.
+    /// Whether a project is its own, and its plan, unless `plan` says it.
     pub detect: fn(&Path) -> Result<Detected, ChefError>,
+    /// Its plan, if it takes more than a look.
+    pub plan: Option<Plan>,
+    /// More steps, from what a step has made.
+    pub replan: Option<Replans>,
+}
+
+impl Chef {
+    const fn new(name: &'static str, detect: fn(&Path) -> Result<Detected, ChefError>) -> Self {
+        Self { name, detect, plan: None, replan: None }
+    }
+
+    const fn replanning(self, replan: Replans) -> Self {
+        Self { replan: Some(replan), ..self }
+    }
 }
 
 /// All that recognise something, by name.
-pub const ALL: [Chef; 4] = [
-    Chef { name: "autotools", detect: autotools::detect },
-    Chef { name: "cargo", detect: cargo::detect },
-    Chef { name: "latex", detect: latex::detect },
-    Chef { name: "make", detect: make::detect },
+pub const ALL: [Chef; 7] = [
+    Chef::new("autotools", autotools::detect),
+    Chef::new("cargo", cargo::detect),
+    Chef::new("cmake", cmake::detect).replanning(cmake::replan),
+    Chef::new("latex", latex::detect),
+    Chef::new("make", make::detect),
+    Chef::new("meson", meson::detect).replanning(meson::replan),
+    Chef { plan: Some(ninja::plan), ..Chef::new("ninja", ninja::detect) },
 ];
 
 /// The chef of steps that a project file says itself. It is never asked for a plan, only to explain.
-pub const SHELL: Chef = Chef { name: "shell", detect: |_| Ok(Detected::default()) };
+pub const SHELL: Chef = Chef::new("shell", |_| Ok(Detected::default()));
+
+/// The step that configures.
+const CONFIGURE: &str = "configure";
 
 /// Why a chef has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +91,29 @@ pub enum ChefError {
     #[error("the request cannot be read")]
     Request(#[source] BadWords),
     /// None of them knows that.
-    #[error("this chef is asked `detect`, `plan` and `explain` alone")]
-    NotAsked,
+    #[error("the chef `{0}` is not asked that")]
+    NotAsked(&'static str),
+    /// What it is to be asked again is not what it had asked for.
+    #[error("the request is not what the chef wished to be asked again")]
+    Again,
+    /// There is no name for a folder.
+    #[error("the project uses all of `{names}` itself: none is left for outputs")]
+    NoFolder {
+        /// The names.
+        names: String,
+    },
+    /// A ninja file is none.
+    #[error(transparent)]
+    Ninja(#[from] chef_ninja::Error),
+    /// Its edges are no steps.
+    #[error(transparent)]
+    Edges(#[from] chef_ninja::PlanError),
+    /// A command that no project file can say.
+    #[error("{place}: the command has bytes that are no UTF-8 text")]
+    NoText {
+        /// Its edge.
+        place: chef_ninja::Place,
+    },
     /// Something of the project cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Unreadable {
@@ -95,14 +148,16 @@ impl ChefError {
 pub fn answer(name: &str, request: &Request, folder: &Path) -> Result<Answer, ChefError> {
     let chef = ALL.iter().chain([&SHELL]).find(|chef| chef.name == name);
     let chef = chef.ok_or_else(|| ChefError::Unknown(name.to_owned()))?;
-    Ok(Answer::new(match &request.ask {
-        Ask::Detect {} => Say::Detect((chef.detect)(folder)?),
-        Ask::Plan {} => Say::Plan((chef.detect)(folder)?.plan.unwrap_or_default()),
-        Ask::Explain { cwd, output, .. } => {
+    Ok(Answer::new(match (&request.ask, chef.plan, chef.replan) {
+        (Ask::Detect {}, ..) => Say::Detect((chef.detect)(folder)?),
+        (Ask::Plan {}, Some(plan), _) => Say::Plan(plan(folder)?),
+        (Ask::Plan {}, None, _) => Say::Plan((chef.detect)(folder)?.plan.unwrap_or_default()),
+        (Ask::Replan { ask, .. }, _, Some(replan)) => Say::Plan(replan(folder, ask)?),
+        (Ask::Explain { cwd, output, .. }, ..) => {
             let source = |path: &str| read(&folder.join(path), explain::MAX_SOURCE).ok();
             Say::Explain { reasons: explain::reasons(cwd, output, &source) }
         }
-        _ => return Err(ChefError::NotAsked),
+        _ => return Err(ChefError::NotAsked(chef.name)),
     }))
 }
 
@@ -139,4 +194,14 @@ fn plan(steps: impl IntoIterator<Item = (String, Value)>, targets: &[&str]) -> P
         file.insert("project".to_owned(), serde_json::json!({ "targets": targets }));
     }
     Planned { file, ..Planned::default() }
+}
+
+/// A plan that begins with configuring, by this shell command, into a folder; and goes on from what that wrote there. What
+/// the command says of success is not shown again with each build.
+fn configure(command: &str, build: &str) -> Planned {
+    let run = format!("said=$({command}) || {{ printf '%s\\n' \"$said\"; exit 1; }}");
+    let step =
+        json!({ "run": run, "out": format!("{build}/"), "alters": true, "sizes": false, "verbatim": true });
+    let again = Replan { after: CONFIGURE.to_owned(), ask: json!({ "folder": build }) };
+    Planned { replan: vec![again], ..plan([(CONFIGURE.to_owned(), step)], &[]) }
 }

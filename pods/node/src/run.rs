@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kitchen::{Clock, Ended, HowEnded, Limits, Line, Usage};
-use protocol::step::{INPUT_MTIME, PROJECT, Promise};
+use protocol::step::{INPUT_MTIME, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use tokio::sync::mpsc;
 use view::{HostTools, Source, SourceError, SourceFailure, see};
@@ -186,13 +186,11 @@ async fn judged(
     if !changed.is_empty() {
         return Ok(StepEnd::ToolsChanged(changed));
     }
-    let promises: Vec<Promise> = order.spec.out.clone();
     let keeps = order.spec.keep != Keep::Nothing;
-    let (larder, project, upper) =
-        (running.larder.clone(), Arc::clone(&order.project), ended.upper.path().to_owned());
-    let judging = tokio::task::spawn_blocking(move || {
-        judge(&larder, &project, &upper, project_looks, &promises, keeps)
-    });
+    let (larder, project, spec) =
+        (running.larder.clone(), Arc::clone(&order.project), Arc::clone(&order.spec));
+    let upper = ended.upper.path().to_owned();
+    let judging = tokio::task::spawn_blocking(move || judge(&larder, &project, &upper, project_looks, &spec));
     let Judged { outputs, looks } = match judging.await.map_err(|_| NodeError::Task("judge"))?? {
         Ok(judged) => judged,
         Err(refusal) => return Ok(StepEnd::Refused(refusal)),
@@ -201,6 +199,7 @@ async fn judged(
     let all = looks.into_iter().map(|(path, look)| match look {
         // In a step that sees its own outputs a file's time stands for its content, and a probe shows the time.
         Look::Probe if keeps && is_file(&order.project, &path) => (prefix.join(&path), Look::Content),
+        Look::Probe if !order.spec.sizes => (prefix.join(&path), Look::Kind),
         look => (prefix.join(&path), look),
     });
     let tools_looks = tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path));

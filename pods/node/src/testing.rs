@@ -42,6 +42,9 @@ pub(crate) fn spec(projections: &[(&str, &str)], normalisers: &[(&str, &str)]) -
         out: vec![],
         keep: Keep::Nothing,
         network: false,
+        alters: false,
+        sizes: true,
+        scratch: vec![],
         declared_in: vec![],
         projections: projections
             .iter()

@@ -23,7 +23,7 @@ use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Repor
 ///
 /// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or any folder, where neither the current
 /// folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
-/// A project without a `majordomo.toml` is planned by the surest of the built-in chefs (make, autotools, latex).
+/// A project without a `majordomo.toml` is planned by the surest of the built-in chefs (autotools, cmake, meson, cargo, ninja, make, latex).
 /// With `--project` every word is a target.
 ///
 /// Talk goes to stderr. stdout has the list that `--dry-run` asks for, or the events of `--events -`.

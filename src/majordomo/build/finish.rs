@@ -147,6 +147,7 @@ fn deliver_all(
     for (path, entry, step) in outputs {
         made.insert(path, *step);
         if *entry != TreeEntry::Deleted
+            && !is_source(context, path)
             && wanted.targets.iter().any(|target| is_wanted(&target.meaning, path, *step))
             && let Some(what) = Made::from_entry(entry)
         {
@@ -179,6 +180,14 @@ fn deliver_all(
             .note(true, format!("`{path}` is made by no step any more, and was edited: it is yours now"));
     }
     Ok((report.written + report.removed) as u64)
+}
+
+/// Whether a source stands at a path or above it: what a step made of it is for the steps after it.
+fn is_source(context: &Context, path: &RelPath) -> bool {
+    let is_one = |path: &RelPath| {
+        matches!(context.sources.get(path), Some(node::Entry::Source { .. } | node::Entry::Link { .. }))
+    };
+    is_one(path) || path.ancestors().any(|above| is_one(&above))
 }
 
 /// Writes the recall of this build.

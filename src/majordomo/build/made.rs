@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use node::{Outputs, OutputsBuilder};
+use node::{Entry, Outputs, OutputsBuilder, Sources};
 use parking_lot::RwLock;
 use protocol::{RelPath, StepId, Tree, TreeEntry};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -43,6 +43,7 @@ pub struct MadeSoFar {
     promises: Arc<Promises>,
     /// What the steps from one on see over the sources.
     given: (Outputs, usize),
+    sources: Arc<dyn Sources>,
     steps: RwLock<Vec<Made>>,
     /// Who made which path, the last in order first.
     makers: RwLock<FxHashMap<RelPath, Vec<usize>>>,
@@ -52,10 +53,11 @@ pub struct MadeSoFar {
 
 impl MadeSoFar {
     /// Nothing yet.
-    pub fn new(plan: Arc<Plan>) -> Self {
+    fn new(plan: Arc<Plan>, sources: Arc<dyn Sources>) -> Self {
         Self {
             promises: Arc::new(Promises::new(Arc::clone(&plan))),
             given: Default::default(),
+            sources,
             steps: RwLock::new(vec![Made::default(); plan.steps.len()]),
             makers: RwLock::default(),
             disputed: RwLock::default(),
@@ -67,7 +69,8 @@ impl MadeSoFar {
     pub fn of(prepared: &Prepared) -> Self {
         let mut given = OutputsBuilder::default();
         given.apply(&prepared.given.tree);
-        Self { given: (given.finish(), prepared.given.to), ..Self::new(Arc::clone(&prepared.plan)) }
+        let new = Self::new(Arc::clone(&prepared.plan), Arc::clone(&prepared.sources));
+        Self { given: (given.finish(), prepared.given.to), ..new }
     }
 
     /// What is promised.
@@ -125,8 +128,20 @@ impl MadeSoFar {
         self.steps.write()[step].is_good = false;
     }
 
+    /// Whether a path is a source, or below one. What becomes of it is for the steps after the one that alters it.
+    fn is_source(&self, path: &RelPath) -> bool {
+        let is_one = |path: &RelPath| {
+            matches!(self.sources.get(path), Some(Entry::Source { .. } | Entry::Link { .. }))
+        };
+        is_one(path) || path.ancestors().any(|above| is_one(&above))
+    }
+
+    /// What others may find of what a step made, though nothing orders them.
     fn unpromised(&self, step: usize, tree: &Arc<Tree>) -> Arc<Tree> {
-        let is_promised = |path: &RelPath| self.promises.makers_of(path).any(|by| by == step);
+        let alters = self.plan.steps[step].spec.alters;
+        let is_promised = |path: &RelPath| {
+            self.promises.makers_of(path).any(|by| by == step) || alters && self.is_source(path)
+        };
         if tree.entries().iter().all(|(path, _)| is_promised(path)) {
             return Arc::default();
         }

@@ -52,6 +52,13 @@ pub(super) fn spec(
             env.insert(variable.name().value.as_bytes().to_vec(), value);
         }
     }
+    let scratch = rule.scratch.iter().map(|template| {
+        let path = template.path(few).and_then(|bytes| project_path("scratch", &bytes));
+        path.map_err(|problem| rule.fault(&template.at, problem))
+    });
+    let mut scratch: Vec<RelPath> = scratch.collect::<Result<_, _>>()?;
+    scratch.sort();
+    scratch.dedup();
     let mut out = instance.outs.clone();
     out.sort();
     out.dedup();
@@ -62,6 +69,9 @@ pub(super) fn spec(
         out,
         keep: keep(rule, few)?,
         network: rule.typed.network,
+        alters: rule.typed.alters,
+        sizes: rule.typed.sizes,
+        scratch,
         declared_in: rule.declared_in.clone(),
         projections: projections(rule, few)?,
         normalisers: lensed(rule, "normalise", &rule.normalisers, few)?,

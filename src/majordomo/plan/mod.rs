@@ -39,7 +39,7 @@ use std::time::Duration;
 use kitchen::Limits;
 use protocol::{RelPath, StepId, StepSpec};
 
-use super::project_file::ProjectFile;
+use super::project_file::{ProjectFile, Spot};
 
 pub use command::CallerEnv;
 pub use error::{PlanError, Problem, TargetError};
@@ -103,11 +103,17 @@ pub struct Plan {
     pub default_targets: Vec<String>,
     /// Folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
-    rules: Vec<(String, Range<usize>)>,
+    /// Names for targets.
+    aliases: HashMap<String, Vec<String>>,
+    rules: HashMap<String, Range<usize>>,
     by_id: HashMap<StepId, usize>,
     outputs: Outputs,
     /// For each step, its place in one order in which all could run one by one.
     position: Vec<usize>,
+}
+
+fn alias((name, targets): &(Spot<String>, Vec<Spot<String>>)) -> (String, Vec<String>) {
+    (name.value.clone(), targets.iter().map(|target| target.value.clone()).collect())
 }
 
 impl Plan {
@@ -149,6 +155,7 @@ impl Plan {
             steps,
             default_targets: file.targets.iter().map(|target| target.value.clone()).collect(),
             tool_roots: file.tool_roots.clone(),
+            aliases: file.aliases.iter().map(alias).collect(),
             rules: rules
                 .iter()
                 .zip(expanded.ranges)
@@ -166,7 +173,8 @@ impl Plan {
             steps: Vec::new(),
             default_targets: Vec::new(),
             tool_roots,
-            rules: Vec::new(),
+            aliases: HashMap::new(),
+            rules: HashMap::new(),
             by_id: HashMap::new(),
             outputs: Outputs::default(),
             position: Vec::new(),
@@ -201,7 +209,7 @@ impl Plan {
 
     /// The steps with this id, or of the rule with this name; none if there is neither.
     pub fn steps_named(&self, name: &str) -> Range<usize> {
-        if let Some((_, range)) = self.rules.iter().find(|(rule, _)| rule == name) {
+        if let Some(range) = self.rules.get(name) {
             return range.clone();
         }
         self.step(&StepId::new(name)).map_or(0..0, |step| step..step + 1)

@@ -1,6 +1,6 @@
 //! Which steps must be finished before which: from `after`, and from what `each` and `in` matched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,8 +28,9 @@ pub(super) struct Order {
 }
 
 pub(super) fn order(rules: &[Rule<'_>], sources: &dyn Sources, expanded: &Expanded) -> Result<Order, Fault> {
+    let names = Names::of(rules, expanded);
     let named: Vec<BTreeSet<usize>> =
-        (0..rules.len()).map(|index| named(rules, index, expanded)).collect::<Result<_, _>>()?;
+        (0..rules.len()).map(|index| named(rules, index, &names, expanded)).collect::<Result<_, _>>()?;
     let later = later(&named, expanded);
     let search = Search { rules, sources, expanded, later: &later };
     let count = expanded.instances.len();
@@ -78,15 +79,36 @@ pub(super) fn order(rules: &[Rule<'_>], sources: &dyn Sources, expanded: &Expand
     Ok(order)
 }
 
+/// What `after` can name.
+struct Names<'a> {
+    rules: HashMap<&'a str, usize>,
+    ids: HashMap<&'a str, usize>,
+}
+
+impl<'a> Names<'a> {
+    fn of(rules: &[Rule<'a>], expanded: &'a Expanded) -> Self {
+        let ids = expanded.instances.iter().enumerate();
+        Self {
+            rules: rules.iter().enumerate().map(|(index, rule)| (rule.name(), index)).collect(),
+            ids: ids.map(|(index, instance)| (instance.id.as_str(), index)).collect(),
+        }
+    }
+}
+
 /// The steps that `after` of a rule names.
-fn named(rules: &[Rule<'_>], index: usize, expanded: &Expanded) -> Result<BTreeSet<usize>, Fault> {
+fn named(
+    rules: &[Rule<'_>],
+    index: usize,
+    names: &Names<'_>,
+    expanded: &Expanded,
+) -> Result<BTreeSet<usize>, Fault> {
     let rule = &rules[index];
     let mut steps = BTreeSet::new();
     for name in &rule.typed.after {
-        let found = match rules.iter().position(|other| other.name() == name.value) {
-            Some(found) => expanded.ranges[found].clone(),
-            None => match expanded.instances.iter().position(|instance| instance.id.as_str() == name.value) {
-                Some(step) => step..step + 1,
+        let found = match names.rules.get(name.value.as_str()) {
+            Some(&found) => expanded.ranges[found].clone(),
+            None => match names.ids.get(name.value.as_str()) {
+                Some(&step) => step..step + 1,
                 None => {
                     let ids = expanded.instances.iter().map(|instance| instance.id.as_str());
                     let known = rules.iter().map(Rule::name).chain(ids.filter(|_| name.value.contains(':')));

@@ -20,6 +20,7 @@ pub(super) struct Rule<'a> {
     pub typed: &'a StepRule,
     pub each: Vec<Spot<Glob>>,
     pub out: Vec<Template>,
+    pub scratch: Vec<Template>,
     pub inputs: Vec<Input>,
     pub run: Vec<Runnable>,
     pub env: Vec<(&'a Variable, Template)>,
@@ -48,9 +49,12 @@ impl<'a> Rule<'a> {
         let reader = Reader { file, typed };
         let each = typed.each.iter().map(|spot| reader.glob("each", spot)).collect::<Result<_, _>>()?;
         let out = reader.templates("out", &typed.out)?;
+        let scratch = reader.templates("scratch", &typed.scratch)?;
         let cwd = typed.cwd.clone().unwrap_or(Spot { value: ".".into(), at: typed.name.at.clone() });
         let cwd = reader.template("cwd", &cwd)?;
-        for (key, template) in out.iter().map(|out| ("out", out)).chain([("cwd", &cwd)]) {
+        let paths = out.iter().map(|out| ("out", out)).chain([("cwd", &cwd)]);
+        let paths = paths.chain(scratch.iter().map(|scratch| ("scratch", scratch)));
+        for (key, template) in paths.filter(|_| !typed.verbatim) {
             template.check_path(key).map_err(|problem| file.locate(template.at.clone(), problem))?;
         }
         let inputs = typed.inputs.iter().map(|spot| {
@@ -86,6 +90,7 @@ impl<'a> Rule<'a> {
             typed,
             each,
             out,
+            scratch,
             inputs: inputs.collect::<Result<_, Fault>>()?,
             run: run.collect::<Result<_, Fault>>()?,
             env: env.collect::<Result<_, Fault>>()?,
@@ -150,6 +155,9 @@ impl Reader<'_> {
 
     /// A template each of whose placeholders stands for something.
     fn template(&self, key: &'static str, spot: &Spot<String>) -> Result<Template, Fault> {
+        if self.typed.verbatim {
+            return Ok(Template::verbatim(spot));
+        }
         let template = Template::new(spot);
         let has_each = !self.typed.each.is_empty();
         let in_command = matches!(key, "run" | "env");

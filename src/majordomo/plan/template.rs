@@ -96,6 +96,12 @@ impl Template {
         Self { pieces, at: spot.at.clone() }
     }
 
+    /// Text as it is.
+    pub fn verbatim(spot: &Spot<String>) -> Self {
+        let pieces = if spot.value.is_empty() { vec![] } else { vec![Piece::Text(spot.value.clone())] };
+        Self { pieces, at: spot.at.clone() }
+    }
+
     /// The placeholders in it.
     pub fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
         self.pieces.iter().filter_map(|piece| match piece {

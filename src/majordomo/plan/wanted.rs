@@ -52,14 +52,22 @@ impl Meaning {
 }
 
 impl Plan {
-    /// Resolves targets: a step's id, a rule's name, a declared output, a path in a declared tree, a folder with declared
+    /// Resolves targets: a step's id, a rule's name, an alias, a declared output, a path in a declared tree, a folder with declared
     /// outputs in it, or a pattern over declared outputs, tried in this order; `./x` is always a path. None at all:
     /// the project's targets, else everything.
     pub fn wanted(&self, targets: &[String]) -> Result<Wanted, TargetError> {
         let asked = if targets.is_empty() { &self.default_targets } else { targets };
         let mut resolved = Vec::with_capacity(asked.len());
         for target in asked {
-            resolved.push(Target { asked: target.clone(), meaning: self.meaning(target)? });
+            let is_step = !self.steps_named(target).is_empty();
+            match self.aliases.get(target).filter(|_| !is_step) {
+                Some(targets) => {
+                    for target in targets {
+                        resolved.push(Target { asked: target.clone(), meaning: self.meaning(target)? });
+                    }
+                }
+                None => resolved.push(Target { asked: target.clone(), meaning: self.meaning(target)? }),
+            }
         }
         if resolved.is_empty() {
             resolved.push(Target { asked: "everything".into(), meaning: Meaning::Everything });
@@ -138,8 +146,11 @@ impl Plan {
         let outputs: Vec<String> =
             self.outputs.all().iter().map(|output| output.path().to_string()).collect();
         let ids = self.steps.iter().map(|step| step.id.as_str());
-        let rules = self.rules.iter().map(|(name, _)| name.as_str());
-        nearest(word, rules.chain(outputs.iter().map(String::as_str)).chain(ids)).map(str::to_owned)
+        let mut names: Vec<&str> = self.rules.keys().chain(self.aliases.keys()).map(String::as_str).collect();
+        // Of two that are as near, the same one is said each time.
+        names.sort_unstable();
+        nearest(word, names.into_iter().chain(outputs.iter().map(String::as_str)).chain(ids))
+            .map(str::to_owned)
     }
 }
 

@@ -205,7 +205,7 @@ impl Wrong {
             },
             Self::NoSteps => format!("the smallest useful file is:\n{SMALLEST_EXAMPLE}"),
             Self::NoRun { .. } => "say what it runs: `run = \"…\"`".into(),
-            Self::StepName { .. } => "use letters, digits, `_`, `-`, `+` and `.`, and start with a letter, a digit or `_`".into(),
+            Self::StepName { .. } => "use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, and start with a letter, a digit or `_`".into(),
             Self::Empty { key } => format!("give `{key}` a value, or take it out"),
             Self::AmbiguousRun { .. } => {
                 "for a shell command write `run = \"…\"`; for several, one string of several lines, or \

@@ -20,7 +20,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 }
 
 /// The tables of the file.
-pub const TABLES: [&str; 3] = ["project", "step", "tools"];
+pub const TABLES: [&str; 4] = ["alias", "project", "step", "tools"];
 
 /// Keys of `[project]`.
 pub const PROJECT_KEYS: [Key; 4] = [
@@ -84,7 +84,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 16] = [
+pub const STEP_KEYS: [Key; 20] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -153,6 +153,30 @@ pub const STEP_KEYS: [Key; 16] = [
         "normaliser, list of them, or table: pattern = normaliser or list of them",
         "none",
         "What gives outputs their normal form before they are stored: those that match the patterns, or the normaliser's own ones (`\"pdf\"`: `**/*.pdf`).",
+    ),
+    key(
+        "scratch",
+        "path or list of paths",
+        "none",
+        "Files that the step may leave and nobody wants, such as a compiler's list of headers. They are no outputs.",
+    ),
+    key(
+        "alters",
+        "boolean",
+        "`false`",
+        "Whether the step may change, rename and remove sources. The steps after it see what it left; all others, and you, see the sources as they are.",
+    ),
+    key(
+        "sizes",
+        "boolean",
+        "`true`",
+        "Whether it matters to the step how big a file is that it looks for and never reads. With `false` it runs again when such a file comes or goes, not when it is edited.",
+    ),
+    key(
+        "verbatim",
+        "boolean",
+        "`false`",
+        "Whether all texts of the step are taken as they are: there are no placeholders in them.",
     ),
     key("volatile", "boolean", "`false`", "Run it in every build, whatever is remembered."),
     key(

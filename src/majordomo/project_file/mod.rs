@@ -55,6 +55,8 @@ pub struct ProjectFile {
     pub steps: Vec<StepRule>,
     /// `[project] limits`: for steps that say nothing else.
     pub limits: Limits,
+    /// `[alias]`: names for targets.
+    pub aliases: Vec<(Spot<String>, Vec<Spot<String>>)>,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
 }
@@ -84,6 +86,14 @@ pub struct StepRule {
     pub limits: Limits,
     /// `network`.
     pub network: bool,
+    /// `scratch`: paths of files that nobody wants.
+    pub scratch: Vec<Spot<String>>,
+    /// `alters`: it may change sources, for the steps after it.
+    pub alters: bool,
+    /// `sizes`: those of files that it only looks for matter.
+    pub sizes: bool,
+    /// `verbatim`: no placeholders are looked for.
+    pub verbatim: bool,
     /// `keep`.
     pub keep: KeepRule,
     /// `max_passes`: after how many passes a step that has not settled fails.

@@ -26,6 +26,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         chefs: vec![],
         steps: vec![],
         limits: Limits::default(),
+        aliases: vec![],
         tool_roots: vec![],
     };
     let text = file.text.clone();
@@ -37,6 +38,13 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         match field.key {
             "project" => project(field, &mut file)?,
             "tools" => tools(field, &mut file)?,
+            "alias" => {
+                let named = fields(&text, table(field, "a table `[alias]`: NAME = targets")?);
+                for (key, field) in named {
+                    let name = Spot { value: field.key.to_owned(), at: key.span() };
+                    file.aliases.push((name, field.strings()?));
+                }
+            }
             "step" => {
                 let rules = table(field, "a table `[step.NAME]` for each step")?;
                 file.steps = fields(&text, rules)
@@ -164,6 +172,10 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         timeout: None,
         limits: Limits::default(),
         network: false,
+        alters: false,
+        sizes: true,
+        scratch: vec![],
+        verbatim: false,
         keep: KeepRule::Nothing,
         max_passes: None,
         projections: vec![],
@@ -181,6 +193,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
                 }
             }
             "out" => rule.out = field.strings()?,
+            "scratch" => rule.scratch = field.strings()?,
             "in" => rule.inputs = field.strings()?,
             "after" => rule.after = field.strings()?,
             "env" => rule.env = environment(field)?,
@@ -188,6 +201,9 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "timeout" => rule.timeout = Some(field.timeout()?),
             "limits" => rule.limits = limits::limits(field)?,
             "network" => rule.network = field.boolean()?,
+            "sizes" => rule.sizes = field.boolean()?,
+            "alters" => rule.alters = field.boolean()?,
+            "verbatim" => rule.verbatim = field.boolean()?,
             "keep" => rule.keep = keep(field)?,
             "max_passes" => rule.max_passes = Some(field.passes()?),
             "project" => rule.projections = lenses::projections(field)?,
@@ -203,9 +219,9 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
     Ok(rule)
 }
 
-/// Names stand in ids (`name:path`, `name#pass`) and on command lines.
+/// Names stand in ids (`name:path`, `name#pass`) and on command lines. Those that chefs give are often paths.
 fn is_step_name(name: &str) -> bool {
-    name.chars().all(|c| c.is_alphanumeric() || "_-+.".contains(c))
+    name.chars().all(|c| c.is_alphanumeric() || "_-+./,=@~".contains(c))
         && name.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 

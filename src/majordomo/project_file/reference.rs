@@ -21,6 +21,7 @@ pub fn page() -> String {
     section(&mut page, "## `[project]`", "", &PROJECT_KEYS);
     section(&mut page, "## `[tools]`", "", &TOOLS_KEYS);
     section(&mut page, "## Limits", LIMITS_INTRO, &LIMITS_KEYS);
+    page += ALIAS;
     page += COMMANDS;
     page += PLACEHOLDERS;
     page += PATTERNS;
@@ -43,7 +44,7 @@ fn section(page: &mut String, title: &str, intro: &str, keys: &[Key]) {
 }
 
 const STEP_INTRO: &str = "\
-NAME has letters, digits, `_`, `-`, `+` and `.`. It is the id of the step, or with `each` of all steps `NAME:PATH` of the rule.
+NAME has letters, digits, and any of `_-+./,=@~`. It is the id of the step, or with `each` of all steps `NAME:PATH` of the rule.
 
 ";
 
@@ -52,6 +53,12 @@ const LIMITS_INTRO: &str = "\
 a text such as `\"512M\"`: `K`, `M`, `G`, `T` are powers of 1024. No limit is part of a key: changing one runs nothing again. A step that reaches one has failed, and
 says so, whatever its commands made of it.
 
+";
+
+const ALIAS: &str = "
+## `[alias]`
+
+`NAME = TARGET`, or a list of targets: `majordomo build NAME` builds them. A name that is also a step's counts as the step.
 ";
 
 const COMMANDS: &str = r#"
@@ -83,7 +90,7 @@ const PLACEHOLDERS: &str = r#"
 
 | placeholder | stands for | in |
 |---|---|---|
-| `{in}` | the path that `each` matched, else all that `in` matched | `run`, `env`; with `each` also `out`, `in`, `keep`, `project`, `normalise`, `cwd` |
+| `{in}` | the path that `each` matched, else all that `in` matched | `run`, `env`; with `each` also `out`, `scratch`, `in`, `keep`, `project`, `normalise`, `cwd` |
 | `{out}` | all paths of `out`, in its order | `run`, `env` |
 | `{stem}` | the name of the matched path without its last extension | with `each`: everywhere but `each` |
 | `{dir}` | the folder of the matched path, `.` for the project's | with `each`: everywhere but `each` |
@@ -94,14 +101,14 @@ error.
 - In a shell text paths are quoted where they need it, inside of quotes and `"$(…)"` too. Do not quote them yourself, but it does no harm.
   The bodies of here-documents are not followed.
 - In a list of words they are put in as they are. A word that is only `{in}` or `{out}` becomes one word for each path.
-- In commands and `env` paths are relative to `cwd`; in `out`, `in`, `keep`, `project` and `normalise` to the project's folder.
+- In commands and `env` paths are relative to `cwd`; in `out`, `scratch`, `in`, `keep`, `project` and `normalise` to the project's folder.
 "#;
 
 const PATTERNS: &str = r#"
 ## Paths and patterns
 
 Paths are relative to the project's folder, with `/`, compared byte by byte and with case. A byte that is no UTF-8 text is `\xNN`, a backslash `\\`
-(in TOML's `'…'`; doubled in `"…"`). `out` and `cwd` take paths, `each`, `in`, `keep`, `project` and `normalise` patterns:
+(in TOML's `'…'`; doubled in `"…"`). `out`, `scratch` and `cwd` take paths, `each`, `in`, `keep`, `project` and `normalise` patterns:
 
 | in a pattern | matches |
 |---|---|
@@ -139,7 +146,7 @@ are an error that names them all; steps that feed each other are left without an
 const TARGETS: &str = r#"
 ## Targets
 
-A target, in `targets` and on the command line, is tried as: the id of a step or the name of a rule; a declared output or a path in a declared tree; a
+A target, in `targets` and on the command line, is tried as: the id of a step or the name of a rule; an alias; a declared output or a path in a declared tree; a
 folder with declared outputs; a pattern over declared outputs; a path that no step declares, which some step may make all the same. `./x` is always a path.
 "#;
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use larder::{Larder, ObjectKind};
 use protocol::step::Promise;
-use protocol::{Look, RelPath, Tree, TreeEntry};
+use protocol::{Keep, Look, RelPath, StepSpec, Tree, TreeEntry};
 use rustc_hash::FxHashMap;
 
 use self::looks::without_own;
@@ -32,6 +32,7 @@ pub(crate) struct Judged {
 struct Walk<'a> {
     larder: &'a Larder,
     project: &'a Project,
+    scratch: &'a [RelPath],
     entries: Vec<(RelPath, TreeEntry)>,
     /// What stands in the upper folder, changed or not; `false` for whiteouts.
     upper: FxHashMap<RelPath, bool>,
@@ -43,14 +44,14 @@ pub(crate) fn judge(
     project: &Project,
     upper: &Path,
     looks: Vec<(RelPath, Look)>,
-    promises: &[Promise],
-    keeps: bool,
+    spec: &StepSpec,
 ) -> Result<Result<Judged, Refusal>, NodeError> {
-    let mut walk = Walk { larder, project, entries: Vec::new(), upper: FxHashMap::default() };
+    let mut walk =
+        Walk { larder, project, scratch: &spec.scratch, entries: Vec::new(), upper: FxHashMap::default() };
     if let Err(refusal) = walk.folder(upper, &RelPath::root())? {
         return Ok(Err(refusal));
     }
-    for (path, _) in &walk.entries {
+    for (path, _) in walk.entries.iter().filter(|_| !spec.alters) {
         if is_source(project, path) {
             return Ok(Err(Refusal::ChangesSource { path: path.clone() }));
         }
@@ -66,7 +67,7 @@ pub(crate) fn judge(
             return Ok(Err(Refusal::ChangesSource { path: source }));
         }
     }
-    for promise in promises {
+    for promise in &spec.out {
         if !walk.is_kept(promise) {
             return Ok(Err(Refusal::Missing { path: promise.path().clone() }));
         }
@@ -75,7 +76,7 @@ pub(crate) fn judge(
         Ok(tree) => tree,
         Err(error) => return Ok(Err(Refusal::BadTree(error))),
     };
-    let looks = without_own(looks, &outputs, project, keeps);
+    let looks = without_own(looks, &outputs, project, spec.keep != Keep::Nothing);
     Ok(Ok(Judged { outputs, looks }))
 }
 
@@ -136,6 +137,9 @@ impl Walk<'_> {
                 continue;
             }
             self.upper.insert(path.clone(), true);
+            if !kind.is_dir() && self.scratch.binary_search(&path).is_ok() {
+                continue;
+            }
             if kind.is_dir() {
                 if let Err(refusal) = self.folder(&place, &path)? {
                     return Ok(Err(refusal));

@@ -36,6 +36,10 @@ fn changed_source<'a>(context: &Context, tree: &'a Tree) -> Option<&'a RelPath> 
 }
 
 impl Conductor {
+    fn alters(&self, index: usize) -> bool {
+        self.context.plan.steps[index].spec.alters
+    }
+
     /// What a step saw of the project, last or until it failed.
     pub(super) fn seen_by(&self, index: usize) -> SeenInside {
         let step = &self.steps[index];
@@ -51,7 +55,7 @@ impl Conductor {
 
     /// A step came to what the last build had found.
     pub(super) async fn accept_recalled(&mut self, index: usize, tree: Arc<Tree>) -> Result<(), Stop> {
-        if changed_source(&self.context, &tree).is_some() {
+        if !self.alters(index) && changed_source(&self.context, &tree).is_some() {
             // The long way has the words.
             return self.look_instead(index);
         }
@@ -84,7 +88,9 @@ impl Conductor {
             return Ok(());
         }
         let planned = &context.plan.steps[index];
-        if let Some(path) = changed_source(&context, &hit.tree) {
+        if !self.alters(index)
+            && let Some(path) = changed_source(&context, &hit.tree)
+        {
             let words = format!("it changes the source `{path}`");
             return self.refuse(index, words);
         }

@@ -346,3 +346,23 @@ fn lenses_are_for_the_paths_of_each_step() {
     assert_eq!(shown(1), "**/*.log ignore, x.aux bibtex-aux, **/*.pdf pdf");
     assert_eq!(plan.steps[0].spec.projections, plan.steps[1].spec.projections);
 }
+
+#[test]
+fn verbatim_texts_have_no_placeholders() {
+    let text = r#"
+[step."a/{0}"]
+run = [["awk", "{in}", "{print}"], "echo {out} ${dir}"]
+out = ["gen/{stem}*.c"]
+env = { A = "{out}" }
+cwd = "{dir}"
+verbatim = true
+"#;
+    let plan = plan(&text.replace("a/{0}", "a/b"), "");
+    insta::assert_snapshot!(show(&plan), @r"
+    a/b
+      > awk · {in} · {print}
+      $ echo {out} ${dir}
+      out gen/{stem}*.c
+      env A={out}
+    ");
+}

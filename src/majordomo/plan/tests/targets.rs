@@ -113,3 +113,19 @@ fn the_project_says_what_a_bare_build_wants() {
     needs docs
     ");
 }
+
+#[test]
+fn an_alias_stands_for_its_targets() {
+    let plan = plan(
+        &format!("{PROJECT}[alias]\nmost = ['bin/x', 'docs']\ntest = 'docs'\nbad = 'nothing*'\n"),
+        "a.c",
+    );
+    insta::assert_snapshot!(transcript(&plan, &["most"]), @r"
+    bin/x: bin/x by link
+    docs: steps docs
+    needs compile:a.c link docs
+    ");
+    // A step's name is the step.
+    assert_eq!(transcript(&plan, &["test"]), transcript(&self::plan(PROJECT, "a.c"), &["test"]));
+    assert!(transcript(&plan, &["bad"]).contains("`nothing*`"));
+}

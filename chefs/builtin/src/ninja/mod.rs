@@ -1,0 +1,96 @@
+//! A project with a `build.ninja`, and what CMake and Meson have in common: each edge is a step.
+//!
+//! What an edge declares to make is declared; what it declares to need orders the steps, and no more: what a step reads is
+//! seen. So header files need no depfiles, `restat` is how everything works, and an edge that ninja would always run again
+//! runs when something that it looked at has changed. Links: [`chef_ninja`] reads the files, and says what of ninja is not
+//! needed here.
+
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use chef_ninja::{BuildPath, Command, Edge, Folder, Layout, Limits, Manifest};
+use protocol::RelPath;
+use protocol::chef::{Detected, Planned};
+use serde_json::Value;
+
+use crate::{CONFIGURE, ChefError, is_file};
+
+/// How sure a `build.ninja` makes it: less than what may have written it, more than a Makefile.
+pub const SURE: u8 = 55;
+
+/// The file.
+const FILE: &str = "build.ninja";
+
+/// What is special about the ninja files of some program.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// An edge that is no step: nobody needs it whose build is made of steps.
+    pub is_left_out: fn(&Edge, &Command) -> bool,
+    /// Its outputs are names for it: it makes none of them.
+    pub makes_nothing: fn(&Edge, &Command) -> bool,
+    /// Its outputs are links to what it needs.
+    pub is_link: fn(&Edge, &Command) -> bool,
+    /// What all steps have in their environment.
+    pub env: &'static [(&'static str, &'static str)],
+}
+
+/// Whether it is one. What is in the file is read with the plan: a broken one is a mistake, and no reason to take the
+/// project for another kind.
+///
+/// # Errors
+/// None; as all chefs.
+pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
+    if !is_file(&folder.join(FILE)) {
+        return Ok(Detected::default());
+    }
+    Ok(Detected { sure: SURE, found: format!("a `{FILE}`"), plan: None })
+}
+
+/// The steps of a project's own file.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn plan(folder: &Path) -> Result<Planned, ChefError> {
+    let manifest = read(folder, &RelPath::root())?;
+    let read: BTreeSet<&[u8]> = manifest.files().iter().map(Vec::as_slice).collect();
+    let rewrites = |edge: &&Edge| edge.outputs.all().any(|path| read.contains(path.as_bytes()));
+    let generator = manifest.edges().iter().find(rewrites).and_then(Edge::command);
+    let note = generator.map(|command| {
+        let text = String::from_utf8_lossy(&command.text).into_owned();
+        format!("`{FILE}` is taken as it is; `{text}`, which would write it again, is left out")
+    });
+    let is_left_out = |edge: &Edge, _: &Command| rewrites(&edge);
+    let mut planned = steps::planned(&manifest, &layout(RelPath::root())?, None, &is_left_out, &OWN)?;
+    planned.notes.extend(note);
+    Ok(planned)
+}
+
+/// Nothing is special about a file that somebody wrote.
+const OWN: Kind =
+    Kind { is_left_out: |_, _| false, makes_nothing: |_, _| false, is_link: |_, _| false, env: &[] };
+
+/// The steps of a file that `configure` wrote, into the folder that is said.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn configured(folder: &Path, ask: &Value, kind: &Kind) -> Result<Planned, ChefError> {
+    let build = ask["folder"].as_str().and_then(|build| build.parse::<RelPath>().ok());
+    let build = build.ok_or(ChefError::Again)?;
+    let manifest = read(folder, &build)?;
+    let on_disk = folder.join(build.as_path());
+    steps::planned(&manifest, &layout(build)?, Some((CONFIGURE, &on_disk)), &kind.is_left_out, kind)
+}
+
+fn read(folder: &Path, build: &RelPath) -> Result<Manifest, ChefError> {
+    let folder: PathBuf = folder.join(build.as_path());
+    Ok(chef_ninja::read(FILE.as_bytes(), &mut Folder::new(&folder), &Limits::default())?)
+}
+
+fn layout(build: RelPath) -> Result<Layout, ChefError> {
+    let project = format!("/{}", protocol::step::PROJECT);
+    Ok(Layout { build, project: BuildPath::new(project.as_bytes()).ok_or(ChefError::Again)? })
+}

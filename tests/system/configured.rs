@@ -1,0 +1,292 @@
+//! Projects that CMake or Meson configure, and those with a `build.ninja`: each of its edges is a step.
+
+use std::process::Command;
+
+use crate::common::{Built, Place, Project};
+
+#[track_caller]
+fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
+    let ended = Command::new(project.at(program)).args(arguments).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// What ran but for the chefs that were asked first.
+fn ran(built: &Built) -> Vec<String> {
+    let is_asked = |step: &&&str| !step.starts_with("chef:") || step.contains(":2:");
+    built.ran().iter().filter(is_asked).map(|step| step.trim_start_matches("build/").to_owned()).collect()
+}
+
+#[test]
+fn a_cmake_project() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    let first = project.build(&[]).ok();
+    let all = [
+        "CMakeFiles/count-test.dir/tests/count.c.o",
+        "CMakeFiles/count.dir/src/count.c.o",
+        "CMakeFiles/tables.dir/tools/tables.c.o",
+        "CMakeFiles/words.dir/src/words.c.o",
+        "count-test",
+        "libcount.a",
+        "tables",
+        "tables.h",
+        "words",
+        "chef:cmake:2:configure",
+        "configure",
+    ];
+    assert_eq!(ran(&first), all);
+    assert_eq!(says(&project, "build/words", &["one two", "three"]), "3 words\n");
+    // Objects and what configuring wrote stay in the larder.
+    assert_eq!(
+        project.files("build"),
+        ["count-test", "libcount.a", "tables", "words"].map(|name| format!("build/{name}"))
+    );
+    let nothing = project.builds(&[]);
+    assert_eq!(nothing.count("steps"), nothing.count("reused"));
+
+    // An edit is compiled, no more: nothing is configured, though its size changed.
+    project.append("src/words.c", "/* more */\n");
+    assert_eq!(ran(&project.build(&[]).ok()), ["CMakeFiles/words.dir/src/words.c.o"]);
+    project.append("include/count.h", "#define MORE 1\n");
+    let by_header = [
+        "CMakeFiles/count-test.dir/tests/count.c.o",
+        "CMakeFiles/count.dir/src/count.c.o",
+        "CMakeFiles/words.dir/src/words.c.o",
+    ];
+    assert_eq!(ran(&project.build(&[]).ok()), by_header);
+    // A tool that comes out differently and writes the same.
+    project.replace("tools/tables.c", "int c = 0;", "short c = 0;");
+    assert_eq!(
+        ran(&project.build(&[]).ok()),
+        ["CMakeFiles/tables.dir/tools/tables.c.o", "tables", "tables.h"]
+    );
+
+    let test = project.build(&["test"]).ok();
+    assert_eq!(ran(&test), ["CMakeFiles/test.util"]);
+    let passed = test.output("build/CMakeFiles/test.util");
+    assert!(passed.iter().any(|line| line.contains("100% tests passed")), "{passed:?}");
+    assert_eq!(ran(&project.build(&["test"]).ok()), [] as [&str; 0]);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_program_more_is_configured_and_compiled() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    project.build(&[]).ok();
+    project.append("CMakeLists.txt", "add_executable(more src/words.c)\ntarget_link_libraries(more count)\n");
+    let more = project.build(&[]).ok();
+    let expected = ["CMakeFiles/more.dir/src/words.c.o", "more", "chef:cmake:2:configure", "configure"];
+    assert_eq!(ran(&more), expected);
+    assert_eq!(says(&project, "build/more", &["one"]), "1 words\n");
+    // What is no program any more goes.
+    project.replace(
+        "CMakeLists.txt",
+        "add_executable(more src/words.c)\ntarget_link_libraries(more count)\n",
+        "",
+    );
+    assert_eq!(ran(&project.build(&[]).ok()), [] as [&str; 0]);
+    assert!(!project.has("build/more"));
+}
+
+#[test]
+fn another_checkout_has_everything_its_configuration_too() {
+    let place = Place::new();
+    for name in ["cmake", "meson"] {
+        let project = place.example(name);
+        project.build(&[]).ok();
+        let other = project.checkout(&format!("other-{name}"));
+        other.remove("build");
+        other.builds(&[]);
+        assert_eq!(says(&other, "build/words", &["one two"]), "2 words\n");
+    }
+}
+
+#[test]
+fn tests_are_run_before_anything_was_built() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    let test = project.build(&["test"]).ok();
+    let passed = test.output("build/CMakeFiles/test.util");
+    assert!(passed.iter().any(|line| line.contains("100% tests passed")), "{passed:?}");
+    assert!(!ran(&test).contains(&"words".to_owned()), "{:?}", ran(&test));
+}
+
+#[test]
+fn a_meson_project() {
+    let place = Place::new();
+    let project = place.example("meson");
+    let first = project.build(&[]).ok();
+    assert!(ran(&first).contains(&"libcount.so.1.0".to_owned()), "{:?}", ran(&first));
+    assert_eq!(says(&project, "build/words", &["one two", "three"]), "3 words\n");
+    let handed_over = ["count-test", "libcount.so", "libcount.so.1", "libcount.so.1.0", "tables", "words"];
+    assert_eq!(project.files("build"), handed_over.map(|name| format!("build/{name}")));
+    project.builds(&[]);
+    project.append("src/words.c", "/* more */\n");
+    assert_eq!(ran(&project.build(&[]).ok()), ["words.p/src_words.c.o"]);
+    let test = project.build(&["test"]).ok();
+    let passed = test.output("build/meson-internal__test");
+    assert!(passed.iter().any(|line| line.contains("1/1 count OK")), "{passed:?}");
+    project.append(
+        "meson.build",
+        "executable('more', 'src/words.c', link_with: count, include_directories: include)\n",
+    );
+    let more = project.build(&[]).ok();
+    assert_eq!(ran(&more), ["more", "more.p/src_words.c.o", "chef:meson:2:configure", "configure"]);
+}
+
+#[test]
+fn a_folder_that_is_called_build_is_left_alone() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    project.write("build/Dockerfile", "FROM nothing\n");
+    project.build(&[]).ok();
+    assert_eq!(project.files("build"), ["build/Dockerfile"]);
+    assert_eq!(says(&project, "_build/words", &["one"]), "1 words\n");
+    project.builds(&[]);
+}
+
+/// A project with a `build.ninja` and two sources.
+fn with_ninja<'p>(place: &'p Place, file: &str) -> Project<'p> {
+    let project = place.project("p", "");
+    project.remove("majordomo.toml");
+    project.write("build.ninja", file);
+    project.write("a.c", "#include \"gen.h\"\nint main(void) { return GEN; }\n");
+    project.write("gen.in", "0\n");
+    project
+}
+
+const NINJA: &str = r#"
+rule cc
+  command = gcc -Iout/gen -MD -MF $out.d -c $in -o $out
+  depfile = $out.d
+  deps = gcc
+rule link
+  command = gcc @$out.rsp -o $out
+  rspfile = $out.rsp
+  rspfile_content = $in_newline
+rule gen
+  command = printf '#define GEN ' > $out.tmp && cat $in >> $out.tmp && mv $out.tmp $out
+  restat = 1
+build out/gen/gen.h: gen gen.in
+build out/a.o: cc a.c || out/gen/gen.h
+build out/prog: link out/a.o
+build all: phony out/prog
+rule check
+  command = out/prog && touch $out
+build check: check | out/prog
+default all
+"#;
+
+#[test]
+fn a_ninja_file() {
+    let place = Place::new();
+    let project = with_ninja(&place, NINJA);
+    let first = project.build(&[]).ok();
+    let steps = ["chef:ninja:plan", "out/a.o", "out/gen/gen.h", "out/prog"];
+    assert_eq!(first.ran().into_iter().filter(|step| steps.contains(step)).count(), 4, "{:?}", first.ran());
+    assert_eq!(says(&project, "out/prog", &[]), "");
+    assert_eq!(project.files("out"), ["out/prog"]);
+    project.builds(&[]);
+    assert_eq!(project.build(&["check"]).ok().ran(), ["check"]);
+    // The header that it finds counts, whatever the file declares.
+    project.write("gen.in", "00\n");
+    project.builds(&["out/a.o", "out/gen/gen.h"]);
+    project.write("gen.in", "1\n");
+    project.builds(&["out/a.o", "out/gen/gen.h", "out/prog"]);
+    let failed = project.build(&["check"]).code(1);
+    assert!(failed.said().contains("check failed"), "{}", failed.said());
+}
+
+#[test]
+fn what_dyndep_files_say_is_seen() {
+    let place = Place::new();
+    let project = with_ninja(
+        &place,
+        r#"
+rule scan
+  command = printf 'ninja_dyndep_version = 1\nbuild user: dyndep | made\nbuild maker | made: dyndep\n' > $out
+rule maker
+  command = echo module > made && touch $out
+  dyndep = dd
+rule user
+  command = cat made > $out
+  dyndep = dd
+build dd: scan
+build user: user || dd
+build maker: maker || dd
+"#,
+    );
+    project.build(&[]).ok();
+    assert_eq!(project.read("user"), "module\n");
+    project.builds(&[]);
+}
+
+/// What is said of a project that cannot be planned.
+#[track_caller]
+fn refused(file: &str, words: &[&str]) {
+    let place = Place::new();
+    let project = with_ninja(&place, file);
+    for _ in 0..2 {
+        // Not even the second time is it remembered.
+        let said = project.build(&[]).code(2);
+        for words in words {
+            assert!(said.said().contains(words), "{}", said.said());
+        }
+    }
+    project.write("build.ninja", "rule r\n  command = touch $out\nbuild x: r\n");
+    project.build(&[]).ok();
+    assert!(project.has("x"));
+}
+
+#[test]
+fn a_ninja_file_that_is_none() {
+    refused("build x: r\n  rule", &["the chef `ninja` has no plan for this project", "build.ninja:"]);
+    refused("rule r\n  command = x\nbuild x: nobody a.c\n", &["build.ninja:3:10: unknown rule `nobody`"]);
+    let circle = "rule r\n  command = x\nbuild a: r b\nbuild b: r c\nbuild c: r a\n";
+    refused(circle, &["build.ninja:3:1: ", "a circle: `a` → `b` → `c` → `a`"]);
+    refused("include nothing.ninja\n", &["build.ninja:1:", "nothing.ninja"]);
+    refused("rule r\n  command = x\nbuild ../out: r\n", &["`../out` is not inside of the project"]);
+}
+
+#[test]
+fn what_cannot_be_configured_is_not_remembered() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    project.append("CMakeLists.txt", "add_subdirectory(deeper)\n");
+    for _ in 0..2 {
+        let failed = project.build(&[]).code(1);
+        assert_eq!(ran(&failed), ["configure"]);
+        assert!(failed.said().contains("configure failed"), "{}", failed.said());
+        let output = failed.output("configure").join("\n");
+        assert!(output.contains("which is not an existing directory"), "{output}");
+    }
+    project.write("deeper/other.txt", "");
+    let failed = project.build(&[]).code(1);
+    assert!(failed.output("configure").join("\n").contains("does not contain a CMakeLists.txt file"));
+    project.write("deeper/CMakeLists.txt", "");
+    project.build(&[]).ok();
+    place.assert_nothing_left();
+
+    let meson = place.example("meson");
+    meson.append("meson.build", "subdir('deeper')\n");
+    let failed = meson.build(&[]).code(1);
+    assert!(
+        failed.output("configure").join("\n").contains("meson.build:13:0: ERROR"),
+        "{:?}",
+        failed.output("configure")
+    );
+}
+
+#[test]
+fn a_compile_that_fails() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    project.replace("src/words.c", "return 0;", "return 0");
+    let failed = project.build(&[]).code(1);
+    assert!(failed.said().contains("src/words.c:11"), "{}", failed.said());
+    project.replace("src/words.c", "return 0", "return 0;");
+    let good = project.build(&[]).ok();
+    assert_eq!(ran(&good), ["CMakeFiles/words.dir/src/words.c.o", "words"]);
+}
