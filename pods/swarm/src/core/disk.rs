@@ -32,7 +32,7 @@ type Place = (Digest, u64, Arc<dyn Incoming>);
 /// What a thread has done.
 pub(super) enum Done {
     Checked { order: OrderId, sizes: Result<Vec<Option<u64>>, StoreError> },
-    Stored(Vec<(ToStore, Result<bool, StoreError>)>),
+    Stored(Vec<(ToStore, Option<Place>, Result<bool, StoreError>)>),
     Prepared { id: ObjectId, origin: PodId, ready: Result<(Chunked, u64), StoreError> },
     Finished { id: ObjectId, origin: PodId, list: Arc<ChunkList>, right: Result<bool, StoreError> },
     Relayed { conn: Conn, request: u32, sizes: Result<Vec<Option<u64>>, StoreError> },
@@ -70,11 +70,11 @@ impl Core {
             self.disk_jobs += 1;
             self.on_disk(move |store| {
                 let stored = batch.into_iter().map(|(item, place)| {
-                    let right = match (&item.unit, place) {
+                    let right = match (&item.unit, &place) {
                         ((id, Part::Whole), _) => store.put(id, &item.bytes),
                         (_, Some((digest, offset, incoming))) => {
-                            if Digest::of(&item.bytes) == digest {
-                                incoming.write(offset, &item.bytes).map(|()| true)
+                            if Digest::of(&item.bytes) == *digest {
+                                incoming.write(*offset, &item.bytes).map(|()| true)
                             } else {
                                 Ok(false)
                             }
@@ -82,7 +82,7 @@ impl Core {
                         // Its order has ended.
                         (_, None) => Ok(true),
                     };
-                    (item, right)
+                    (item, place, right)
                 });
                 Done::Stored(stored.collect())
             });
@@ -108,9 +108,9 @@ impl Core {
             Done::Checked { order, sizes } => self.checked(order, sizes),
             Done::Stored(stored) => {
                 self.disk_jobs -= 1;
-                for (item, right) in stored {
+                for (item, place, right) in stored {
                     self.owe(item.conn, item.lane, item.credit);
-                    self.stored(&item, right);
+                    self.stored(&item, place, right);
                 }
             }
             Done::Prepared { id, origin, ready } => self.prepared(&id, &origin, ready),
@@ -119,9 +119,15 @@ impl Core {
         }
     }
 
-    fn stored(&mut self, item: &ToStore, right: Result<bool, StoreError>) {
+    fn stored(&mut self, item: &ToStore, place: Option<Place>, right: Result<bool, StoreError>) {
         let (id, part) = item.unit;
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        // The object may have begun anew meanwhile, with another list.
+        if let State::Chunks(chunked) = &job.state
+            && place.is_none_or(|(_, _, incoming)| !Arc::ptr_eq(&incoming, &chunked.incoming))
+        {
+            return;
+        }
         match right {
             Ok(true) => {
                 let Some(progress @ Progress::Writing) = job.progress(part) else { return };

@@ -15,6 +15,8 @@ use crate::swarm::PodStatus;
 const CROSSING: Duration = Duration::from_secs(5);
 /// How often the member list is asked again about those who are connected.
 const ADMISSION: Duration = Duration::from_millis(500);
+/// A connection that was there for so long was no accident.
+const STEADY: Duration = Duration::from_secs(5);
 /// Stalls after which a connection is given up.
 const MAX_STALLS: u32 = 2;
 
@@ -58,7 +60,7 @@ impl Core {
     /// Dials those who are kept or waited for, and whose time has come.
     pub(super) fn redial(&mut self) {
         let due = self.pods.iter().filter(|(_, pod)| {
-            let wanted = pod.kept || !pod.waiting.is_empty();
+            let wanted = pod.kept && !pod.is_avoided(self.now) || !pod.waiting.is_empty();
             wanted && pod.conn.is_none() && !pod.dialling && pod.next_dial.is_none_or(|at| at <= self.now)
         });
         let due: Vec<PodId> = due.map(|(id, _)| *id).collect();
@@ -96,6 +98,9 @@ impl Core {
         if let Some(known) = self.pods.get_mut(&pod) {
             peer.to_ask.append(&mut known.waiting);
             known.waiting_since = None;
+            if !known.is_avoided(self.now) {
+                known.trouble = None;
+            }
         }
     }
 
@@ -154,6 +159,9 @@ impl Core {
             && known.conn == Some(conn)
         {
             known.conn = None;
+            if self.now - peer.since > STEADY {
+                known.lasted();
+            }
             known.failed(why, self.now, spread);
         }
         let pod = peer.pod;

@@ -62,14 +62,14 @@ impl Pod {
     }
 
     pub(super) fn connected(&mut self, conn: Conn) {
-        *self = Self {
-            conn: Some(conn),
-            dialling: false,
-            failures: 0,
-            next_dial: None,
-            trouble: None,
-            ..std::mem::take(self)
-        };
+        self.conn = Some(conn);
+        self.dialling = false;
+        self.next_dial = None;
+    }
+
+    /// A connection that has lasted is gone: the next dial need not wait for what was long ago.
+    pub(super) fn lasted(&mut self) {
+        self.failures = 0;
     }
 
     /// A dial failed or a connection went: the next dial waits longer, and not all wait equally long.
@@ -207,7 +207,9 @@ impl Peer {
     /// How long nothing was heard of it while something was due.
     pub(super) fn silence(&mut self, now: Instant) -> Duration {
         let heard = self.link.heard();
-        if heard != self.heard || (self.requests.is_empty() && self.questions.is_empty()) {
+        // What is fetched for us by another takes its time.
+        let nothing_due = self.requests.is_empty() && self.questions.values().all(|question| question.relay);
+        if heard != self.heard || nothing_due {
             (self.heard, self.heard_at) = (heard, now);
         }
         now - self.heard_at

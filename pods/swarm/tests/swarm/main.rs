@@ -5,3 +5,4 @@ mod breaks;
 mod federation;
 mod laws;
 mod liars;
+mod partition;
