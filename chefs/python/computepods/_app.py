@@ -34,10 +34,15 @@ def size(text):
 
 
 class App:
-    """The functions of a program, and its entry points."""
+    """The functions of a program, and its entry points.
 
-    def __init__(self, name=""):
-        self.name = name
+    `trust`: names of modules that may make values of results on the caller's side, besides common types and the program's own classes.
+    """
+
+    def __init__(self, name="", *, trust=()):
+        if isinstance(trust, str) or not all(isinstance(module, str) for module in trust):
+            raise TypeError(f"`trust` is a list of names of modules, not {trust!r}")
+        self.name, self.trust = name, tuple(trust)
         self.functions = {}
         self.entrypoints = {}
 
@@ -51,7 +56,7 @@ class App:
         """
 
         def decorate(function):
-            made = Function(function, **options)
+            made = Function(function, trust=self.trust, **options)
             self.functions[made.__qualname__] = made
             return made
 
@@ -82,6 +87,7 @@ class Function:
         env=None,
         memory=None,
         cpus=None,
+        trust=(),
     ):
         if not callable(function):
             raise TypeError(f"`function` decorates a function, not {function!r}")
@@ -102,7 +108,7 @@ class Function:
         self.__doc__ = function.__doc__
         self.image, self.timeout, self.cache = image, float(timeout), bool(cache)
         self.retries = retries if isinstance(retries, Retries) else Retries(retries)
-        self.network, self.env = bool(network), env
+        self.network, self.env, self.trust = bool(network), env, trust
         self.memory = None if memory is None else size(memory)
         if cpus is not None and (isinstance(cpus, bool) or not isinstance(cpus, (int, float)) or not 0 < cpus < 1e6):
             raise ValueError(f"`cpus` of `{name}` is a number above 0, not {cpus!r}")

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 
-from . import PROTOCOL, _errors, _frames, _values
+from . import PROTOCOL, _errors, _frames, _results, _values
 
 _connection = None
 
@@ -148,7 +148,7 @@ class Connection:
         module, found, code = self.code_of(function)
         body = _values.dumps_call(args, kwargs, f"an argument of `{name}`")
         number = next(self.numbers)
-        call = FunctionCall(self, number, name, on_end)
+        call = FunctionCall(self, number, name, on_end, function.trust)
         retries = function.retries
         self.calls[number] = call
         header = {
@@ -196,11 +196,11 @@ def spawn(function, args, kwargs, on_end=None):
 class FunctionCall:
     """A call that was started."""
 
-    def __init__(self, connection, number, name, on_end=None):
+    def __init__(self, connection, number, name, on_end=None, trust=()):
         self._connection, self._number, self._name = connection, number, name
         self._ended = threading.Event()
         self._answer = None
-        self._on_end = on_end
+        self._on_end, self._trust = on_end, trust
 
     def __repr__(self):
         return f"<call of `{self._name}`, {'ended' if self.done() else 'under way'}>"
@@ -235,7 +235,7 @@ class FunctionCall:
         if not self._ended.wait(timeout):
             raise TimeoutError(f"`{self._name}` has not ended within {timeout} s; it goes on")
         header, body = self._answer
-        return outcome(self._name, header, body)
+        return outcome(self._name, header, body, self._trust)
 
 
 FAILURES = {
@@ -247,24 +247,27 @@ FAILURES = {
 }
 
 
-def outcome(name, header, body):
+def outcome(name, header, body, trust):
     """What an answer returns or raises."""
     if header["answer"] == "returned":
         try:
-            return _values.loads(body)
+            return _results.loads(body, trust)
+        except _errors.Refused as error:
+            raise _errors.Refused(f"the result of `{name}`: {error}") from None
         except Exception as error:
             words = f"the result of `{name}` cannot be unpickled here: {type(error).__name__}: {error}"
             raise _errors.RemoteError(words) from error
     if header["answer"] == "failed":
         kind = FAILURES.get(header["how"], _errors.Error)
         raise kind(f"`{name}`: {header['words']}")
-    itself, kind, text, shown = _values.loads(body)
-    error = None
-    if itself is not None:
-        try:
-            error = _values.loads(itself)
-        except Exception:
-            pass
+    error, kind, text, shown = None, "something", "", ""
+    try:
+        itself, kind, text, shown = _results.loads(body)
+        if itself is not None:
+            error = _results.loads(itself, trust)
+    except Exception:
+        # It cannot be made here; its words can.
+        pass
     if not isinstance(error, Exception):
         error = _errors.RemoteError(f"`{name}` raised {kind}: {text}")
         error.traceback = shown

@@ -11,7 +11,7 @@ import socket
 import sys
 import traceback
 
-from . import _calls
+from . import _calls, _results
 from ._app import App
 from ._errors import CallCancelled
 
@@ -90,6 +90,7 @@ def run(sock, path, file, name, words):
     if "." in module or module in sys.builtin_module_names:
         mistake(f"a program cannot be called `{os.path.basename(path)}`: Python would not import it by that name")
     sys.path.insert(0, os.path.dirname(path))
+    _results.folder = os.path.dirname(path)
     _calls.connect(sock)
     try:
         with open(path, "rb") as source:

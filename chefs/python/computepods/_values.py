@@ -1,7 +1,8 @@
-"""Values that travel: a letter that says how, then the bytes; never longer than may travel.
+"""Values that travel, never longer than may travel: pickled by the standard library if it can, else by cloudpickle if that is there.
 
-Plain ones – numbers, texts, and flat tuples of them – are marshalled: the kitchen then loads nothing for them, while pickle loads a dozen
-modules, which costs as much as a whole small call. All others are pickled, by the standard library if it can, else by cloudpickle if that is there.
+Plain ones – numbers, texts, and flat tuples of them – are written without it: arguments marshalled, since the kitchen believes its caller; results as
+pickles made by hand. So a small call loads nothing for them in the kitchen, where `pickle` would load a dozen modules through the view, which costs as
+much as the call.
 """
 
 import marshal
@@ -12,18 +13,43 @@ PICKLE_PROTOCOL = 5
 # Version 2 has no references, whose flags depend on chance: equal values have equal bytes.
 MARSHAL_VERSION = 2
 
+# The first letter of arguments.
 MARSHALLED, PICKLED = b"M", b"P"
-SCALARS = (type(None), bool, int, float, complex, str, bytes)
-# What is long is not copied once more to be marshalled.
+SCALARS = (type(None), bool, int, float, str, bytes)
+# What is longer is left to pickle, which copies less.
 PLAIN = 4096
 
 
 def is_plain(value):
-    """Whether it comes out of marshal as it went in, and is short."""
+    """Whether it is a number, a text, or a flat tuple of them, and short."""
     kind = type(value)
     if kind is tuple:
         return len(value) <= PLAIN and all(type(part) is not tuple and is_plain(part) for part in value)
+    if kind is int:
+        return value.bit_length() <= 1024
     return kind in SCALARS and (kind not in (str, bytes) or len(value) <= PLAIN)
+
+
+def pickled(value):
+    """The pickle of a plain value. The opcodes are those of `pickletools`."""
+    return b"\x80\x03" + opcodes(value) + b"."
+
+
+def opcodes(value):
+    kind = type(value)
+    if value is None:
+        return b"N"
+    if kind is bool:
+        return b"\x88" if value else b"\x89"
+    if kind is int:
+        number = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+        return b"\x8a" + bytes([len(number)]) + number
+    if kind is float:
+        return b"F" + repr(value).encode() + b"\n"
+    if kind is tuple:
+        return b"(" + b"".join(map(opcodes, value)) + b"t"
+    data = value.encode("utf-8", "surrogatepass") if kind is str else value
+    return (b"X" if kind is str else b"B") + len(data).to_bytes(4, "little") + data
 
 
 class Bounded:
@@ -42,18 +68,16 @@ class Bounded:
 
 
 def dump(value, write, what, pickler=None):
-    """Writes a value by `write`; `what` it is goes into errors."""
+    """Pickles a value into `write`; `what` it is goes into errors."""
     if pickler is None:
         if is_plain(value):
-            write(MARSHALLED + marshal.dumps(value, MARSHAL_VERSION))
+            write(pickled(value))
             return
         from _pickle import Pickler as pickler
     from ._errors import NotPicklable, TooLarge
 
-    bounded = Bounded(write, what)
     try:
-        bounded.write(PICKLED)
-        pickler(bounded, PICKLE_PROTOCOL).dump(value)
+        pickler(Bounded(write, what), PICKLE_PROTOCOL).dump(value)
     except TooLarge:
         raise
     except Exception as error:
@@ -61,14 +85,14 @@ def dump(value, write, what, pickler=None):
 
 
 def dumps(value, what, pickler=None):
-    """The bytes of a value."""
+    """The pickle of a value."""
     parts = []
     dump(value, lambda part: parts.append(bytes(part)), what, pickler)
     return b"".join(parts)
 
 
 def dumps_anyhow(value, what):
-    """The bytes of a value, with all functions and classes in it that cannot be imported if cloudpickle is there."""
+    """The pickle of a value, with all functions and classes in it that cannot be imported if cloudpickle is there."""
     from ._errors import NotPicklable
 
     try:
@@ -89,27 +113,26 @@ def by_value(value, what):
     return dumps(value, what, CloudPickler)
 
 
-def loads(data):
-    """The value of such bytes."""
-    body = memoryview(data)[1:]
-    if data[:1] == MARSHALLED:
-        return marshal.loads(body)
-    from _pickle import loads
-
-    return loads(body)
-
-
 def dumps_call(args, kwargs, what):
     """The arguments of a call."""
     # Flat, if they are plain: the number of positions, those, then names and values.
     flat = (len(args), *args, *(part for pair in kwargs.items() for part in pair))
-    return dumps(flat, what) if is_plain(flat) else dumps_anyhow((args, kwargs), what)
+    if is_plain(flat):
+        return MARSHALLED + marshal.dumps(flat, MARSHAL_VERSION)
+    return PICKLED + dumps_anyhow((args, kwargs), what)
 
 
 def loads_call(data):
-    """Positions and names of a call."""
-    value = loads(data)
+    """Positions and names of a call; in the kitchen."""
+    body = memoryview(data)[1:]
     if data[:1] == PICKLED:
-        return value
-    count, *rest = value
+        return loads(body)
+    count, *rest = marshal.loads(body)
     return rest[:count], dict(zip(rest[count::2], rest[count + 1 :: 2]))
+
+
+def loads(body):
+    """The value of a pickle; in the kitchen, where nothing has to be feared of it."""
+    from _pickle import loads
+
+    return loads(body)

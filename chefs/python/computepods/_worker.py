@@ -1,7 +1,7 @@
 """The kitchen's side of a call: imports the function, calls it, and leaves what came of it as a file.
 
-`returned` is what it returned, `raised` a tuple of the exception or None, its type, its text, its traceback; both as `_values` writes
-them. If neither is there, the function ended its process.
+`returned` is the pickle of what it returned, `raised` that of a tuple: the pickle of the exception or None, its type, its text, its
+traceback. If neither is there, the function ended its process.
 """
 
 import sys

@@ -19,7 +19,7 @@ macro_rules! files {
 }
 
 /// Its files.
-const FILES: [(&str, &str); 9] = files![
+const FILES: [(&str, &str); 10] = files![
     "__init__.py",
     "_app.py",
     "_calls.py",
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 9] = files![
     "_frames.py",
     "_launch.py",
     "_map.py",
+    "_results.py",
     "_values.py",
     "_worker.py",
 ];

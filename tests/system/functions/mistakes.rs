@@ -110,6 +110,69 @@ fn values_that_cannot_travel() {
 }
 
 #[test]
+fn what_comes_back_is_data_and_runs_nothing_here() {
+    let declared = r#"
+import collections, dataclasses, datetime, enum, functools, os, pathlib, subprocess, sys
+
+class Color(enum.Enum):
+    RED = 1
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    color: Color
+
+class Evil(Exception):
+    def __reduce__(self):
+        return (print, ("it ran here",))
+
+@app.function()
+def evil(kind):
+    class Do:
+        def __reduce__(self):
+            return {"print": (print, ("it ran here",)), "system": (os.system, ("true",)),
+                    "popen": (subprocess.Popen, (["true"],)), "getattr": (getattr, ("text", "upper"))}[kind]
+    return Do()
+
+@app.function()
+def throw():
+    raise Evil("no")
+
+@app.function()
+def good():
+    return {"point": Point(1, Color.RED), "when": datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc),
+            "many": collections.Counter("aab"), "path": pathlib.Path("a"), "set": {1}, "error": KeyError("x"), "z": 1j}
+
+trusting = computepods.App(trust=["functools"])
+
+@trusting.function()
+def partial():
+    return functools.partial(int, base=2)
+"#;
+    for (kind, named) in [
+        ("print", "builtins.print"),
+        ("system", "posix.system"),
+        ("popen", "subprocess.Popen"),
+        ("getattr", "builtins.getattr"),
+    ] {
+        let refused = raised(declared, &format!("evil.remote({kind:?})"));
+        let wanted = format!("Refused: the result of `evil`: `{named}` is not made outside of the kitchen");
+        assert!(refused.starts_with(&wanted), "{refused}");
+    }
+    assert_eq!(raised(declared, "throw.remote()"), "RemoteError: `throw` raised program.Evil: no\n");
+    let good = said(
+        declared,
+        "got = good.remote()\nprint(got == good.local() or got)\nprint(partial.remote()('11'))",
+    )
+    .0;
+    assert!(
+        good.starts_with("{'point': Point(x=1, color=<Color.RED: 1>), 'when': datetime.datetime(2000,"),
+        "{good}"
+    );
+    assert!(good.contains("'error': KeyError('x'), 'z': 1j}\n3\n"), "{good}");
+}
+
+#[test]
 fn a_result_that_is_too_long_is_refused_before_it_fills_anything() {
     let declared = "import sys\n@app.function()\ndef long(n): return b'x' * n\n@app.function()\ndef length(x): return len(x)\n";
     let long = raised(declared, "long.remote(1 << 30)");
