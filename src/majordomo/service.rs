@@ -44,6 +44,10 @@ async fn answer(
                 None => return Ok(Some(Outcome::Cancelled)),
             }
         }
+        Request::Chef(asked) => match chefs::carry_out(pod, asked, (sink, cancel)).await? {
+            Some(report) => report,
+            None => return Ok(Some(Outcome::Cancelled)),
+        },
         Request::Launch { folder, jobs, sandbox } => {
             let asked = launch::Asked { folder, jobs, sandbox };
             return launch::launch(pod, asked, sink, cancel).await.map(|()| None);

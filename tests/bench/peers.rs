@@ -123,6 +123,24 @@ fn thousand(stage: &Stage, wanted: &dyn Fn(&str) -> bool) -> Vec<Row> {
             |_| run(&mut stage.majordomo(&folder, &home, &[])),
         ));
     }
+    if wanted("noop") {
+        let (planned, home) = (stage.fresh("planned", 0), stage.fresh("planned-home", 0));
+        projects::thousand(&planned);
+        fs::remove_file(planned.join("majordomo.toml")).expect("it was just written");
+        stage.give(&planned);
+        stage.give(&home);
+        // The first one builds, and the second may look closer.
+        run(&mut stage.majordomo(&planned, &home, &["-j2"]));
+        run(&mut stage.majordomo(&planned, &home, &[]));
+        rows.push(Row::measure(
+            "the same, nothing to do, planned by a chef from its `build.ninja`",
+            "ninja",
+            Goal { wall: 1.5, cpu: None },
+            stage.runs * 7,
+            |_| run(&mut stage.ninja(&folder)),
+            |_| run(&mut stage.majordomo(&planned, &home, &[])),
+        ));
+    }
     if wanted("edit") {
         let file = folder.join("d3/c300.c");
         let mut edits = 0;

@@ -305,6 +305,16 @@ fn plans_are_held_to_the_rules_of_project_files() {
     hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
     "#);
+    // Where a step may make something is the same for all.
+    let out = |path: &str| said(&format!(r#"{{"step":{{"s":{{"run":"true","out":"{path}"}}}}}}"#));
+    for path in ["../x", "/etc/x", "a/../../x", ".majordomo/x", ".git/x"] {
+        let words = out(path);
+        assert!(words.contains("the plan of the chef `c`") && words.contains(path), "{words}");
+    }
+    let circle = said(r#"{"step":{"s":{"run":"true","after":"t"},"t":{"run":"true","after":"s"}}}"#);
+    assert!(circle.contains("the plan of the chef `c`"), "{circle}");
+    let clash = said(r#"{"step":{"s":{"run":"true","out":"x"},"t":{"run":"true","out":"x"}}}"#);
+    assert!(clash.contains("the plan of the chef `c`") && clash.contains("`x`"), "{clash}");
     assert!(said("{}").contains("the file has no step"));
     assert!(said(r#"{"step":{"s":{"run":null}}}"#).contains("the plan of the chef `c` is none"));
     assert!(said(r#"{"project":{"chef":"make"}}"#).contains("it leaves the plan to another chef"));
@@ -346,6 +356,7 @@ EOF
         steps=
         for name in $(cat out/list); do steps="$steps\"$name\":{\"run\":\"cat text > out/$name\",\"out\":\"out/$name\"},"; done
         echo "{\"protocol\":1,\"answer\":\"plan\",\"file\":{\"step\":{${steps%,}}}}" ;;
+    *'"explain"'*) echo '{"protocol":1,"answer":"explain","reasons":[{"text":"a reason","path":"names"}]}' ;;
     *) exit 9 ;;
 esac
 "#;
@@ -386,6 +397,7 @@ fn a_plan_grows_from_what_a_step_makes() {
     project.remove("names");
     let failed = project.build(&[]).failed();
     assert!(failed.ended.stderr.contains("list failed"), "{}", failed.ended.stderr);
+    assert!(failed.ended.stderr.contains("why: names: a reason"), "{}", failed.ended.stderr);
     project.write("names", "b c\n");
     project.builds(&[]);
     place.assert_nothing_left();
@@ -421,6 +433,28 @@ esac
     assert!(endless.contains("wants to be asked again after 8 stages"), "{endless}");
     let nonsense = said(wish, r#""file":1"#);
     assert!(nonsense.contains("it is not in the form of the chefs' protocol"), "{nonsense}");
+}
+
+#[test]
+fn what_chefs_plan_is_verified_cleaned_and_forgotten_like_any_work() {
+    let place = Place::new();
+    let project = bare(&place, "p");
+    chef(&project, "one", &sure(1, "s"));
+    asks(&project, &["one"]);
+    project.builds(&["chef:one", "s"]);
+    project.ask("verify", &[]).ok();
+    project.builds(&[]);
+    project.ask("clean", &[]).ok();
+    assert!(!project.has("made"));
+    // Nothing runs for it: all is in the larder.
+    project.builds(&[]);
+    assert_eq!(project.read("made"), "by s\n");
+    project.ask("forget", &["s"]).ok();
+    project.builds(&["s"]);
+    // A chef that was forgotten is asked again, and its plan is the same.
+    project.ask("forget", &["chef:one"]).ok();
+    project.builds(&["chef:one"]);
+    place.assert_nothing_left();
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod options;
 mod outputs;
 #[cfg(test)]
 mod real;
+mod registered;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 
 /// The version of requests and answers.

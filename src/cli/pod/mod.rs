@@ -8,6 +8,7 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::majordomo::CompletionsArgs;
 use crate::majordomo::request::Failure;
 
+mod chef;
 mod doctor;
 mod fsck;
 mod stand;
@@ -30,6 +31,7 @@ pub struct Cli {
 /// What `pod` can do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Chef(chef::ChefArgs),
     Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
@@ -44,6 +46,7 @@ impl Cli {
     /// What was asked could not be done.
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         match self.command {
+            Some(Command::Chef(args)) => args.run(context),
             Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),

@@ -10,7 +10,7 @@ use protocol::{Look, RelPath, Tree};
 use rustc_hash::FxHashSet;
 
 use super::conductor::{self, Tally};
-use super::context::{Context, Stop};
+use super::context::{Context, Stop, Unexplained};
 use super::made::MadeSoFar;
 use crate::majordomo::prepare::Prepared;
 use crate::majordomo::request::BuildOptions;
@@ -22,6 +22,8 @@ pub struct Planning {
     pub made: Vec<Option<Arc<Tree>>>,
     /// What those that made something looked at outside of the project.
     pub looks: FxHashSet<(RelPath, Look)>,
+    /// The steps that failed.
+    pub unexplained: Vec<Unexplained>,
     /// The build was cancelled meanwhile.
     pub is_cancelled: bool,
 }
@@ -46,5 +48,6 @@ pub async fn run_planning(
     for step in good {
         made[step] = context.made.good(step);
     }
-    Ok(Planning { made, looks: context.all_host_looks(), is_cancelled: cancelled })
+    let unexplained = std::mem::take(&mut *context.unexplained.lock());
+    Ok(Planning { made, looks: context.all_host_looks(), unexplained, is_cancelled: cancelled })
 }

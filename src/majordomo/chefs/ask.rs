@@ -9,14 +9,14 @@ use protocol::event::Outcome;
 
 use super::asker::{Asker, Going, Round, Said};
 use super::pick::{Picked, surest};
-use super::program::Program;
+use super::program::{Program, host_file};
 use super::question::Question;
-use super::{ByChefs, last, stages, written};
+use super::{ByChefs, last, registry, stages, written};
 use crate::majordomo::border;
 use crate::majordomo::build::{Asked, Stop};
 use crate::majordomo::prepare::Scanned;
 use crate::majordomo::project_file::{PROJECT_FILE, ProjectFile, ProjectFileError};
-use crate::majordomo::request::Failure;
+use crate::majordomo::request::{Failure, FailureKind};
 use crate::majordomo::sink::{Cancel, Sink};
 
 /// A plan that chefs made, and what it depends on.
@@ -35,16 +35,23 @@ pub async fn ask(
     hearing: (&Sink, &Cancel),
 ) -> Result<ControlFlow<(Outcome, u64), ChefPlan>, Stop> {
     let asker = Asker { pod, scanned, own, asked, hearing };
-    let (programs, refused) = asker.programs(named(own)).await?;
-    let mut by_chefs = ByChefs::default();
+    // Who may be asked is another answer when the list is another one.
+    let list = host_file(&registry::path(pod.home().path()))
+        .map_err(|error| Stop::Fatal(Box::new(Failure::new(FailureKind::Machine, &error))))?;
+    let (programs, refused) = asker.programs(None).await?;
+    let files = programs.iter().flat_map(|program| program.files.iter().cloned());
+    let mut by_chefs = ByChefs { files: files.chain([list]).collect(), ..ByChefs::default() };
     let (taken, plan) = match asker.first_plan(&programs, refused, &mut by_chefs).await? {
         ControlFlow::Continue(first) => first,
         ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
     };
-    by_chefs.files = programs.iter().flat_map(|program| program.files.iter().cloned()).collect();
     let staged = match stages::complete(&asker, taken, plan, &mut by_chefs).await? {
         ControlFlow::Continue(staged) => staged,
-        ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
+        ControlFlow::Break(end) => {
+            let failed = std::mem::take(&mut by_chefs.unexplained);
+            super::explain(pod, scanned, Some(&by_chefs), &failed, asked, hearing).await?;
+            return Ok(ControlFlow::Break(end));
+        }
     };
     for note in &staged.steps.notes {
         hearing.0.note(false, format!("{}: {note}", taken.name));
@@ -59,14 +66,6 @@ pub async fn ask(
         last::remember(pod.larder(), scanned.workspace.id(), &taken.name, &digest)?;
     }
     Ok(ControlFlow::Continue((staged.file, by_chefs)))
-}
-
-/// The chefs that are asked: those that the project's own file names, else all that are built in.
-fn named(own: Option<&ProjectFile>) -> Vec<String> {
-    match own {
-        Some(file) => file.chefs.iter().map(|chef| chef.value.clone()).collect(),
-        None => chef_builtin::ALL.iter().map(|chef| chef.name.to_owned()).collect(),
-    }
 }
 
 impl Asker<'_> {

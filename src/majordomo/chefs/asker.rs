@@ -1,6 +1,7 @@
 //! Asking: one round of questions, side by side, as steps over what is there so far.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use node::{Access, NodeError, Pod};
@@ -8,16 +9,18 @@ use protocol::Digest;
 use protocol::chef::Say;
 use protocol::event::Outcome;
 
+use super::find::Finder;
 use super::heard::overhear;
-use super::program::{Program, ProgramError, program};
+use super::program::{Program, ProgramError};
 use super::question::{Question, chain, given};
-use super::{ByChefs, Fallible};
+use super::{ByChefs, Fallible, register};
 use crate::majordomo::build::{Asked, Stop, run_planning};
 use crate::majordomo::inspect;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{self, Given, Planned, Prepared, Scanned};
 use crate::majordomo::project_file::ProjectFile;
 use crate::majordomo::sink::{Cancel, Sink};
+use crate::majordomo::tool_roots;
 
 /// Who asks, over what.
 pub(super) struct Asker<'a> {
@@ -51,13 +54,26 @@ pub(super) enum Round {
 pub(super) type Programs = (Vec<Program>, Vec<(String, String)>);
 
 impl Asker<'_> {
-    /// The programs of chefs, as content.
-    pub async fn programs(&self, names: Vec<String>) -> Result<Programs, Stop> {
-        let (larder, project) = (self.pod.larder().clone(), self.scanned.workspace.project().to_owned());
+    /// The programs of chefs, as content; of nobody in particular: of those that the project's own file names, else of all that
+    /// could know the project.
+    pub async fn programs(&self, named: Option<Vec<String>>) -> Result<Programs, Stop> {
+        let (pod, scanned) = (self.pod.clone(), self.scanned.clone());
+        let (tool_roots, environment) = (self.tool_roots(), prepare::environment(&self.asked.environment));
+        let own = || self.own.map(|file| file.chefs.iter().map(|chef| chef.value.clone()).collect());
+        let named: Option<Vec<String>> = named.or_else(own);
         let taking = tokio::task::spawn_blocking(move || {
+            let project = scanned.workspace.project().to_owned();
+            let roots = tool_roots::find(&tool_roots, &project, &environment).map_err(Stop::Fatal)?;
+            let finder = Finder {
+                larder: pod.larder().clone(),
+                registry: register::load(pod.home().path()).map_err(Stop::Fatal)?,
+                programs: roots.into_iter().filter_map(|root| root.programs).collect(),
+                project,
+            };
+            let names = named.unwrap_or_else(|| finder.candidates(&scanned.snapshot));
             let (mut programs, mut refused): Programs = Default::default();
             for said in names {
-                match program(&larder, &project, &said) {
+                match finder.program(&said) {
                     Ok(program) if programs.iter().any(|other| other.name == program.name) => {
                         refused.push((said, format!("another chef is called `{}`, too", program.name)));
                     }
@@ -71,15 +87,18 @@ impl Asker<'_> {
         taking.await.map_err(|_| Stop::from(NodeError::Task("take chefs in")))?
     }
 
+    fn tool_roots(&self) -> Vec<PathBuf> {
+        self.own.map(|file| file.tool_roots.clone()).unwrap_or_default()
+    }
+
     /// Asks them all over the sources.
     pub async fn ask(
         &self,
         questions: &[Question<'_>],
         by_chefs: &mut ByChefs,
     ) -> Result<Going<Round>, Stop> {
-        let tool_roots = self.own.map(|file| file.tool_roots.clone()).unwrap_or_default();
         let steps = questions.iter().map(|question| question.step(&[])).collect();
-        let plan = Plan::empty("chefs".to_owned(), tool_roots).and(steps);
+        let plan = Plan::empty("chefs".to_owned(), self.tool_roots()).and(steps);
         let environment = prepare::environment(&self.asked.environment);
         let planned = Planned::with(plan, self.scanned.clone(), &environment).map_err(Stop::Fatal)?;
         self.round(planned, questions, by_chefs).await
@@ -125,6 +144,7 @@ impl Asker<'_> {
                 (None, Some(why)) => Err(why),
                 // What comes before it failed, and has been shown.
                 (None, None) => {
+                    by_chefs.unexplained = planning.unexplained;
                     let needed = prepared.plan.needed([step]).len() as u64;
                     return Ok(ControlFlow::Break((Outcome::Failure, needed)));
                 }

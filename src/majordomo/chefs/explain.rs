@@ -43,7 +43,7 @@ pub async fn explain(
     // A chef of the user's own may know no more than what it plans.
     let mut names: Vec<String> = by_chefs.iter().map(|chefs| chefs.said.clone()).collect();
     names.push(chef_builtin::SHELL.name.to_owned());
-    let (programs, _) = asker.programs(names).await?;
+    let (programs, _) = asker.programs(Some(names)).await?;
     for chef in &programs {
         let open: Vec<&Unexplained> =
             failed.iter().take(MOST).filter(|failed| !failed.output.is_empty()).collect();

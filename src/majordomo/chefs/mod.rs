@@ -8,22 +8,28 @@
 //! A chef that fails is named with its first words; where others know the project the build goes on without it. What a chef
 //! says is foreign: bounded, and checked before it is believed. A crash loses nothing that asking again would not find.
 //!
-//! - `program`: a chef's files, as content;
+//! - `about`: what a chef says of itself; `program`: its files, as content; `find`: who may be asked;
+//! - `registry`: the list of a home; `register`: changes of it; `examples`: a chef held against its own;
 //! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
 //! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
 //! - `explain`: why a step failed;
 //! - `written`: an answer as a project file; `init`: that file, for the user to edit;
 //! - `last`: what the last build was planned by, for who only looks.
 
+mod about;
 mod ask;
 mod asker;
+mod examples;
 mod explain;
+mod find;
 mod heard;
 mod init;
 mod last;
 mod pick;
 mod program;
 mod question;
+mod register;
+mod registry;
 mod stages;
 mod written;
 
@@ -35,6 +41,7 @@ use rustc_hash::FxHashSet;
 use view::HostTools;
 
 use super::border;
+use super::build::Unexplained;
 use super::project_file::{ProjectFile, ProjectFileError};
 use super::request::Failure;
 use super::snapshot::record::HostFile;
@@ -43,6 +50,7 @@ pub use ask::ask;
 pub use explain::explain;
 pub use init::init;
 pub use last::file as last_file;
+pub use register::carry_out;
 
 type Fallible<T> = Result<T, Box<Failure>>;
 
@@ -85,6 +93,8 @@ pub struct ByChefs {
     pub steps: u64,
     /// Steps that came to a good end meanwhile.
     pub made: FxHashSet<StepId>,
+    /// Steps of the plan that failed meanwhile.
+    pub unexplained: Vec<Unexplained>,
     /// What they looked at outside of the project, round by round, and the tools that they saw.
     pub rounds: Vec<(Arc<HostTools>, Looks)>,
     /// Their programs on this machine, as they were taken in.

@@ -1,7 +1,8 @@
 //! A chef's program, as content that a step can see.
 //!
-//! The built-in ones are this program itself, by its hidden argument; any other is a folder with a `chef.toml`, whose files are
-//! all taken in. A chef sees them below [`folder`], where no source can stand. It is keyed by what it opens of them.
+//! The built-in ones are this program itself, by its hidden argument. Any other is a folder with a `chef.toml`, or a single
+//! file, whose content is all taken in: from the project that names it, or from the larder where it is registered. A chef sees
+//! its files below [`folder`], where no source can stand. It is keyed by what it opens of them.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,22 +12,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use larder::{Larder, LarderError};
-use protocol::chef::PROTOCOL;
-use protocol::{Digest, RelPath, Stamp, TreeEntry};
-use serde::Deserialize;
+use protocol::{Digest, RelPath, Stamp, Tree, TreeEntry};
+use serde_json::{Map, Value};
 
+use super::about::{About, BadAbout, CHEF_FILE, MAX_TIMEOUT};
 use crate::cli::chef::BUILT_IN;
 use crate::majordomo::snapshot::HostFile;
 use crate::majordomo::workspace::{FOLDER, stamp_of};
 
-/// The file that makes a folder a chef.
-pub const CHEF_FILE: &str = "chef.toml";
 /// So many files and folders a chef may have.
 const MAX_FILES: usize = 4096;
-/// A chef that has not answered by then is ended; its `chef.toml` may say fewer seconds.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest name of a chef, in bytes.
-const MAX_NAME: usize = 64;
+/// The longest file that says something of a chef, in bytes.
+const MAX_TEXT: u64 = 1 << 20;
 
 /// A chef that can be asked.
 #[derive(Debug)]
@@ -41,6 +38,8 @@ pub struct Program {
     pub words: Vec<Vec<u8>>,
     /// When it is ended.
     pub timeout: Duration,
+    /// Keys of every step that it plans, where the plan does not say them.
+    pub defaults: Map<String, Value>,
     /// Its files.
     pub entries: Vec<(RelPath, TreeEntry)>,
     /// Where they are on this machine.
@@ -51,8 +50,17 @@ pub struct Program {
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// Nothing that could be one is there.
-    #[error("there is no such chef: the built-in ones are {}", names())]
-    Unknown,
+    #[error("there is no such chef: {0}")]
+    Unknown(String),
+    /// It was disabled.
+    #[error("it is disabled: `pod chef enable {0}` lets it be asked")]
+    Disabled(String),
+    /// Something that it wants is not on this machine.
+    #[error("it wants `{0}`, which is not on this machine")]
+    NoTool(String),
+    /// Its content is gone.
+    #[error("its files are not in the larder any more: `pod chef add` brings them back")]
+    Gone,
     /// Its folder or a file in it cannot be read.
     #[error("`{}` cannot be read", .path.display())]
     Unreadable {
@@ -61,15 +69,9 @@ pub enum ProgramError {
         /// Why.
         source: io::Error,
     },
-    /// Its `chef.toml` cannot be read as one.
-    #[error("its `{CHEF_FILE}` is none")]
-    Form(#[source] toml::de::Error),
-    /// A name that is none.
-    #[error("`{0}` is no name for a chef: it has letters, digits, `_` and `-`, and starts with a letter")]
-    Name(String),
-    /// It speaks another version.
-    #[error("it speaks version {0} of the chefs' protocol, and version {PROTOCOL} is understood")]
-    Version(u32),
+    /// What it says of itself.
+    #[error(transparent)]
+    About(#[from] BadAbout),
     /// No program where it says.
     #[error("`{0}` in its folder is no program: make it executable")]
     NoProgram(String),
@@ -84,94 +86,95 @@ pub enum ProgramError {
     Larder(#[from] LarderError),
 }
 
-fn names() -> String {
-    let names: Vec<String> = chef_builtin::ALL.iter().map(|chef| format!("`{}`", chef.name)).collect();
-    names.join(", ")
+/// Where a chef's own things stand in the project: `.majordomo/chef/NAME`. The name is one.
+pub fn folder(name: &str) -> RelPath {
+    let parts = [FOLDER, "chef", name];
+    parts.iter().fold(RelPath::root(), |path, part| path.child(part.as_bytes()).unwrap_or(path))
 }
 
-/// `chef.toml`.
-#[derive(Debug, Deserialize)]
-struct About {
-    name: String,
-    protocol: u32,
-    /// The program in the folder.
-    program: String,
-    /// Seconds.
-    timeout: Option<u64>,
-}
-
-/// Where a chef's own things stand in the project: `.majordomo/chef/NAME`.
-pub fn folder(name: &str) -> Option<RelPath> {
-    [FOLDER, "chef", name].iter().try_fold(RelPath::root(), |path, part| path.child(part.as_bytes()))
-}
-
-/// The chef of a name, or, if there is a `/` in it, in the folder that it says, as seen from the project.
+/// A built-in chef; `None`: there is none of this name.
 ///
 /// # Errors
-/// It cannot be asked.
-pub fn program(larder: &Larder, project: &Path, said: &str) -> Result<Program, ProgramError> {
-    match said.contains('/') {
-        true => in_folder(larder, said, &project.join(said)),
-        false => built_in(larder, said),
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    name.len() <= MAX_NAME
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-}
-
-fn built_in(larder: &Larder, name: &str) -> Result<Program, ProgramError> {
-    let all = chef_builtin::ALL.iter().chain([&chef_builtin::SHELL]);
-    let chef = all.into_iter().find(|chef| chef.name == name).ok_or(ProgramError::Unknown)?;
+/// This program cannot be read, or taken in.
+pub fn built_in(larder: &Larder, name: &str) -> Result<Option<Program>, ProgramError> {
+    let mut all = chef_builtin::ALL.iter().chain([&chef_builtin::SHELL]);
+    let Some(chef) = all.find(|chef| chef.name == name) else { return Ok(None) };
     let path = std::env::current_exe().map_err(unreadable(Path::new("/proc/self/exe")))?;
     // What runs now, whatever stands at its path by now.
     let file = File::open("/proc/self/exe").map_err(unreadable(&path))?;
     let host = host_file(&path)?;
     let (digest, size) = take_in(larder, &file, &path)?;
-    let folder = folder(chef.name).ok_or(ProgramError::Unknown)?;
-    let own = folder.child(b"majordomo").ok_or(ProgramError::Unknown)?;
+    let folder = folder(chef.name);
+    let own = folder.join(&RelPath::root().child(b"majordomo").unwrap_or_else(RelPath::root));
     let words = [own.as_bytes(), BUILT_IN.as_bytes(), chef.name.as_bytes()].map(<[u8]>::to_vec).into();
-    let entries = vec![(own, TreeEntry::File { digest, size, exec: true })];
-    Ok(Program {
+    Ok(Some(Program {
         name: chef.name.to_owned(),
         said: chef.name.to_owned(),
         folder,
         words,
         timeout: MAX_TIMEOUT,
-        entries,
+        defaults: Map::new(),
+        entries: vec![(own, TreeEntry::File { digest, size, exec: true })],
         files: vec![host],
-    })
+    }))
 }
 
-fn in_folder(larder: &Larder, said: &str, from: &Path) -> Result<Program, ProgramError> {
-    let about = from.join(CHEF_FILE);
-    let text = fs::read_to_string(&about).map_err(unreadable(&about))?;
-    let About { name, protocol, program, timeout } = toml::from_str(&text).map_err(ProgramError::Form)?;
-    if protocol != PROTOCOL {
-        return Err(ProgramError::Version(protocol));
+/// A chef of which all is known: what it says of itself, and its files as seen from its own folder.
+pub fn of_content(about: &About, tree: &Tree, files: Vec<HostFile>) -> Program {
+    let folder = folder(&about.name);
+    let own = folder.child(b"chef").unwrap_or_else(|| folder.clone());
+    let program = about.program.parse::<RelPath>().map_or_else(|_| own.clone(), |path| own.join(&path));
+    Program {
+        name: about.name.clone(),
+        said: about.name.clone(),
+        folder,
+        words: vec![program.as_bytes().to_vec()],
+        timeout: about.patience(),
+        defaults: about.defaults.clone(),
+        entries: tree.entries().iter().map(|(path, entry)| (own.join(path), entry.clone())).collect(),
+        files,
     }
-    if !is_name(&name) {
-        return Err(ProgramError::Name(name));
-    }
-    let folder = folder(&name).ok_or_else(|| ProgramError::Name(name.clone()))?;
-    let own = folder.child(b"chef").ok_or_else(|| ProgramError::Name(name.clone()))?;
+}
+
+/// What a chef in a folder, or in a single file, says of itself, and its files; their bytes are in the larder then.
+///
+/// # Errors
+/// It is no chef, or cannot be read or stored.
+pub fn taken_in(larder: &Larder, from: &Path) -> Result<(About, Tree, Vec<HostFile>), ProgramError> {
     let mut taken = Taken { larder, entries: Vec::new(), files: vec![host_file(from)?] };
-    taken.folder(from, &own)?;
-    let Taken { entries, files, .. } = taken;
-    let timeout = timeout.map_or(MAX_TIMEOUT, |seconds| Duration::from_secs(seconds.max(1)).min(MAX_TIMEOUT));
-    let start = program.parse::<RelPath>().ok().map(|path| own.join(&path));
+    let about = match from.is_dir() {
+        true => {
+            taken.folder(from, &RelPath::root())?;
+            About::read(&text(&from.join(CHEF_FILE))?)?
+        }
+        false => {
+            let name = from.file_name().unwrap_or_default();
+            let to =
+                RelPath::root().child(name.as_bytes()).ok_or_else(|| ProgramError::Kind(from.to_owned()))?;
+            taken.file(from, to)?;
+            About::read_inside(&text(from)?, &name.to_string_lossy())?
+        }
+    };
+    let start = about.program.parse::<RelPath>().ok();
     let is_program = |(path, entry): &(RelPath, TreeEntry)| {
         start.as_ref() == Some(path) && matches!(entry, TreeEntry::File { exec: true, .. })
     };
-    match entries.iter().find(|entry| is_program(entry)) {
-        Some((path, _)) => {
-            let words = vec![path.as_bytes().to_vec()];
-            Ok(Program { name, said: said.to_owned(), folder, words, timeout, entries, files })
-        }
-        None => Err(ProgramError::NoProgram(program)),
+    let Taken { entries, files, .. } = taken;
+    if !entries.iter().any(is_program) {
+        return Err(ProgramError::NoProgram(about.program));
     }
+    // The names of a folder are all different.
+    let tree = Tree::new(entries).map_err(|_| ProgramError::Kind(from.to_owned()))?;
+    Ok((about, tree, files))
+}
+
+fn text(path: &Path) -> Result<String, ProgramError> {
+    let size = fs::metadata(path).map_err(unreadable(path))?.len();
+    if size > MAX_TEXT {
+        let why = io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {MAX_TEXT} bytes"));
+        return Err(unreadable(path)(why));
+    }
+    fs::read_to_string(path).map_err(unreadable(path))
 }
 
 /// What was taken in of a folder.
@@ -196,14 +199,19 @@ impl Taken<'_> {
             if kind.is_dir() {
                 self.folder(&path, &to)?;
             } else if kind.is_file() {
-                let file = File::open(&path).map_err(unreadable(&path))?;
-                let mode = file.metadata().map_err(unreadable(&path))?.permissions().mode();
-                let (digest, size) = take_in(self.larder, &file, &path)?;
-                self.entries.push((to, TreeEntry::File { digest, size, exec: mode & 0o111 != 0 }));
+                self.file(&path, to)?;
             } else {
                 return Err(ProgramError::Kind(path));
             }
         }
+        Ok(())
+    }
+
+    fn file(&mut self, from: &Path, to: RelPath) -> Result<(), ProgramError> {
+        let file = File::open(from).map_err(unreadable(from))?;
+        let mode = file.metadata().map_err(unreadable(from))?.permissions().mode();
+        let (digest, size) = take_in(self.larder, &file, from)?;
+        self.entries.push((to, TreeEntry::File { digest, size, exec: mode & 0o111 != 0 }));
         Ok(())
     }
 }
@@ -213,10 +221,13 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ProgramError {
 }
 
 /// The file's stamp, from before it is read.
-fn host_file(path: &Path) -> Result<HostFile, ProgramError> {
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn host_file(path: &Path) -> Result<HostFile, ProgramError> {
     let stamp = match rustix::fs::lstat(path) {
         Ok(stat) => Some(stamp_of(&stat)),
-        // A program that was replaced while it ran.
+        // Nothing yet; or a program that was replaced while it ran.
         Err(rustix::io::Errno::NOENT) => None,
         Err(errno) => return Err(unreadable(path)(errno.into())),
     };
@@ -238,17 +249,4 @@ fn take_in(larder: &Larder, file: &File, path: &Path) -> Result<(Digest, u64), P
         larder.remember_digest(&before, &digest)?;
     }
     Ok((digest, size))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_can_stand_in_paths_and_ids() {
-        assert!(["a", "cmake", "my_chef-2"].iter().all(|name| is_name(name)));
-        let long = "a".repeat(MAX_NAME + 1);
-        assert!(["", "-a", "1", "a/b", "..", "a:b", "é", &long].iter().all(|name| !is_name(name)));
-        assert_eq!(folder("make").unwrap().to_string(), ".majordomo/chef/make");
-    }
 }

@@ -37,6 +37,7 @@ pub(super) async fn complete(
     by_chefs: &mut ByChefs,
 ) -> Result<Going<Staged>, Stop> {
     let mut stage = 1;
+    steps.file = with_defaults(steps.file, &chef.defaults);
     loop {
         let file = read(asker, chef, &steps).map_err(Stop::Fatal)?;
         let wishes = std::mem::take(&mut steps.replan);
@@ -67,7 +68,10 @@ pub(super) async fn complete(
                 Ok(_) => Err("it answered another question than `replan`".to_owned()),
                 Err(why) => Err(why),
             };
-            let added = more.and_then(|more| add(&mut steps, more, &wish.after));
+            let added = more.and_then(|mut more| {
+                more.file = with_defaults(more.file, &chef.defaults);
+                add(&mut steps, more, &wish.after)
+            });
             added.map_err(|why| Stop::Fatal(Box::new(no_more(&chef.name, &wish.after, why))))?;
         }
     }
@@ -102,6 +106,18 @@ fn plan(
         steps.push(question.step(&after));
     }
     Ok(planned.and(steps))
+}
+
+/// The plan, whose steps have these keys where it does not say them. What is wrong with it is found when it is read.
+fn with_defaults(mut file: Map<String, Value>, defaults: &Map<String, Value>) -> Map<String, Value> {
+    if let Some(Value::Object(steps)) = file.get_mut("step") {
+        for step in steps.values_mut().filter_map(Value::as_object_mut) {
+            for (key, value) in defaults {
+                step.entry(key).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    file
 }
 
 /// Adds what was planned when a step had come to its end. Nothing that was said before is said anew.

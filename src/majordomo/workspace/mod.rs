@@ -78,9 +78,14 @@ impl Workspace {
         if let Some(workspace) = Self::open(project)? {
             return Ok(workspace);
         }
+        let id = new_id(&project.join(FOLDER))?;
+        Self::imagine(project, id)
+    }
+
+    /// The workspace that a folder would have, under this id.
+    pub fn imagine(project: &Path, id: WorkspaceId) -> Result<Self, WorkspaceError> {
         let (project, root) = open_project(project)?;
         let folder = project.join(FOLDER);
-        let id = new_id(&folder)?;
         Ok(Self { project, root: Arc::new(root), folder, id })
     }
 

@@ -1,0 +1,98 @@
+//! Who may be asked: the built-in chefs, those that are registered, and those in a folder of the project.
+
+use std::path::{Path, PathBuf};
+
+use larder::Larder;
+use protocol::{Glob, RelPath};
+
+use super::program::{Program, ProgramError, built_in, of_content, taken_in};
+use super::registry::{Registered, Registry};
+use crate::majordomo::snapshot::{Entry, Snapshot};
+
+/// Where steps look for programs, but for extra tool roots.
+const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// All chefs that a project can have.
+pub(super) struct Finder {
+    /// Where their files go.
+    pub larder: Larder,
+    /// Which are registered.
+    pub registry: Registry,
+    /// The project's folder.
+    pub project: PathBuf,
+    /// Folders of programs beyond the usual ones.
+    pub programs: Vec<PathBuf>,
+}
+
+impl Finder {
+    /// The names of all that could know a project, by name: nothing that one of them recognises is there, and it is left out.
+    pub fn candidates(&self, snapshot: &Snapshot) -> Vec<String> {
+        let built_in = chef_builtin::ALL.iter().map(|chef| chef.name);
+        let recognises = |chef: &&Registered| is_recognised(&chef.about.patterns(), snapshot);
+        let registered = self.registry.chefs.iter().filter(recognises).map(|chef| chef.about.name.as_str());
+        let mut names: Vec<String> = built_in
+            .chain(registered)
+            .filter(|name| self.registry.is_enabled(name))
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The chef of a name, or, if there is a `/` in it, in the folder or file that it says, as seen from the project.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn program(&self, said: &str) -> Result<Program, ProgramError> {
+        if said.contains('/') {
+            let (about, tree, files) = taken_in(&self.larder, &self.project.join(said))?;
+            self.check_tools(&about.tools)?;
+            return Ok(Program { said: said.to_owned(), ..of_content(&about, &tree, files) });
+        }
+        if !self.registry.is_enabled(said) {
+            return Err(ProgramError::Disabled(said.to_owned()));
+        }
+        if let Some(chef) = self.registry.find(said) {
+            self.check_tools(&chef.about.tools)?;
+            return Ok(of_content(&chef.about, &chef.files(&self.larder)?, Vec::new()));
+        }
+        built_in(&self.larder, said)?.ok_or_else(|| ProgramError::Unknown(self.known()))
+    }
+
+    fn check_tools(&self, tools: &[String]) -> Result<(), ProgramError> {
+        match tools.iter().find(|tool| !is_there(tool, &self.programs)) {
+            Some(tool) => Err(ProgramError::NoTool(tool.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// All names, in words.
+    fn known(&self) -> String {
+        let shown = |names: Vec<&str>| {
+            names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        let built_in = shown(chef_builtin::ALL.iter().map(|chef| chef.name).collect());
+        let registered: Vec<&str> = self.registry.chefs.iter().map(|chef| chef.about.name.as_str()).collect();
+        match registered.is_empty() {
+            true => format!("the built-in ones are {built_in}"),
+            false => format!("the built-in ones are {built_in}; registered are {}", shown(registered)),
+        }
+    }
+}
+
+/// Whether a program is where steps look for programs.
+pub(super) fn is_there(tool: &str, more: &[PathBuf]) -> bool {
+    let folders = USUAL.iter().map(Path::new).chain(more.iter().map(PathBuf::as_path));
+    folders.map(|folder| folder.join(tool)).any(|path| path.is_file())
+}
+
+/// Whether one of the patterns matches a file of the project; no pattern: it may be anything.
+fn is_recognised(patterns: &[Glob], snapshot: &Snapshot) -> bool {
+    let mut is_found = patterns.is_empty();
+    if !is_found {
+        snapshot.walk(&RelPath::root(), |path, entry| {
+            is_found |= entry != Entry::Dir && patterns.iter().any(|pattern| pattern.matches(path));
+        });
+    }
+    is_found
+}
