@@ -2,12 +2,13 @@
 //!
 //! Peer and we in one run, in turn; medians and ratios pair by pair; CPU seconds of the whole process tree beside wall. It
 //! asserts nothing about time: it prints a table in Markdown, which `docs/benchmarks.md` has. Rows: `lua`, `full`, `noop`,
-//! `edit`, `configure`, `restore`, `import`, `random`, `read`, `latex`, `functions`, `memory`, `watch-noop`, `watch-save`; all of them if none is
-//! named. With `--user` the commands of both sides run as that user. Needs ninja, gcc, tup, latexmk with Debian's
+//! `edit`, `configure`, `restore`, `import`, `random`, `read`, `latex`, `functions`, `zlib`, `fmtlib`, `memory`, `watch-noop`, `watch-save`; all of them if none is
+//! named. With `--user` the commands of both sides run as that user. Needs ninja, gcc, g++, cmake, ccache, Debian's `googletest`, tup, latexmk with Debian's
 //! `texlive-latex-base`, and a network for Debian's sources.
 
 #![allow(missing_docs, clippy::expect_used)]
 
+mod configured;
 mod functions;
 mod import;
 mod latex;
@@ -363,6 +364,9 @@ fn main() {
     }
     if wanted("functions") {
         lines.push(functions::row(&stage).markdown());
+    }
+    if ["zlib", "fmtlib"].iter().any(|row| wanted(row)) {
+        lines.extend(configured::rows(&stage, &wanted).iter().map(Row::markdown));
     }
     if wanted("memory") {
         lines.push(memory(&stage));

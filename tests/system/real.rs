@@ -1,5 +1,7 @@
 //! Real projects that nobody here wrote, from Debian's sources: Lua 5.4 and GNU hello.
 
+mod configured;
+
 use std::process::Command;
 
 use crate::common::{Place, Project, debian};

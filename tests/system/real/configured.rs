@@ -1,0 +1,133 @@
+//! Projects of Debian's that CMake and Meson configure, without a project file; their own tests run and pass.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::common::{Place, Project, debian};
+
+fn project<'p>(place: &'p Place, package: &str) -> Option<Project<'p>> {
+    let folder = place.path().join("projects").join(package);
+    debian::unpack(package, &folder).then(|| Project::new(place, folder))
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let ended = command.env("LC_ALL", "C").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// The objects that a ninja which has built all would make after an edit.
+fn compiles_of_ninja(project: &Project<'_>, header: &str) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    run(Command::new("cp").arg("-r").arg(project.at(".")).arg(folder.path().join("copy")));
+    let copy = folder.path().join("copy");
+    run(Command::new("rm").args(["-rf", "build", ".majordomo"]).current_dir(&copy));
+    run(Command::new("cmake").args(["-G", "Ninja", "-S", ".", "-B", "build"]).current_dir(&copy));
+    let ninja = || {
+        let mut ninja = Command::new("ninja");
+        ninja.args(["-C", "build"]).current_dir(&copy);
+        ninja
+    };
+    run(&mut ninja());
+    let text = std::fs::read_to_string(copy.join(header)).unwrap();
+    std::fs::write(copy.join(header), format!("{text}\n/* edited */\n")).unwrap();
+    let said = run(ninja().arg("-n"));
+    let object = |line: &str| Some(format!("build/{}", line.split_once("Building C object ")?.1));
+    said.lines().filter_map(object).collect()
+}
+
+#[test]
+fn zlib_by_cmake() {
+    let place = Place::new();
+    let Some(project) = project(&place, "zlib") else { return };
+    // Debian's archive has no `win32/`, of which CMake wants a file to be there that it does not use here.
+    project.write("win32/zlib1.rc", "");
+    let its_own = project.read("zconf.h");
+    project.build(&[]).ok();
+    let made = [
+        "example",
+        "example64",
+        "libz.a",
+        "libz.so",
+        "libz.so.1",
+        "libz.so.1.2.13",
+        "minigzip",
+        "minigzip64",
+    ];
+    assert_eq!(project.files("build"), made.map(|name| format!("build/{name}")));
+    // Its CMakeLists.txt renames this one: for the build, not for the user.
+    assert_eq!(project.read("zconf.h"), its_own);
+    assert!(!project.has("zconf.h.included"));
+    let folder = tempfile::tempdir().unwrap();
+    assert!(
+        run(Command::new(project.at("build/example")).current_dir(folder.path())).contains("hello, hello!")
+    );
+    project.builds(&[]);
+
+    let test = project.build(&["test"]).ok();
+    let passed = test.output("build/CMakeFiles/test.util").join("\n");
+    assert!(passed.contains("100% tests passed, 0 tests failed out of 2"), "{passed}");
+
+    // The compiles are ninja's, and a comment makes no other object.
+    let expected = compiles_of_ninja(&project, "zutil.h");
+    assert!(expected.len() > 10, "{expected:?}");
+    project.append("zutil.h", "\n/* edited */\n");
+    let edited = project.build(&[]).ok();
+    assert_eq!(edited.ran().into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), expected);
+
+    // An option more is configured, and what it does not touch is not compiled.
+    project.append(
+        "CMakeLists.txt",
+        "\nadd_executable(more test/example.c)\ntarget_link_libraries(more zlib)\n",
+    );
+    let more = project.build(&[]).ok();
+    let expected = [
+        "build/CMakeFiles/more.dir/test/example.o",
+        "build/more",
+        "chef:cmake",
+        "chef:cmake:2:configure",
+        "configure",
+    ];
+    assert_eq!(more.ran(), expected);
+
+    let other = project.checkout("again");
+    other.remove("build");
+    other.builds(&[]);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn fmtlib_by_cmake() {
+    let place = Place::new();
+    let Some(project) = project(&place, "fmtlib") else { return };
+    // Some of its tests: all take minutes.
+    let tests = ["args-test", "assert-test", "os-test"];
+    let built = project.build(&tests).ok();
+    assert!(built.ran().contains(&"build/libfmt.a"), "{:?}", built.ran());
+    for test in tests {
+        let said = run(&mut Command::new(project.at(format!("build/bin/{test}"))));
+        assert!(said.contains("[  PASSED  ]"), "{said}");
+    }
+    project.build(&tests).ok();
+    project.append("src/os.cc", "// edited\n");
+    let edited = project.build(&tests).ok();
+    assert_eq!(edited.ran(), ["build/CMakeFiles/fmt.dir/src/os.cc.o"]);
+}
+
+#[test]
+fn serd_by_meson() {
+    let place = Place::new();
+    let Some(project) = project(&place, "serd") else { return };
+    project.build(&[]).ok();
+    assert!(project.has("build/libserd-0.so.0") && project.has("build/libserd-0.so"));
+    let read = run(Command::new(project.at("build/serdi")).arg("-s").arg("<urn:a> <urn:b> <urn:c> ."));
+    assert_eq!(read, "<urn:a> <urn:b> <urn:c> .\n");
+    let test = project.build(&["test"]).ok();
+    let said = test.output("build/meson-internal__test");
+    let line = |name: &str| said.iter().any(|line| line.split_whitespace().eq(name.split_whitespace()));
+    assert!(line("Ok: 23") && line("Expected Fail: 20") && line("Fail: 0"), "{said:?}");
+    let again = project.build(&["test"]).ok();
+    assert_eq!(again.ran(), [] as [&str; 0]);
+    place.assert_nothing_left();
+}
