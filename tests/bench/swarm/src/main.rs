@@ -88,7 +88,8 @@ async fn main() {
         let file = plain::source(folder.path(), &bytes);
         let mut all = Vec::new();
         for run in 0..=runs {
-            let mut costs = vec![("plain TCP", plain::copy(folder.path(), &file).await)];
+            let mut costs = vec![("plain TCP, memory", plain::stream(bytes.len()).await)];
+            costs.push(("plain TCP, file to file", plain::copy(folder.path(), &file).await));
             #[cfg(feature = "iroh")]
             costs.push(("iroh-blobs", theirs.fetch().await));
             costs.push(("ours", own.fetch().await));

@@ -1,4 +1,4 @@
-//! The reference: a file through a TCP connection into a file, nothing checked.
+//! The references: a file through a TCP connection into a file, and the same from memory into nothing; nothing checked.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -41,6 +41,24 @@ pub async fn copy(folder: &Path, file: &Path) -> Cost {
             sender.join().expect("joined");
         };
         tokio::task::spawn_blocking(copy).await.expect("copied");
+    })
+    .await
+}
+
+/// From memory through a TCP connection, and away.
+pub async fn stream(size: usize) -> Cost {
+    measure(async move {
+        let stream = move || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+            let address = listener.local_addr().expect("an address");
+            let sender = std::thread::spawn(move || {
+                let zeroes = std::io::repeat(0).take(size as u64);
+                pump(zeroes, TcpStream::connect(address).expect("connected"));
+            });
+            pump(listener.accept().expect("accepted").0, std::io::sink());
+            sender.join().expect("joined");
+        };
+        tokio::task::spawn_blocking(stream).await.expect("streamed");
     })
     .await
 }
