@@ -24,15 +24,17 @@ pub(super) struct ToStore {
     pub(super) lane: Lane,
     pub(super) bytes: Bytes,
     pub(super) credit: u32,
+    /// For a chunk: as it was when it came.
+    pub(super) place: Option<Place>,
 }
 
 /// What a chunk must be, and where it goes.
-type Place = (Digest, u64, Arc<dyn Incoming>);
+pub(super) type Place = (Digest, u64, Arc<dyn Incoming>);
 
 /// What a thread has done.
 pub(super) enum Done {
     Checked { order: OrderId, sizes: Result<Vec<Option<u64>>, StoreError> },
-    Stored(Vec<(ToStore, Option<Place>, Result<bool, StoreError>)>),
+    Stored(Vec<(ToStore, Result<bool, StoreError>)>),
     Prepared { id: ObjectId, origin: PodId, ready: Result<(Chunked, u64), StoreError> },
     Finished { id: ObjectId, origin: PodId, list: Arc<ChunkList>, right: Result<bool, StoreError> },
     Relayed { conn: Conn, request: u32, sizes: Result<Vec<Option<u64>>, StoreError> },
@@ -60,17 +62,10 @@ impl Core {
             let count = count.count();
             let batch: Vec<ToStore> = self.to_store.drain(..count).collect();
             self.to_store_bytes = self.to_store.iter().map(|item| item.bytes.len()).sum();
-            let batch: Vec<(ToStore, Option<Place>)> = batch
-                .into_iter()
-                .map(|item| {
-                    let place = self.place(&item.unit);
-                    (item, place)
-                })
-                .collect();
             self.disk_jobs += 1;
             self.on_disk(move |store| {
-                let stored = batch.into_iter().map(|(item, place)| {
-                    let right = match (&item.unit, &place) {
+                let stored = batch.into_iter().map(|item| {
+                    let right = match (&item.unit, &item.place) {
                         ((id, Part::Whole), _) => store.put(id, &item.bytes),
                         (_, Some((digest, offset, incoming))) => {
                             if Digest::of(&item.bytes) == *digest {
@@ -82,7 +77,7 @@ impl Core {
                         // Its order has ended.
                         (_, None) => Ok(true),
                     };
-                    (item, place, right)
+                    (item, right)
                 });
                 Done::Stored(stored.collect())
             });
@@ -90,7 +85,7 @@ impl Core {
     }
 
     /// What a chunk must be, and where it goes.
-    fn place(&self, unit: &Unit) -> Option<Place> {
+    pub(super) fn place(&self, unit: &Unit) -> Option<Place> {
         let (State::Chunks(chunked), Part::Chunk(number)) = (&self.jobs.get(&unit.0)?.state, unit.1) else {
             return None;
         };
@@ -108,9 +103,9 @@ impl Core {
             Done::Checked { order, sizes } => self.checked(order, sizes),
             Done::Stored(stored) => {
                 self.disk_jobs -= 1;
-                for (item, place, right) in stored {
+                for (item, right) in stored {
                     self.owe(item.conn, item.lane, item.credit);
-                    self.stored(&item, place, right);
+                    self.stored(&item, right);
                 }
             }
             Done::Prepared { id, origin, ready } => self.prepared(&id, &origin, ready),
@@ -119,13 +114,19 @@ impl Core {
         }
     }
 
-    fn stored(&mut self, item: &ToStore, place: Option<Place>, right: Result<bool, StoreError>) {
+    fn stored(&mut self, item: &ToStore, right: Result<bool, StoreError>) {
         let (id, part) = item.unit;
+        let place = item.place.as_ref();
         let Some(job) = self.jobs.get_mut(&id) else { return };
         // The object may have begun anew meanwhile, with another list.
-        if let State::Chunks(chunked) = &job.state
-            && place.is_none_or(|(_, _, incoming)| !Arc::ptr_eq(&incoming, &chunked.incoming))
-        {
+        let current = match (&job.state, part, place) {
+            (State::Whole(Progress::Writing), Part::Whole, _) => true,
+            (State::Chunks(chunked), Part::Chunk(_), Some((_, _, incoming))) => {
+                Arc::ptr_eq(incoming, &chunked.incoming)
+            }
+            _ => false,
+        };
+        if !current {
             return;
         }
         match right {
@@ -154,8 +155,10 @@ impl Core {
         if let State::Chunks(chunked) = &job.state
             && chunked.origin != pod
         {
-            // Which of the two, shows a list of this pod's own, with its own chunks.
+            // Which of the two, shows a list of this pod's own, with its own chunks. Nothing of the old one may come.
             let (origin, list) = (chunked.origin, chunked.list.clone());
+            self.withdraw(id);
+            let Some(job) = self.jobs.get_mut(id) else { return };
             job.doubted = Some((origin, list));
             job.only = Some(pod);
             job.state = State::List(Progress::Open);
@@ -171,6 +174,9 @@ impl Core {
 
     fn prepared(&mut self, id: &ObjectId, origin: &PodId, ready: Result<(Chunked, u64), StoreError>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        if !matches!(job.state, State::Preparing) {
+            return;
+        }
         match ready {
             Ok((chunked, reused)) => {
                 let left = chunked.left;
@@ -228,6 +234,7 @@ impl Core {
             Ok(false) => {
                 job.state = State::Seeking;
                 job.bytes = 0;
+                self.withdraw(id);
                 self.suspect(&origin, &[*id], format!("sent a chunk list of {id} that is not its own"));
                 let next = self.jobs.get(id).and_then(|job| job.holders.first().copied());
                 match next {

@@ -235,8 +235,8 @@ impl Core {
         }
     }
 
-    /// Nobody wants it any more: those who were asked are told.
-    fn withdraw(&mut self, id: &ObjectId) {
+    /// What was asked for of an object is not wanted any more: those who were asked are told.
+    pub(super) fn withdraw(&mut self, id: &ObjectId) {
         for peer in self.peers.values_mut() {
             let mut cancelled: Vec<(u32, Vec<u32>)> = Vec::new();
             for (&request, wanted) in &peer.requests {

@@ -109,8 +109,9 @@ impl Core {
                 if unit.1 == Part::List {
                     self.list_came(&unit.0, pod, &bytes);
                 } else {
+                    let place = self.place(&unit);
                     self.to_store_bytes += bytes.len();
-                    self.to_store.push(ToStore { unit, conn, pod, lane, bytes, credit });
+                    self.to_store.push(ToStore { unit, conn, pod, lane, bytes, credit, place });
                 }
             }
             // Another was faster.
