@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -20,6 +21,7 @@ use super::serve::Listener;
 use super::sink::Cancel;
 use crate::cli::zygote::ZYGOTE;
 use crate::env_vars::COMPUTEPODS_SANDBOX;
+use crate::mesh::Joined;
 
 /// How long tasks may take to go when the pod does.
 const LAST_TASKS: Duration = Duration::from_millis(200);
@@ -31,6 +33,8 @@ pub struct Host {
     pub pod: Pod,
     /// Set when the pod goes as soon as nobody builds any more: whoever only watches is told.
     pub leaving: Cancel,
+    /// Its federation, if it is in one.
+    pub joined: Arc<OnceLock<Arc<Joined>>>,
     /// Set when a pod that stands is asked to go; `None`: it is embedded, and goes by itself.
     pub stop: Option<Cancel>,
 }
@@ -88,7 +92,7 @@ impl Holder {
         };
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
-        let host = Host { pod, leaving: Cancel::default(), stop };
+        let host = Host { pod, leaving: Cancel::default(), joined: Arc::default(), stop };
         let listener = Listener::start(&socket, host.clone())
             .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
         Ok(Self { host, listener, runtime })

@@ -139,7 +139,7 @@ impl Prepared {
     pub fn of(planned: Planned, pod: &Pod, access: Access) -> Fallible<Self> {
         let Planned { workspace, manifest, snapshot, plan, passed_on, tool_roots } = planned;
         let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &tool_roots))).collect();
-        let files = SourceFiles::new(workspace.project(), pod.larder().clone(), pod.runtime().clone())
+        let files = SourceFiles::new(workspace.project(), pod.supply().clone(), pod.runtime().clone())
             .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))?;
         let files = match access {
             Access::Remember => files,

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use protocol::event::{Outcome, Stamped, Stream};
-use protocol::{Digest, RelPath, StepId};
+use protocol::mesh::{FederationId, Role};
+use protocol::{Digest, PodId, RelPath, StepId};
 use serde::{Deserialize, Serialize};
 
 use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
@@ -227,6 +228,22 @@ pub enum Request {
     Fsck,
     /// What this pod is and holds. Answer: [`PodReport`].
     PodStatus,
+    /// Who belongs to this pod's federation. Answer: [`PodsReport`].
+    Pods,
+    /// An invitation into this pod's federation. Answer: [`InvitationReport`].
+    Invite {
+        /// The most that newcomers may be.
+        role: Role,
+        /// How many may come.
+        uses: u32,
+        /// For how long.
+        hours: u32,
+    },
+    /// Send a pod away. Answer: [`PodsReport`].
+    Ban {
+        /// Its name or id.
+        pod: String,
+    },
     /// A pod that stands goes when all that was asked is answered. Answer: [`PodReport`].
     PodStop,
 }
@@ -303,6 +320,10 @@ pub enum Report {
     Fsck(FsckReport),
     /// To [`Request::PodStatus`].
     Pod(PodReport),
+    /// To [`Request::Pods`].
+    Pods(PodsReport),
+    /// To [`Request::Invite`].
+    Invitation(InvitationReport),
 }
 
 /// What can be done with chefs.
@@ -525,6 +546,57 @@ pub struct PodReport {
     pub bytes: u64,
     /// What was repaired when it was opened, one line each.
     pub repairs: Vec<String>,
+}
+
+/// A federation as one of its pods sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodsReport {
+    /// Which.
+    pub federation: FederationId,
+    /// Its NATS server, without secrets.
+    pub server: String,
+    /// Why that cannot be reached, if so.
+    pub down: Option<String>,
+    /// A hash of all that this pod knows of the federation: two pods with the same one know the same.
+    pub known: String,
+    /// Its pods, by id.
+    pub pods: Vec<MemberReport>,
+}
+
+/// A pod as another one sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Which.
+    pub pod: PodId,
+    /// What people call it.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Whether it is the pod that was asked.
+    pub is_me: bool,
+    /// Whether there is a connection for content.
+    pub connected: bool,
+    /// When it last said that it is there.
+    pub heard_seconds_ago: Option<u64>,
+    /// Where it is reached.
+    pub addresses: Vec<String>,
+    /// Why there is no connection, or what it did wrong.
+    pub trouble: Option<String>,
+    /// Bytes of content that came from it.
+    pub received: u64,
+}
+
+/// An invitation. Its text is a secret: whoever has it may come in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationReport {
+    /// One line, for `pod join --invite`.
+    pub invitation: String,
+    /// The NATS server, for people.
+    pub server: String,
+    /// How many pods may come.
+    pub uses: u32,
+    /// For how long.
+    pub hours: u32,
 }
 
 /// What running everything again came to.

@@ -4,10 +4,11 @@ use node::Pod;
 use protocol::event::Outcome;
 
 use super::holder::Host;
-use super::request::{FsckReport, PodReport, Reply, Report, Request};
+use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::{border, build, chefs, inspect, launch, noop, request::Failure};
+use crate::mesh::Joined;
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -68,6 +69,18 @@ async fn answer(
         Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
         Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
         Request::PodStatus => Report::Pod(pod_status(host)?),
+        Request::Pods => Report::Pods(joined(host)?.pods().await?),
+        Request::Invite { role, uses, hours } => {
+            let joined = joined(host)?;
+            let invitation = joined.invite(role, uses, hours).await?;
+            let server = joined.pods().await?.server;
+            Report::Invitation(InvitationReport { invitation, server, uses, hours })
+        }
+        Request::Ban { pod } => {
+            let joined = joined(host)?;
+            joined.ban(&pod).await?;
+            Report::Pods(joined.pods().await?)
+        }
         Request::PodStop => {
             stop(host)?;
             Report::Pod(pod_status(host)?)
@@ -105,6 +118,13 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
         objects: report.objects,
         bytes: report.bytes,
         quarantined: report.wrong.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
+    host.joined.get().map(|joined| &**joined).ok_or_else(|| {
+        let failure = border::mistake("this pod is in no federation");
+        Box::new(failure.hint("`pod join nats://HOST:4222` founds one, or comes into one by an invitation"))
     })
 }
 

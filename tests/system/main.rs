@@ -37,6 +37,8 @@ mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod options;

@@ -3,7 +3,8 @@
 //! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`, `scratch/` (upper folders of
 //! running steps; swept when the first step runs), `workspaces/<id>/` (what the majordomo remembers of each),
 //! `container/` (the root folder of podman containers, and what was learned of podman), `python/` (our package), `launch/` (sockets that programs
-//! are about to connect to), `chefs.json` (the chefs that it may ask). The
+//! are about to connect to), `chefs.json` (the chefs that it may ask), `identity.json` (who the pod is), `federation.json` and `ledger.sqlite` (its
+//! federation, and what it knows of that), `chunks/` (chunk lists). The
 //! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
 //! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
 
@@ -18,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 /// Bits of a folder's mode that are for others than its owner.
 const FOR_OTHERS: u32 = 0o077;
 /// What a home holds.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 19] = [
     "version",
     "version.new",
     "lock",
@@ -32,6 +33,12 @@ const NAMES: [&str; 13] = [
     "launch",
     "chefs.json",
     "chefs.json.new",
+    "identity.json",
+    "federation.json",
+    "ledger.sqlite",
+    "ledger.sqlite-wal",
+    "ledger.sqlite-shm",
+    "chunks",
 ];
 /// What `mkfs` puts into a disk of one's own.
 const LOST_FOUND: &str = "lost+found";

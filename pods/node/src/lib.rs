@@ -8,8 +8,9 @@
 //! Errors travel as [`NodeError`]; a step that fails is no error but a [`StepRun`]. A crash loses the step that ran:
 //! nothing of it was published, and its upper folder is swept by the next pod of the home.
 //!
-//! Not here: what to run and in which order, keys and traces' adoption (the majordomo's), other pods (the swarm's).
+//! Not here: what to run and in which order, keys and traces' adoption (the majordomo's). Other pods are behind [`Elsewhere`].
 
+mod elsewhere;
 mod error;
 mod evaluate;
 mod home;
@@ -25,6 +26,7 @@ mod stock;
 #[cfg(test)]
 mod testing;
 
+pub use elsewhere::{Announced, Elsewhere, MAX_LEARNED, Supply, Urgency};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use home::{Home, HomeError};

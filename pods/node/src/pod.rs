@@ -12,7 +12,7 @@ use view::{DigestMemo, HostOptions, HostTools};
 
 use crate::kitchens::{Kitchens, PoolOptions, Sandbox};
 use crate::run::{StepOrder, StepRun, run};
-use crate::{Home, NodeError, PrintedLine, Slots};
+use crate::{Home, NodeError, PrintedLine, Slots, Supply};
 
 /// How a pod is started.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Pod(Arc<Inner>);
 
 /// Fields are dropped in this order: the home is free when nothing of it is used any more.
 struct Inner {
-    larder: Larder,
+    supply: Supply,
     options: PodOptions,
     runtime: Handle,
     /// View and zygotes, from the first step on.
@@ -101,7 +101,14 @@ impl Pod {
             options.limits,
             options.pool.clone(),
         );
-        Ok(Self(Arc::new(Inner { home, larder, options, runtime, kitchens, slots: Slots::default() })))
+        Ok(Self(Arc::new(Inner {
+            home,
+            supply: larder.into(),
+            options,
+            runtime,
+            kitchens,
+            slots: Slots::default(),
+        })))
     }
 
     /// In what steps run, if nobody says.
@@ -116,7 +123,12 @@ impl Pod {
 
     /// The larder.
     pub fn larder(&self) -> &Larder {
-        &self.0.larder
+        self.0.supply.larder()
+    }
+
+    /// The larder, and behind it other pods.
+    pub fn supply(&self) -> &Supply {
+        &self.0.supply
     }
 
     /// How many steps may run at once, for all builds together.
@@ -135,7 +147,7 @@ impl Pod {
         let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let hidden = RelPath::from_absolute(&home).into_iter().collect();
         let options = HostOptions { extra_roots, hidden, ..HostOptions::default() };
-        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.0.larder.clone(), access)))?))
+        Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.larder().clone(), access)))?))
     }
 
     /// Starts view and zygote, if they do not run.

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use view::{HostOptions, HostTools, NoMemo};
 
 use crate::lenses::Counted;
-use crate::{Entry, Evaluator, Names, OutputsBuilder, Project, SourceFiles, Sources, Verdict};
+use crate::{Entry, Evaluator, Names, OutputsBuilder, Project, SourceFiles, Sources, Supply, Verdict};
 
 /// No source at all.
 struct NoSources;
@@ -86,6 +86,14 @@ impl Place {
         let project = Path::new(self.dir.path());
         let files = SourceFiles::new(project, self.larder.clone(), self.runtime.handle().clone()).unwrap();
         Project::new(Arc::new(NoSources), Arc::new(files), outputs.finish()).seen_by(spec)
+    }
+
+    /// A project of a tree whose bytes may be elsewhere.
+    pub fn project_of(&self, tree: &Tree, supply: Supply) -> Project {
+        let mut outputs = OutputsBuilder::default();
+        outputs.apply(tree);
+        let files = SourceFiles::new(self.dir.path(), supply, self.runtime.handle().clone()).unwrap();
+        Project::new(Arc::new(NoSources), Arc::new(files), outputs.finish())
     }
 
     /// The trace of a run over a project, as the pod makes it.

@@ -8,9 +8,13 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::majordomo::CompletionsArgs;
 use crate::majordomo::request::Failure;
 
+mod ban;
 mod chef;
 mod doctor;
 mod fsck;
+mod invite;
+mod join;
+mod pods;
 mod stand;
 mod status;
 mod stop;
@@ -32,6 +36,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chef(chef::ChefArgs),
+    Join(join::JoinArgs),
+    Pods(pods::PodsArgs),
+    Invite(invite::InviteArgs),
+    Ban(ban::BanArgs),
     Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
@@ -47,6 +55,10 @@ impl Cli {
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         match self.command {
             Some(Command::Chef(args)) => args.run(context),
+            Some(Command::Join(args)) => args.run(context),
+            Some(Command::Pods(args)) => args.run(context),
+            Some(Command::Invite(args)) => args.run(context),
+            Some(Command::Ban(args)) => args.run(context),
             Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),

@@ -1,9 +1,11 @@
 //! `pod` without a command: a pod that stays.
 
-use crate::cli::context::Context;
+use std::path::Path;
+
+use crate::cli::context::{Context, Talk};
 use crate::cli::exit::Exit;
 use crate::cli::place;
-use crate::cli::style::Tone;
+use crate::cli::style::{Style, Tone};
 use crate::majordomo::request::Failure;
 use crate::majordomo::standing::{self, News};
 
@@ -11,8 +13,14 @@ use crate::majordomo::standing::{self, News};
 pub(super) fn stand(context: &mut Context<'_>) -> Result<Exit, Failure> {
     let home = place::home(context.home.as_deref(), &context.env, context.cwd.as_deref().ok())?;
     context.arm()?;
-    let (talk, style) = (context.talk.clone(), context.talk_style);
-    let mut say = |news| {
+    let mut say = news(context.talk.clone(), context.talk_style, &home);
+    standing::stand(&home, &context.interrupt, &mut say, |_| Ok(()))?;
+    Ok(Exit::Done)
+}
+
+/// Says what somebody who stands has to say.
+pub(super) fn news(talk: Talk, style: Style, home: &Path) -> impl FnMut(News) {
+    move |news| {
         let words = match news {
             News::Waiting(process) => {
                 format!("a majordomo (process {process}) holds this home: the pod starts when it has ended\n")
@@ -25,7 +33,5 @@ pub(super) fn stand(context: &mut Context<'_>) -> Result<Exit, Failure> {
             News::Going => "the pod goes\n".to_owned(),
         };
         talk.say(&words);
-    };
-    standing::stand(&home, &context.interrupt, &mut say, |_| Ok(()))?;
-    Ok(Exit::Done)
+    }
 }

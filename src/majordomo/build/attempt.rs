@@ -150,7 +150,7 @@ impl Attempts<'_> {
         }
         if let Some(verification) = context.verification.as_ref().filter(|_| outcome == Outcome::Success) {
             verify::with_own_at_last(&context, verification).await?;
-            verify::compare_ends(&context, verification, &good)?;
+            verify::compare_ends(&context, verification, &good).await?;
             let report = verification.report(good.len());
             let outcome = if report.differences.is_empty() { Outcome::Success } else { Outcome::Failure };
             sink.reply(Reply::Report(Report::Verify(report)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use larder::ObjectKind;
-use node::Printed;
+use node::{Printed, Urgency};
 use protocol::{Look, RelPath, TreeEntry};
 use rustc_hash::FxHashSet;
 
@@ -167,6 +167,7 @@ fn deliver_all(
             delivery.obsolete.push(path.clone());
         }
     }
+    fetch(context, &delivery)?;
     let restamped = prepared.snapshot.report().restamped.clone();
     prepared.manifest.restamp(restamped);
     let report = deliver(&prepared.workspace, lock, &mut prepared.manifest, context.pod.larder(), &delivery)
@@ -188,6 +189,16 @@ fn is_source(context: &Context, path: &RelPath) -> bool {
         matches!(context.sources.get(path), Some(node::Entry::Source { .. } | node::Entry::Link { .. }))
     };
     is_one(path) || path.ancestors().any(|above| is_one(&above))
+}
+
+/// Brings the bytes of what is wanted into the larder that other pods made: all at once.
+fn fetch(context: &Context, delivery: &Delivery) -> Result<(), Stop> {
+    let blobs = delivery.wanted.iter().filter_map(|output| match &output.made {
+        Made::File { digest, .. } => Some((ObjectKind::Blob, *digest)),
+        _ => None,
+    });
+    let bringing = context.pod.supply().bring(blobs.collect(), Urgency::Blocked);
+    Ok(context.pod.runtime().block_on(bringing)?)
 }
 
 /// Writes the recall of this build.

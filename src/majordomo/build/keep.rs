@@ -76,20 +76,23 @@ pub(super) fn carry(state: Option<&State>, hit: Hit) -> Hit {
 }
 
 /// What the step left when it last settled in this workspace.
-pub(super) fn last(context: &Context, index: usize) -> Result<State, Stop> {
+pub(super) async fn last(context: &Context, index: usize) -> Result<State, Stop> {
     let planned = &context.plan.steps[index];
     if context.is_cold(index) || planned.volatile {
         return Ok(State::default());
     }
     let settled = records::state(context.pod.larder(), context.workspace, &planned.id)?;
-    let state = settled.map_or(Ok(None), |settled| state_of(context, index, settled))?;
+    let state = match settled {
+        Some(settled) => state_of(context, index, settled).await?,
+        None => None,
+    };
     Ok(state.unwrap_or_default())
 }
 
 /// A state that the step settled in, if all of it is still there.
-fn state_of(context: &Context, index: usize, settled: records::Settled) -> Result<Option<State>, Stop> {
+async fn state_of(context: &Context, index: usize, settled: records::Settled) -> Result<Option<State>, Stop> {
     let larder = context.pod.larder();
-    if larder.is_revoked(&settled.trace)? || !is_there(context, &settled.tree)? {
+    if larder.is_revoked(&settled.trace)? || !is_there(context, &settled.tree).await? {
         return Ok(None);
     }
     let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else { return Ok(None) };
@@ -111,7 +114,7 @@ pub(super) async fn settled_earlier(
     }
     for settled in records::states(context.pod.larder(), context.workspace, &planned.id)?.into_iter().skip(1)
     {
-        let Some(state) = state_of(context, index, settled)? else { continue };
+        let Some(state) = state_of(context, index, settled).await? else { continue };
         let project = project(context, index, view, producers, Some(&state)).await?;
         if let Some(hit) = self::settled(context, index, Some(&state), &project).await? {
             return Ok(Some(hit));

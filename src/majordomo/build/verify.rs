@@ -45,7 +45,7 @@ impl Verification {
 }
 
 /// A run is held against the first result for the same strong key, which stays.
-pub(super) fn compare(
+pub(super) async fn compare(
     context: &Context,
     index: usize,
     verification: &Verification,
@@ -62,7 +62,7 @@ pub(super) fn compare(
         return Ok(now);
     }
     let Some((digest, first)) = larder.trace(&now.trace.strong())? else { return Ok(now) };
-    let Some(tree) = outputs_of(context, &first)? else { return Ok(now) };
+    let Some(tree) = outputs_of(context, &first).await? else { return Ok(now) };
     if let Some(words) = first_difference(larder, &tree, &now.tree) {
         verification.found(context, index, Differing::NotDeterministic, words);
     }
@@ -165,7 +165,7 @@ async fn own_run(
 }
 
 /// Where steps came to from nothing is held against what the build before had come to.
-pub(super) fn compare_ends(
+pub(super) async fn compare_ends(
     context: &Context,
     verification: &Verification,
     steps: &[usize],
@@ -178,7 +178,7 @@ pub(super) fn compare_ends(
             Some(settled) => Some(settled.tree),
             None => match last.get(id) {
                 Some(record) => match records::trace(larder, &record.trace)? {
-                    Some((trace, _)) => outputs_of(context, &trace)?,
+                    Some((trace, _)) => outputs_of(context, &trace).await?,
                     None => None,
                 },
                 None => None,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::Content;
+use larder::{Content, ObjectKind};
 use parking_lot::Mutex;
 use protocol::{Digest, RelPath, StepSpec, Tree};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,7 +28,7 @@ pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
 pub use sources::{Entry, Names, SourceFiles, Sources};
 
-use crate::Lenses;
+use crate::{Lenses, Urgency};
 use promised::{entry_in, names_in};
 use sources::failed;
 
@@ -270,7 +270,17 @@ impl Source for Project {
             {
                 return Ok(Some(Body::File(file.into())));
             }
-            match self.files.larder.open_blob(&digest).map_err(|e| failed(path, e))? {
+            let open = || self.files.larder().open_blob(&digest).map_err(|e| failed(path, e));
+            let content = match open()? {
+                None => {
+                    let wanted = vec![(ObjectKind::Blob, digest)];
+                    let brought = self.files.supply.bring(wanted, Urgency::Blocked).await;
+                    brought.map_err(|e| failed(path, e))?;
+                    open()?
+                }
+                found => found,
+            };
+            match content {
                 Some(Content::File { file, .. }) => Ok(Some(Body::File(file))),
                 Some(Content::Bytes(bytes)) => Ok(Some(Body::Bytes(bytes))),
                 None => Err(SourceError::Gone),

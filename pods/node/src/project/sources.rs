@@ -14,6 +14,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::runtime::Handle;
 use view::SourceError;
 
+use crate::Supply;
+
 /// What stands at a path of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -67,7 +69,7 @@ pub trait Sources: Send + Sync + 'static {
 pub struct SourceFiles {
     only_looks: bool,
     project: OwnedFd,
-    pub(super) larder: Larder,
+    pub(super) supply: Supply,
     pub(super) runtime: Handle,
     read: Mutex<FxHashMap<RelPath, Digest>>,
     pub(super) memo: lens::Memo,
@@ -75,11 +77,11 @@ pub struct SourceFiles {
 
 impl SourceFiles {
     /// For the project in a folder.
-    pub fn new(project: &Path, larder: Larder, runtime: Handle) -> io::Result<Self> {
+    pub fn new(project: &Path, supply: impl Into<Supply>, runtime: Handle) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let project = rustix::fs::open(project, flags, Mode::empty())?;
         let (read, memo) = (Mutex::default(), lens::Memo::default());
-        Ok(Self { only_looks: false, project, larder, runtime, read, memo })
+        Ok(Self { only_looks: false, project, supply: supply.into(), runtime, read, memo })
     }
 
     /// The same for somebody who must not change anything: nothing is taken into the larder or remembered there.
@@ -92,9 +94,9 @@ impl SourceFiles {
         if let Some(digest) = self.read.lock().get(path) {
             return Ok(*digest);
         }
-        let digest = match self.larder.known_digest(stamp).map_err(|e| failed(path, e))? {
+        let digest = match self.larder().known_digest(stamp).map_err(|e| failed(path, e))? {
             Some(digest)
-                if self.only_looks || self.larder.contains(&digest).map_err(|e| failed(path, e))? =>
+                if self.only_looks || self.larder().contains(&digest).map_err(|e| failed(path, e))? =>
             {
                 digest
             }
@@ -119,7 +121,11 @@ impl SourceFiles {
         if self.read.lock().contains_key(path) {
             return Ok(false);
         }
-        Ok(self.larder.known_digest(stamp).map_err(|e| failed(path, e))?.is_none())
+        Ok(self.larder().known_digest(stamp).map_err(|e| failed(path, e))?.is_none())
+    }
+
+    pub(super) fn larder(&self) -> &Larder {
+        self.supply.larder()
     }
 
     fn opened(&self, path: &RelPath) -> Result<File, SourceError> {
@@ -151,11 +157,11 @@ impl SourceFiles {
         self.agrees(&file, path, stamp)?;
         let digest = match self.only_looks {
             true => view::digest_of(&file).map_err(|e| SourceError::io(path, e))?,
-            false => self.larder.put_file(&file).map_err(|e| failed(path, e))?.0,
+            false => self.larder().put_file(&file).map_err(|e| failed(path, e))?.0,
         };
         self.agrees(&file, path, stamp)?;
         if !self.only_looks && stamp.is_settled_by_wall_clock(begun) {
-            self.larder.remember_digest(stamp, &digest).map_err(|e| failed(path, e))?;
+            self.larder().remember_digest(stamp, &digest).map_err(|e| failed(path, e))?;
         }
         Ok(digest)
     }

@@ -181,7 +181,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
 
 impl Conductor {
     async fn conduct(&mut self, wanted: &[usize]) -> Result<(), Stop> {
-        self.recall_edges(wanted)?;
+        self.recall_edges(wanted).await?;
         self.need(wanted);
         loop {
             self.say_needed();

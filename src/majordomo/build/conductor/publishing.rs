@@ -57,7 +57,7 @@ impl Conductor {
     pub(super) async fn accept_recalled(&mut self, index: usize, tree: Arc<Tree>) -> Result<(), Stop> {
         if !self.alters(index) && changed_source(&self.context, &tree).is_some() {
             // The long way has the words.
-            return self.look_instead(index);
+            return self.look_instead(index).await;
         }
         let id = self.context.plan.steps[index].id.clone();
         if self.hazards.has_makers() {
@@ -68,7 +68,7 @@ impl Conductor {
             }
         }
         let printed = self.context.recall.step(&id).and_then(|recalled| recalled.printed);
-        show_again(&self.context, index, printed.as_ref())?;
+        show_again(&self.context, index, printed.as_ref()).await?;
         self.publish(index, Standing::Recalled, tree, false).await
     }
 
@@ -106,7 +106,7 @@ impl Conductor {
                 _ => true,
             };
             if is_new {
-                show_again(&context, index, hit.trace.printed.as_ref())?;
+                show_again(&context, index, hit.trace.printed.as_ref()).await?;
             }
         }
         let tree = Arc::clone(&hit.tree);

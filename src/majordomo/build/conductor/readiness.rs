@@ -13,7 +13,7 @@ use crate::majordomo::records::{self, Edges};
 
 impl Conductor {
     /// Takes in who fed whom in the last build, and begins circles where that build settled.
-    pub(super) fn recall_edges(&mut self, wanted: &[usize]) -> Result<(), Stop> {
+    pub(super) async fn recall_edges(&mut self, wanted: &[usize]) -> Result<(), Stop> {
         let context = self.context.clone();
         if context.options.cold {
             return Ok(());
@@ -35,7 +35,7 @@ impl Conductor {
                 let later: Vec<usize> = later.copied().collect();
                 for other in later {
                     self.open(step, other);
-                    self.begin_circle_with(other)?;
+                    self.begin_circle_with(other).await?;
                 }
             }
         }
@@ -56,20 +56,20 @@ impl Conductor {
     }
 
     /// What a step of a circle settled at the last time.
-    fn begin_circle_with(&self, index: usize) -> Result<(), Stop> {
+    async fn begin_circle_with(&self, index: usize) -> Result<(), Stop> {
         let context = &self.context;
         if context.made.tree(index).is_some() {
             return Ok(());
         }
         if keeps(context, index) {
-            if let Some(hit) = keep::last(context, index)?.left_by {
+            if let Some(hit) = keep::last(context, index).await?.left_by {
                 context.made.begin_with(index, hit.tree);
             }
             return Ok(());
         }
         let Some(record) = context.last.get(&context.plan.steps[index].id) else { return Ok(()) };
         if let Some((trace, _)) = records::trace(context.pod.larder(), &record.trace)?
-            && let Some(tree) = super::super::step::outputs_of(context, &trace)?
+            && let Some(tree) = super::super::step::outputs_of(context, &trace).await?
         {
             context.made.begin_with(index, tree.into());
         }

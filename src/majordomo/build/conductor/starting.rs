@@ -35,7 +35,7 @@ impl Conductor {
                 self.accept_recalled(next, found).await?;
                 continue;
             }
-            self.look(next)?;
+            self.look(next).await?;
         }
         Ok(())
     }
@@ -71,14 +71,14 @@ impl Conductor {
         }
     }
 
-    pub(super) fn look_instead(&mut self, index: usize) -> Result<(), Stop> {
-        self.look(index)
+    pub(super) async fn look_instead(&mut self, index: usize) -> Result<(), Stop> {
+        self.look(index).await
     }
 
-    fn look(&mut self, index: usize) -> Result<(), Stop> {
+    async fn look(&mut self, index: usize) -> Result<(), Stop> {
         let context = Arc::clone(&self.context);
         if keeps(&context, index) && self.steps[index].state.is_none() {
-            let state = keep::last(&context, index)?;
+            let state = keep::last(&context, index).await?;
             self.begin_history(index, &state);
             self.steps[index].state = Some(state);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use larder::ObjectKind;
-use node::{Outputs, Project, PromisedAt, Verdict};
+use node::{Outputs, Project, PromisedAt, Urgency, Verdict};
 use protocol::{Look, PathSet, RelPath, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
@@ -40,9 +40,14 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
     let mut known_looks = Vec::new();
     if !context.is_cold(index) && !planned.volatile {
         let weak = context.specs[index].weak_key_after(previous.as_ref());
-        match context.evaluator.look_up(&weak, &project, context.workspace).await? {
+        let mut verdict = context.evaluator.look_up(&weak, &project, context.workspace).await?;
+        // Before anything is run or asked for, others may know.
+        if matches!(verdict, Verdict::Miss { .. }) && context.pod.supply().learn(&weak).await? {
+            verdict = context.evaluator.look_up(&weak, &project, context.workspace).await?;
+        }
+        match verdict {
             Verdict::Hit { digest, trace, path_set } => {
-                if let Some(tree) = outputs_of(context, &trace)? {
+                if let Some(tree) = outputs_of(context, &trace).await? {
                     let hit = Hit { digest, trace, path_set, tree: Arc::new(tree) };
                     return Ok(Looked::Answered(Box::new(keep::carry(state.as_ref(), hit))));
                 }
@@ -84,23 +89,25 @@ fn unmade(project: &Project, set: &PathSet) -> Vec<usize> {
     steps
 }
 
-/// The tree of a trace, if it and all its files are in the larder.
-pub(in super::super) fn outputs_of(context: &Context, trace: &Trace) -> Result<Option<Tree>, Stop> {
-    let Some(bytes) = context.pod.larder().get(ObjectKind::Tree, &trace.outputs)? else { return Ok(None) };
+/// The tree of a trace, if it and all its files are in the larder, or some pod says that it has them.
+pub(in super::super) async fn outputs_of(context: &Context, trace: &Trace) -> Result<Option<Tree>, Stop> {
+    let supply = context.pod.supply();
+    let mut wanted = vec![(ObjectKind::Tree, trace.outputs)];
+    // What it printed is shown again: whoever shows it shall not wait for it.
+    wanted.extend(trace.printed.map(|printed| (ObjectKind::Blob, printed)));
+    supply.bring(wanted, Urgency::Blocked).await?;
+    let Some(bytes) = supply.larder().get(ObjectKind::Tree, &trace.outputs)? else { return Ok(None) };
     let Ok(tree) = Tree::decode(&bytes) else { return Ok(None) };
-    Ok(if is_there(context, &tree)? { Some(tree) } else { None })
+    Ok(if is_there(context, &tree).await? { Some(tree) } else { None })
 }
 
-/// Whether all files of a tree are in the larder.
-pub(in super::super) fn is_there(context: &Context, tree: &Tree) -> Result<bool, Stop> {
-    for (_, entry) in tree.entries() {
-        if let TreeEntry::File { digest, .. } = entry
-            && !context.pod.larder().contains(digest)?
-        {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Whether all files of a tree are in the larder, or some pod says that it has them.
+pub(in super::super) async fn is_there(context: &Context, tree: &Tree) -> Result<bool, Stop> {
+    let files = tree.entries().iter().filter_map(|(_, entry)| match entry {
+        TreeEntry::File { digest, .. } => Some(digest),
+        _ => None,
+    });
+    Ok(context.pod.supply().has_all(files).await?)
 }
 
 async fn why(

@@ -18,13 +18,13 @@ use crate::majordomo::records;
 use crate::majordomo::sink::{Cancel, Sink};
 
 /// Shows what a step that does not run had printed.
-pub(in super::super) fn show_again(
+pub(in super::super) async fn show_again(
     context: &Context,
     index: usize,
     printed: Option<&Digest>,
 ) -> Result<(), Stop> {
     let Some(digest) = printed else { return Ok(()) };
-    let bytes = context.pod.larder().get(ObjectKind::Blob, digest)?;
+    let bytes = context.pod.supply().get(ObjectKind::Blob, digest).await?;
     for line in bytes.and_then(|bytes| Printed::decode(&bytes).ok()).unwrap_or_default().lines() {
         print(&context.sink, &context.plan.steps[index].id, line);
     }
@@ -106,8 +106,8 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
             }
             let made = (trace, path_set, outputs);
             let hit = match &context.verification {
-                Some(verification) => verify::compare(context, index, verification, made)?,
-                None => publish(context, index, made)?,
+                Some(verification) => verify::compare(context, index, verification, made).await?,
+                None => publish(context, index, made).await?,
             };
             Ok(Ran::Made(Box::new(keep::carry(pass.state.as_ref(), hit))))
         }
@@ -185,7 +185,7 @@ fn is_disk_full(failure: &view::SourceFailure) -> bool {
     }
 }
 
-fn publish(
+async fn publish(
     context: &Context,
     index: usize,
     (trace, path_set, outputs): (Trace, PathSet, Tree),
@@ -202,7 +202,11 @@ fn publish(
     }
     let larder = context.pod.larder();
     match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
-        Added::New(digest) | Added::Known(digest) | Added::Revoked(digest) => hit.digest = digest,
+        Added::New(digest) => {
+            hit.digest = digest;
+            context.pod.supply().announce(&hit.trace, digest);
+        }
+        Added::Known(digest) | Added::Revoked(digest) => hit.digest = digest,
         Added::Differs { first, now } => {
             let mut text = format!(
                 "`{}` is not deterministic: the same inputs gave other outputs before ({} then, {} now)",
@@ -212,7 +216,7 @@ fn publish(
             );
             // The first result stays, for us as for everybody else.
             if let Some((trace, path_set)) = records::trace(larder, &first)?
-                && let Some(tree) = outputs_of(context, &trace)?
+                && let Some(tree) = outputs_of(context, &trace).await?
             {
                 if let Some(differs) = differing::first_difference(larder, &tree, &hit.tree) {
                     text.push_str("; ");

@@ -1,0 +1,88 @@
+//! Other pods in memory: larders of this process, each of which can be out of reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
+use larder::{Larder, ObjectKind};
+use parking_lot::Mutex;
+use protocol::Digest;
+
+use super::{Announced, Elsewhere, Urgency};
+
+/// What all pods of one federation in memory have said.
+#[derive(Default, Clone)]
+pub struct Federation(Arc<Said>);
+
+#[derive(Default)]
+struct Said {
+    announced: Mutex<Vec<Announced>>,
+    larders: Mutex<Vec<Larder>>,
+    brought: AtomicUsize,
+}
+
+impl Federation {
+    /// What a pod with this larder sees of the others, and they of it.
+    pub fn join(&self, larder: &Larder) -> Arc<dyn Elsewhere> {
+        self.0.larders.lock().push(larder.clone());
+        Arc::new(Others { federation: self.clone(), mine: larder.clone() })
+    }
+
+    /// All pods are out of reach from now on; what they have announced stays known.
+    pub fn fall_apart(&self) {
+        self.0.larders.lock().clear();
+    }
+
+    /// Takes in an announcement that nobody has checked.
+    pub fn claim(&self, announced: Announced) {
+        self.0.announced.lock().push(announced);
+    }
+
+    /// Objects that went from pod to pod so far.
+    pub fn brought(&self) -> usize {
+        self.0.brought.load(Ordering::Relaxed)
+    }
+}
+
+struct Others {
+    federation: Federation,
+    mine: Larder,
+}
+
+impl Others {
+    fn copy(&self, kind: ObjectKind, digest: &Digest) {
+        for larder in &*self.federation.0.larders.lock() {
+            if let Ok(Some(bytes)) = larder.get(kind, digest)
+                && self.mine.put(kind, &bytes).is_ok()
+            {
+                self.federation.0.brought.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+impl Elsewhere for Others {
+    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced> {
+        let announced = self.federation.0.announced.lock();
+        announced.iter().rev().filter(|one| one.weak == *weak).take(at_most).cloned().collect()
+    }
+
+    fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>> {
+        let larders = self.federation.0.larders.lock();
+        let is_there =
+            |digest: &Digest| larders.iter().any(|larder| larder.contains(digest).unwrap_or(false));
+        let lacking = objects.iter().filter(|digest| !is_there(digest)).copied().collect();
+        drop(larders);
+        Box::pin(std::future::ready(lacking))
+    }
+
+    fn bring<'a>(&'a self, objects: &'a [(ObjectKind, Digest)], _: Urgency) -> BoxFuture<'a, ()> {
+        objects.iter().for_each(|(kind, digest)| self.copy(*kind, digest));
+        Box::pin(std::future::ready(()))
+    }
+
+    fn announce(&self, trace: Announced) {
+        self.federation.claim(trace);
+    }
+}

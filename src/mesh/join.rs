@@ -1,0 +1,257 @@
+//! Joining: founds a federation, comes into one by an invitation, or comes back to the one that the home belongs to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use backplane::Mesh;
+use backplane::bus::nats::{FirstConnect, NatsBus, NatsOptions};
+use backplane::bus::{Bus, BusError};
+use backplane::federation::{ActError, JoinError, Kept};
+use backplane::keys::{Identity, Ring, random};
+use backplane::mesh::MeshParts;
+use node::{Pod, Stock};
+use protocol::mesh::{Addresses, FederationId, Invitation, Role, TraceNews, subject};
+use swarm::{Keypair, Multiaddr, Swarm, SwarmError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Joined;
+use super::news::News;
+use super::others::Others;
+use crate::majordomo::request::{Failure, FailureKind};
+
+/// Traces that wait to be announced.
+const ANNOUNCEMENTS: usize = 16_384;
+/// Where chunk lists are kept, in the home.
+const CHUNK_LISTS: &str = "chunks";
+
+/// How a pod joins.
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// Where the NATS server is, and who we are to it.
+    pub server: NatsOptions,
+    /// What people call this pod.
+    pub name: String,
+    /// What it does for the federation.
+    pub role: Role,
+    /// Where it listens; empty: on loopback, at a free port.
+    pub listen: Vec<Multiaddr>,
+    /// Whether it looks for pods on the local network.
+    pub mdns: bool,
+    /// The invitation, for a newcomer.
+    pub invitation: Option<Invitation>,
+}
+
+fn failure(kind: FailureKind, error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(kind, error)
+}
+
+pub(super) fn mistake(message: String) -> Failure {
+    Failure { kind: FailureKind::User, message, causes: Vec::new(), hints: Vec::new() }
+}
+
+fn machine(error: &(dyn std::error::Error + 'static)) -> Failure {
+    failure(FailureKind::Machine, error)
+}
+
+pub(super) fn act_failed(error: &ActError) -> Failure {
+    match error {
+        ActError::NotFull(_) | ActError::NoMember(_) => failure(FailureKind::User, error),
+        error => machine(error),
+    }
+}
+
+pub(super) fn swarm_failed(error: &SwarmError) -> Failure {
+    machine(error)
+}
+
+fn bus_failed(error: &BusError, server: &str) -> Failure {
+    match error {
+        BusError::BadInput { .. } => failure(FailureKind::User, error),
+        error => machine(error).hint(format!(
+            "is a NATS server with JetStream running at {server}? `nats-server -js` starts one"
+        )),
+    }
+}
+
+/// What joining comes to for this home.
+enum Way {
+    /// It belongs to a federation.
+    Back(Kept),
+    /// It is invited.
+    In(Invitation),
+    /// Nobody is there: it founds one.
+    Found,
+}
+
+fn way(pod: &Pod, options: &JoinOptions) -> Result<Way, Failure> {
+    let kept = Kept::read(pod.home().path()).map_err(|error| machine(&error))?;
+    match (kept, &options.invitation) {
+        (Some(kept), Some(invitation)) if kept.federation != invitation.federation => {
+            let message = format!(
+                "this home belongs to the federation {} already, and the invitation is for {}",
+                kept.federation, invitation.federation
+            );
+            Err(mistake(message).hint("`pod leave` first, or use another home: `--home DIR`"))
+        }
+        (Some(kept), _) => Ok(Way::Back(kept)),
+        (None, Some(invitation)) => Ok(Way::In(invitation.clone())),
+        (None, None) => Ok(Way::Found),
+    }
+}
+
+/// Joins, and gives the pod what is elsewhere from now on. Dropping the future half-way leaves at most a federation that nobody uses.
+///
+/// # Errors
+/// The server cannot be reached or has no JetStream, the invitation is refused, or the home's keys cannot be used.
+pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
+    let home = pod.home().path().to_owned();
+    let identity = Arc::new(Identity::of_home(&home).map_err(|error| failure(FailureKind::User, &error))?);
+    let way = way(pod, &options)?;
+    let salt = random::<16>().map_err(|error| machine(&error))?;
+    let federation = match &way {
+        Way::Back(kept) => kept.federation,
+        Way::In(invitation) => invitation.federation,
+        Way::Found => FederationId::founded_by(&identity.pod(), &salt),
+    };
+    let server = options.server.shown();
+    let first = match way {
+        Way::Back(_) => FirstConnect::Eventually,
+        Way::In(_) | Way::Found => FirstConnect::Required,
+    };
+    let connected =
+        NatsBus::connect(&NatsOptions { first, ..options.server.clone() }, &federation.root()).await;
+    let bus: Arc<dyn Bus> = Arc::new(connected.map_err(|error| bus_failed(&error, &server))?);
+    if first == FirstConnect::Required {
+        // Whether there is JetStream shows now, and not when the first word is said.
+        bus.log().await.map_err(|error| bus_failed(&error, &server))?;
+    }
+    let (mut founded, mut welcome) = (false, Vec::new());
+    let kept = match way {
+        Way::Back(kept) => kept,
+        Way::Found => {
+            founded = true;
+            Kept { federation, salt: Some(salt), ring: Ring::default(), life: 0 }
+        }
+        Way::In(invitation) => {
+            let ours = backplane::federation::JoinOptions { name: options.name.clone(), role: options.role };
+            let let_in = backplane::federation::join(&*bus, &identity, &invitation, &ours).await;
+            let let_in = let_in.map_err(|error| refused(&error, &server))?;
+            welcome = let_in.members;
+            Kept { federation, salt: None, ring: let_in.ring, life: 0 }
+        }
+    };
+    let our_salt = kept.salt;
+    let mut parts = MeshParts::new(Arc::clone(&bus), Arc::clone(&identity), kept);
+    parts.home = Some(home);
+    let mesh = Mesh::open(parts).map_err(|error| machine(&error))?;
+    for (name, signed) in welcome {
+        mesh.ledger().offer(&name, &signed).map_err(|error| machine(&error))?;
+    }
+    let news = Arc::new(News::new(identity.pod()));
+    mesh.ledger().add_view(news.clone()).map_err(|error| machine(&error))?;
+    let running = mesh.start();
+    // A founder that was killed in the middle begins again.
+    let is_unfounded = mesh.members().list().is_empty();
+    if let Some(salt) = our_salt.filter(|_| founded || is_unfounded) {
+        mesh.federation().found(&options.name, salt).await.map_err(|error| act_failed(&error))?;
+    }
+    let swarm = swarm(pod, &identity, &mesh, &options)?;
+    let (announcements, announced) = mpsc::channel(ANNOUNCEMENTS);
+    let tasks = vec![
+        tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
+        tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
+        tokio::spawn(announce(mesh.clone(), announced)),
+    ];
+    let others = Others {
+        news,
+        members: mesh.members().clone(),
+        swarm: swarm.clone(),
+        announcements,
+        lacking: parking_lot::Mutex::default(),
+    };
+    let supply = pod.supply().clone();
+    supply.join(Arc::new(others));
+    let tasks: Vec<JoinHandle<()>> = tasks;
+    Ok(Joined { mesh, swarm, supply, tasks, _running: running, server, founded })
+}
+
+fn refused(error: &JoinError, server: &str) -> Failure {
+    match error {
+        JoinError::Refused(_) => failure(FailureKind::User, error)
+            .hint("ask for another invitation: `pod invite` at a pod of the federation prints one"),
+        JoinError::Bus(error) => bus_failed(error, server),
+        error => machine(error),
+    }
+}
+
+fn swarm(pod: &Pod, identity: &Identity, mesh: &Arc<Mesh>, options: &JoinOptions) -> Result<Swarm, Failure> {
+    let lists: PathBuf = pod.home().path().join(CHUNK_LISTS);
+    let stock = Stock::new(pod.larder().clone(), &lists).map_err(|error| machine(&error))?;
+    let mut secret = identity.secret();
+    let key = Keypair::ed25519_from_bytes(&mut *secret).map_err(|error| machine(&error))?;
+    let mut how = swarm::Options { mdns: options.mdns, ..swarm::Options::default() };
+    if !options.listen.is_empty() {
+        how.listen.clone_from(&options.listen);
+    }
+    let members = mesh.members().clone();
+    let admits = move |pod: &protocol::PodId| members.is_member(pod);
+    Swarm::start(key, how, Arc::new(stock), Arc::new(admits)).map_err(|error| swarm_failed(&error))
+}
+
+/// Tells the federation where this pod is reached, as that changes.
+async fn tell_addresses(mesh: Arc<Mesh>, swarm: Swarm) {
+    let mut addresses = swarm.watch_addresses();
+    loop {
+        let now: Vec<String> = addresses.borrow_and_update().iter().map(ToString::to_string).collect();
+        if !now.is_empty() {
+            say_until_heard(&mesh, &subject::address(&mesh.pod()), &Addresses { addresses: now }).await;
+        }
+        if addresses.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says a word on a subject of our own, again until the log has it.
+async fn say_until_heard(mesh: &Mesh, name: &str, word: &(impl serde::Serialize + Sync)) {
+    let Ok(body) = serde_json::to_value(word) else { return };
+    let mut connection = mesh.bus().connection();
+    while let Err(error) = mesh.ledger().say(name, body.clone()).await {
+        tracing::debug!(name, %error, "not said yet");
+        let up = connection.wait_for(|connection| *connection == backplane::bus::Connection::Up);
+        if tokio::time::timeout(backplane::beats::EVERY, up).await.is_ok() {
+            tokio::time::sleep(backplane::beats::EVERY / 4).await;
+        }
+    }
+}
+
+/// Tells the swarm who belongs to the federation, and where they are.
+async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
+    let mut members = mesh.members().watch();
+    let me = mesh.pod();
+    loop {
+        let list = members.borrow_and_update().clone();
+        for member in list.values().filter(|member| member.pod != me) {
+            let addresses: Vec<Multiaddr> =
+                member.addresses.iter().filter_map(|address| address.parse().ok()).collect();
+            let told = match member.is_member() {
+                true => swarm.learn(member.pod, addresses).await,
+                false => swarm.forget(member.pod).await,
+            };
+            if told.is_err() {
+                return;
+            }
+        }
+        if members.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Announces traces, one after the other.
+async fn announce(mesh: Arc<Mesh>, mut announced: mpsc::Receiver<TraceNews>) {
+    while let Some(news) = announced.recv().await {
+        say_until_heard(&mesh, &subject::trace(&mesh.pod(), &news.trace), &news).await;
+    }
+}

@@ -1,0 +1,138 @@
+//! A pod in its federation: back-plane and swarm put together, and given to the pod as what is elsewhere.
+//!
+//! Actors. [`Joined`] owns the back-plane's mesh, the swarm and the tasks between them: *addresses* tells the federation where this pod is
+//! reached, *members* tells the swarm who belongs and where they are, *news* announces traces. [`others::Others`] is what the pod sees of
+//! it all ([`node::Elsewhere`]). When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
+//!
+//! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
+//! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard; the next build makes none
+//! anew for them, so others run such a step once more.
+
+mod join;
+mod news;
+mod others;
+
+use std::sync::Arc;
+
+use backplane::Mesh;
+use backplane::mesh::Running;
+use protocol::PodId;
+use protocol::mesh::{FederationId, Role};
+use swarm::Swarm;
+use tokio::task::JoinHandle;
+
+pub use join::{JoinOptions, join};
+
+use crate::majordomo::request::{Failure, MemberReport, PodsReport};
+
+/// A pod that is in a federation.
+pub struct Joined {
+    mesh: Arc<Mesh>,
+    swarm: Swarm,
+    supply: node::Supply,
+    tasks: Vec<JoinHandle<()>>,
+    _running: Running,
+    /// Where the NATS server is, without secrets.
+    server: String,
+    /// Whether the federation was made by this very call.
+    founded: bool,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.supply.part();
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Joined {
+    /// Which federation.
+    pub fn federation(&self) -> FederationId {
+        self.mesh.federation().id
+    }
+
+    /// Which pod.
+    pub fn pod(&self) -> PodId {
+        self.mesh.pod()
+    }
+
+    /// Whether joining it founded it.
+    pub fn is_new(&self) -> bool {
+        self.founded
+    }
+
+    /// Makes an invitation: text that lets so many pods in, for so long.
+    ///
+    /// # Errors
+    /// The back-plane cannot be reached, or this pod may not invite.
+    pub async fn invite(&self, role: Role, uses: u32, hours: u32) -> Result<String, Failure> {
+        let holds_for = u64::from(hours) * 60 * 60 * 1000;
+        let options =
+            backplane::federation::InviteOptions { role, holds_for, uses, server: self.server.clone() };
+        let invitation = self.mesh.federation().invite(&options).await;
+        invitation.map(|invitation| invitation.to_string()).map_err(|error| join::act_failed(&error))
+    }
+
+    /// Sends a pod away: nothing that it says counts from now on.
+    ///
+    /// # Errors
+    /// As [`Joined::invite`], or there is no such member.
+    pub async fn ban(&self, name: &str) -> Result<(), Failure> {
+        let pod = self.named(name)?;
+        self.mesh.federation().ban(&pod).await.map_err(|error| join::act_failed(&error))?;
+        self.swarm.forget(pod).await.map_err(|error| join::swarm_failed(&error))
+    }
+
+    /// The member that is meant by a name or an id.
+    fn named(&self, name: &str) -> Result<PodId, Failure> {
+        let list = self.mesh.members().list();
+        let members = list.values().filter(|member| member.is_member());
+        let fits: Vec<PodId> = members
+            .filter(|member| member.name == name || member.pod.to_string() == name)
+            .map(|member| member.pod)
+            .collect();
+        match fits[..] {
+            [one] => Ok(one),
+            [] => Err(join::mistake(format!("no pod of the federation is called `{name}`"))
+                .hint("`pod pods` lists them")),
+            _ => Err(join::mistake(format!("{} pods are called `{name}`", fits.len()))
+                .hint("say its id, as `pod pods` shows it")),
+        }
+    }
+
+    /// Who belongs to the federation, and how they are reached.
+    ///
+    /// # Errors
+    /// The swarm has ended.
+    pub async fn pods(&self) -> Result<PodsReport, Failure> {
+        let known = self.swarm.pods().await.map_err(|error| join::swarm_failed(&error))?;
+        let heard = self.mesh.beats().all();
+        let me = self.pod();
+        let list = self.mesh.members().list();
+        let pods = list.values().filter(|member| member.is_member()).map(|member| {
+            let status = known.iter().find(|status| status.pod == member.pod);
+            MemberReport {
+                pod: member.pod,
+                name: member.name.clone(),
+                role: member.role,
+                is_me: member.pod == me,
+                connected: member.pod == me || status.is_some_and(|status| status.connected),
+                heard_seconds_ago: heard.get(&member.pod).map(|heard| heard.ago.as_secs()),
+                addresses: member.addresses.clone(),
+                trouble: status.and_then(|status| status.trouble.clone()),
+                received: status.map_or(0, |status| status.received),
+            }
+        });
+        let connection = match &*self.mesh.bus().connection().borrow() {
+            backplane::bus::Connection::Up => None,
+            backplane::bus::Connection::Down(why) => Some(why.clone()),
+        };
+        Ok(PodsReport {
+            federation: self.federation(),
+            server: self.server.clone(),
+            down: connection,
+            known: format!("{:032x}", self.mesh.ledger().digest()),
+            pods: pods.collect(),
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! What a pod sees of the others: their announcements, and their bytes.
+//!
+//! That somebody has an object is believed while any pod is connected, and found out when it is fetched: what nobody gave is
+//! [lacking](Elsewhere::lacking) for a while, so that its step runs again instead.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backplane::federation::Members;
+use futures::future::BoxFuture;
+use node::{Announced, Elsewhere, Urgency};
+use parking_lot::Mutex;
+use protocol::mesh::TraceNews;
+use protocol::{Digest, ObjectId, ObjectKind};
+use rustc_hash::FxHashMap;
+use swarm::{FetchOrder, Swarm};
+use tokio::sync::mpsc::Sender;
+
+use super::news::News;
+
+/// How long an object that nobody gave is not asked for again.
+const LACKING_FOR: Duration = Duration::from_secs(30);
+/// How many such objects are remembered.
+const MAX_LACKING: usize = 65_536;
+/// How long a pod that cannot be reached is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The other pods of a federation.
+pub(super) struct Others {
+    pub news: Arc<News>,
+    pub members: Arc<Members>,
+    pub swarm: Swarm,
+    pub announcements: Sender<TraceNews>,
+    pub lacking: Mutex<FxHashMap<Digest, Instant>>,
+}
+
+impl Others {
+    fn lacks(&self, digest: &Digest) -> bool {
+        self.lacking.lock().get(digest).is_some_and(|since| since.elapsed() < LACKING_FOR)
+    }
+
+    fn note_lacking(&self, objects: Vec<ObjectId>) {
+        let mut lacking = self.lacking.lock();
+        if lacking.len() + objects.len() > MAX_LACKING {
+            lacking.clear();
+        }
+        lacking.extend(objects.into_iter().map(|object| (object.digest, Instant::now())));
+    }
+
+    async fn is_alone(&self) -> bool {
+        !self.swarm.pods().await.is_ok_and(|pods| pods.iter().any(|pod| pod.connected))
+    }
+}
+
+impl Elsewhere for Others {
+    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced> {
+        let news = self.news.of(weak, |pod| self.members.is_believed(pod));
+        let announced = news.into_iter().take(at_most).map(|news| {
+            let TraceNews { weak, path_set, strong, trace } = news;
+            Announced { weak, path_set, strong, trace }
+        });
+        announced.filter(|announced| !self.lacks(&announced.trace)).collect()
+    }
+
+    fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>> {
+        Box::pin(async move {
+            match self.is_alone().await {
+                true => objects.to_vec(),
+                false => objects.iter().filter(|digest| self.lacks(digest)).copied().collect(),
+            }
+        })
+    }
+
+    fn bring<'a>(&'a self, objects: &'a [(ObjectKind, Digest)], urgency: Urgency) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let wanted = objects.iter().filter(|(_, digest)| !self.lacks(digest));
+            let wanted: Vec<ObjectId> =
+                wanted.map(|(kind, digest)| ObjectId { kind: *kind, digest: *digest }).collect();
+            if wanted.is_empty() || self.is_alone().await {
+                return;
+            }
+            let order = FetchOrder { patience: PATIENCE, ..FetchOrder::new(wanted, &[]) };
+            let order = match urgency {
+                Urgency::Blocked => order.urgent(),
+                Urgency::Ahead => order,
+            };
+            match self.swarm.fetch(order).await {
+                Ok(fetched) => self.note_lacking(fetched.missing),
+                Err(error) => tracing::warn!(%error, "nothing could be fetched from other pods"),
+            }
+        })
+    }
+
+    fn announce(&self, trace: Announced) {
+        let Announced { weak, path_set, strong, trace } = trace;
+        if self.announcements.try_send(TraceNews { weak, path_set, strong, trace }).is_err() {
+            tracing::debug!(%trace, "too many traces at once: this one is not announced");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Pods in one federation, over a real NATS server: what one has built the others need not build.
+
+use std::time::Duration;
+
+use backplane::server::{Server, ServerOptions};
+use serde_json::Value;
+
+use crate::common::{Place, Running};
+
+/// How often a federation is looked at that is to come together.
+const POLL: Duration = Duration::from_millis(100);
+/// How often at most.
+const POLLS: usize = 600;
+
+/// A place whose pod has joined.
+struct Member {
+    place: Place,
+    pod: Running,
+}
+
+fn server(place: &Place) -> Server {
+    Server::start(&ServerOptions::installed(&place.path().join("nats")).unwrap()).unwrap()
+}
+
+fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) -> Member {
+    let mut arguments = vec!["join", server.url(), "--name", name];
+    arguments.extend(invitation.into_iter().flat_map(|invitation| ["--invite", invitation]));
+    let mut pod = Running::start(place.command("pod", &arguments));
+    pod.wait_for_talk("the pod stands");
+    Member { place, pod }
+}
+
+impl Member {
+    fn invitation(&self) -> String {
+        self.place.pod(&["invite"]).ok().stdout.trim().to_owned()
+    }
+
+    fn pods(&self) -> Value {
+        self.place.pod(&["pods", "--json"]).ok().json()
+    }
+
+    /// Waits until it sees just these other pods, all connected.
+    fn sees(&self, others: &[&str]) {
+        for _ in 0..POLLS {
+            let pods = self.pods();
+            let seen: Vec<&Value> =
+                pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false).collect();
+            let are_connected = seen.iter().all(|pod| pod["connected"] == true);
+            let mut names: Vec<&str> = seen.iter().map(|pod| pod["name"].as_str().unwrap()).collect();
+            names.sort_unstable();
+            if are_connected && names == others {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("it never sees {others:?}: {}", self.pods());
+    }
+
+    /// Waits until it is connected with nobody.
+    fn sees_nobody(&self) {
+        for _ in 0..POLLS {
+            let pods = self.pods();
+            if pods["pods"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|pod| pod["is_me"] == true || pod["connected"] == false)
+            {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("it still sees somebody: {}", self.pods());
+    }
+
+    fn leaves(self) {
+        self.place.pod(&["stop"]).ok();
+        self.pod.end();
+        self.place.assert_nothing_left();
+    }
+}
+
+/// Waits until a pod's announcements have reached another one.
+fn is_announced(to: &Member, by: &Member) {
+    let known = |member: &Member| member.place.pod(&["pods", "--json"]).ok().json()["known"].clone();
+    for _ in 0..POLLS {
+        if known(to) == known(by) {
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+    panic!("they never know the same");
+}
+
+const STEPS: &str = "
+[step.upper]
+run = 'tr a-z A-Z < words > upper; echo made upper'
+out = 'upper'
+
+[step.twice]
+run = 'cat upper upper > twice'
+out = 'twice'
+";
+
+#[test]
+fn what_one_has_built_another_with_an_empty_larder_need_not_build() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    let there = a.place.project("p", STEPS);
+    there.write("words", "to be built once\n");
+    assert_eq!(there.build(&[]).ok().ran(), ["twice", "upper"]);
+    is_announced(&b, &a);
+    let here = b.place.project("q", STEPS);
+    here.write("words", "to be built once\n");
+    let built = here.build(&[]).ok();
+    assert_eq!(built.ran(), [""; 0]);
+    assert_eq!(built.output("upper"), ["made upper"]);
+    assert_eq!(here.read("twice"), there.read("twice"));
+    // What differs is run, and known at the other one from then on.
+    here.write("words", "something else\n");
+    assert_eq!(here.build(&[]).ok().ran(), ["twice", "upper"]);
+    is_announced(&a, &b);
+    there.write("words", "something else\n");
+    assert_eq!(there.build(&[]).ok().ran(), [""; 0]);
+    assert_eq!(there.read("upper"), "SOMETHING ELSE\n");
+    b.leaves();
+    // Alone again it builds as ever.
+    there.write("words", "alone\n");
+    assert_eq!(there.build(&[]).ok().ran(), ["twice", "upper"]);
+    a.leaves();
+}
+
+#[test]
+fn bytes_that_were_promised_and_went_are_made_again() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    b.sees(&["a"]);
+    let there = a.place.project("p", STEPS);
+    there.write("words", "gone\n");
+    there.build(&[]).ok();
+    is_announced(&b, &a);
+    a.leaves();
+    b.sees_nobody();
+    let here = b.place.project("q", STEPS);
+    here.write("words", "gone\n");
+    assert_eq!(here.build(&[]).ok().ran(), ["twice", "upper"]);
+    b.leaves();
+}
+
+#[test]
+fn a_pod_comes_back_by_itself_and_a_banned_one_does_not() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    let Member { place, pod } = b;
+    place.pod(&["stop"]).ok();
+    pod.end();
+    let b = joins(place, &server, "b", None);
+    b.sees(&["a"]);
+    a.place.pod(&["ban", "b"]).ok();
+    a.sees(&[]);
+    b.sees_nobody();
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn strangers_are_refused_with_a_sentence() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let invitation = a.invitation();
+    let b = joins(Place::new(), &server, "b", Some(&invitation));
+    // It was good for one.
+    let late = Place::new();
+    let refused =
+        Running::start(late.command("pod", &["join", server.url(), "--invite", &invitation])).end().code(2);
+    assert!(refused.stderr.contains("the federation does not let this pod in"), "{}", refused.stderr);
+    let damaged = late.pod(&["join", server.url(), "--invite", "invite1-abc"]).code(2);
+    assert!(damaged.stderr.contains("invalid value 'invite1-abc'"), "{}", damaged.stderr);
+    let nowhere = late.pod(&["join", "nats://127.0.0.1:1"]).code(3);
+    assert!(nowhere.stderr.contains("no NATS server answers at 127.0.0.1:1"), "{}", nowhere.stderr);
+    late.assert_nothing_left();
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn who_is_in_no_federation_is_told_so() {
+    let place = Place::new();
+    let ended = place.pod(&["pods"]).code(2);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: this pod is in no federation
+
+    hint: `pod join nats://HOST:4222` founds one, or comes into one by an invitation
+    ");
+}
