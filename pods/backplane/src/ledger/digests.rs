@@ -40,6 +40,11 @@ impl Digests {
         self.leaves[leaf_of(subject)] ^= hash_of(subject, signed);
     }
 
+    /// Adds what [`hash_of`] gave, to the leaf that [`leaf_of`] gave.
+    pub fn add(&mut self, leaf: usize, hash: u128) {
+        self.leaves[leaf % LEAVES] ^= hash;
+    }
+
     /// Of everything.
     pub fn root(&self) -> u128 {
         self.leaves.iter().fold(0, |all, leaf| all ^ leaf)

@@ -68,7 +68,8 @@ impl Ledger {
                     if status.incarnation != Some(incarnation) {
                         *status = Status { incarnation: Some(incarnation), ..Status::default() };
                         *self.began.lock() = Some(Instant::now());
-                        state.generation = None;
+                        let kept = state.generation.filter(|(since, _)| since.incarnation == incarnation);
+                        state.generation = kept;
                     }
                 }
                 Followed::Record(record) => {

@@ -141,7 +141,8 @@ impl Ledger {
     pub fn open(parts: LedgerParts, path: Option<&Path>) -> Result<Arc<Self>, StoreError> {
         let store = Store::open(path, &parts.federation)?;
         let mut digests = Digests::default();
-        store.each(|subject, signed| digests.toggle(subject, signed))?;
+        store.each_hash(|leaf, hash| digests.add(leaf, hash))?;
+        let generation = store.generation()?;
         let LedgerParts { federation, identity, ring, clock, bus } = parts;
         Ok(Arc::new(Self {
             federation,
@@ -154,7 +155,7 @@ impl Ledger {
                 digests,
                 parked: VecDeque::new(),
                 closed: VecDeque::new(),
-                generation: None,
+                generation,
             }),
             status: watch::Sender::new(Status::default()),
             changes: watch::Sender::new(0),
@@ -179,6 +180,19 @@ impl Ledger {
                 view.apply(&entry);
             }
         })?;
+        self.views.write().push(view);
+        Ok(())
+    }
+
+    /// Adds a view of one prefix, which reads what is known by a way of its own: subject, and signature with JSON.
+    pub fn add_view_with(
+        &self,
+        view: Arc<dyn View>,
+        prefix: &str,
+        load: impl FnMut(&str, &[u8]),
+    ) -> Result<(), StoreError> {
+        let state = self.state.lock();
+        state.store.each_below(prefix, load)?;
         self.views.write().push(view);
         Ok(())
     }
@@ -300,7 +314,9 @@ impl Ledger {
         if entry.subject == subject::GENERATION
             && let (Some(position), Some(generation)) = (position, entry.body["generation"].as_u64())
         {
-            state.generation = Some((position, u32::try_from(generation).unwrap_or(u32::MAX)));
+            let generation = u32::try_from(generation).unwrap_or(u32::MAX);
+            state.store.set_generation(position, generation)?;
+            state.generation = Some((position, generation));
         }
         for view in self.views.read().iter().filter(|view| view.wants(&entry.subject)) {
             view.apply(&entry);

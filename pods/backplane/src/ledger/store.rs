@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use protocol::mesh::FederationId;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::digests::leaf_of;
+use super::digests::{hash_of, leaf_of};
 use super::entry::Entry;
 use crate::bus::Position;
 
@@ -97,9 +97,10 @@ impl Store {
                     "PRAGMA journal_mode = WAL;
                      BEGIN;
                      CREATE TABLE entries (
-                         subject TEXT PRIMARY KEY, signed BLOB NOT NULL, leaf INTEGER NOT NULL, seen TEXT NOT NULL
+                         subject TEXT PRIMARY KEY, signed BLOB NOT NULL, leaf INTEGER NOT NULL,
+                         hash BLOB NOT NULL, seen TEXT NOT NULL
                      ) WITHOUT ROWID;
-                     CREATE INDEX entries_by_leaf ON entries (leaf);
+                     CREATE INDEX entries_by_leaf ON entries (leaf, hash);
                      CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
                      INSERT INTO notes VALUES ('federation', '{federation}');
                      PRAGMA application_id = {APPLICATION_ID};
@@ -144,8 +145,10 @@ impl Store {
     pub(super) fn put(&self, entry: &Entry, position: Option<Position>) -> Result<(), StoreError> {
         let seen = position.map(|position| position.incarnation.to_string()).unwrap_or_default();
         let leaf = i64::try_from(leaf_of(&entry.subject)).unwrap_or_default();
-        let sql = "INSERT OR REPLACE INTO entries (subject, signed, leaf, seen) VALUES (?1, ?2, ?3, ?4)";
-        self.run(sql, params![entry.subject, entry.signed, leaf, seen]).map(|_| ())
+        let hash = hash_of(&entry.subject, &entry.signed).to_le_bytes();
+        let sql =
+            "INSERT OR REPLACE INTO entries (subject, signed, leaf, hash, seen) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.run(sql, params![entry.subject, entry.signed, leaf, hash, seen]).map(|_| ())
     }
 
     /// The log of this incarnation has the entry.
@@ -173,6 +176,33 @@ impl Store {
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         let count = self.connection.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0));
         count.map(|count| u64::try_from(count).unwrap_or_default()).map_err(|error| self.failed(error))
+    }
+
+    /// Leaf and hash of all entries: read from the index, without their bytes.
+    pub(super) fn each_hash(&self, mut each: impl FnMut(usize, u128)) -> Result<(), StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT leaf, hash FROM entries").map_err(|error| self.failed(error))?;
+        let mut rows = statement.query([]).map_err(|error| self.failed(error))?;
+        while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
+            let read = || -> rusqlite::Result<(i64, [u8; 16])> { Ok((row.get(0)?, row.get(1)?)) };
+            let (leaf, hash) = read().map_err(|error| self.failed(error))?;
+            each(usize::try_from(leaf).unwrap_or_default(), u128::from_le_bytes(hash));
+        }
+        Ok(())
+    }
+
+    /// Where the present generation of the group key was appended, and which it is.
+    pub(super) fn generation(&self) -> Result<Option<(Position, u32)>, StoreError> {
+        let note = self.note("generation")?;
+        Ok(note.and_then(|note| {
+            let (position, generation) = note.split_once(' ')?;
+            Some((position.parse().ok()?, generation.parse().ok()?))
+        }))
+    }
+
+    pub(super) fn set_generation(&self, position: Position, generation: u32) -> Result<(), StoreError> {
+        let note = format!("{position} {generation}");
+        self.run("INSERT OR REPLACE INTO notes VALUES ('generation', ?1)", [note]).map(|_| ())
     }
 
     /// All entries.
