@@ -18,6 +18,7 @@ use crate::keys::Ring;
 use crate::ledger::Entry;
 use crate::mesh::{Mesh, MeshParts, Running};
 use crate::server::{Server, ServerOptions};
+use crate::traces::Traces;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_millis(50);
@@ -382,4 +383,50 @@ fn a_home_keeps_its_federation() {
         (federation, Some([1; 16]), 1, 5)
     );
     assert_eq!(read.next_life(3), 6);
+}
+
+#[tokio::test]
+async fn traces_are_believed_of_full_members_until_they_are_banned() {
+    let (server, a) = twin().await;
+    let full = invited(&a, &InviteOptions::default()).await;
+    let lesser = invited(&a, &InviteOptions { role: Role::Guest, ..InviteOptions::default() }).await;
+    let b = enter(Arc::new(server.connect()), &full, "b", NOW).await.unwrap();
+    let guest = enter(Arc::new(server.connect()), &lesser, "guest", NOW).await.unwrap();
+    let digest = |text: &str| protocol::Digest::of(text.as_bytes());
+    let news = |name: &str| protocol::mesh::TraceNews {
+        weak: digest("weak"),
+        path_set: digest("path set"),
+        strong: digest("strong"),
+        trace: digest(name),
+    };
+    let open = |pod: &Pod| Traces::open(pod.mesh.ledger().clone(), pod.mesh.members().clone()).unwrap();
+    let (ours, theirs, guests) = (open(&a), open(&b), open(&guest));
+    for (traces, pod, name) in [(&theirs, &b, "1"), (&theirs, &b, "2"), (&guests, &guest, "3")] {
+        traces.announce(&pod.mesh.pod(), &news(name)).await.unwrap();
+    }
+    let guests_own = subject::trace(&guest.mesh.pod(), &digest("3"));
+    until("all traces", &a, |mesh| mesh.ledger().get(&guests_own).unwrap().is_some()).await;
+    let seen =
+        |traces: &Traces| traces.of(&digest("weak")).into_iter().map(|a| a.news.trace).collect::<Vec<_>>();
+    assert_eq!(seen(&ours), [digest("2"), digest("1")], "the newest first, and none of the guest's");
+    theirs.revoke(&b.mesh.pod(), &digest("2")).await.unwrap();
+    until("the revocation", &a, |_| seen(&ours) == [digest("1")]).await;
+    a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
+    assert!(seen(&ours).is_empty());
+}
+
+#[tokio::test]
+async fn a_pod_that_was_away_while_the_key_changed_gets_the_new_one() {
+    let (server, a) = twin().await;
+    let invitation = invited(&a, &InviteOptions { uses: 2, ..InviteOptions::default() }).await;
+    let b = enter(Arc::new(server.connect()), &invitation, "b", NOW).await.unwrap();
+    let bus = Arc::new(server.connect());
+    let c = enter(bus.clone(), &invitation, "c", NOW).await.unwrap();
+    until("the members", &c, |mesh| mesh.members().list().len() == 3).await;
+    bus.disconnect();
+    a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
+    a.mesh.ledger().say("log.x", json!(1)).await.unwrap();
+    bus.reconnect();
+    until("what it missed", &c, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
+    assert!(!c.mesh.members().is_member(&b.mesh.pod()));
 }

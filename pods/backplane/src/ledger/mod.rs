@@ -247,6 +247,25 @@ impl Ledger {
         Ok(taken)
     }
 
+    /// Takes many signed entries from anybody, in one transaction; how many of them are news.
+    pub fn offer_many(&self, entries: &[(String, Vec<u8>)]) -> Result<usize, StoreError> {
+        let mut new = 0;
+        {
+            let mut state = self.state.lock();
+            state.store.begin()?;
+            for (subject, signed) in entries {
+                if let Ok(entry) = Entry::verified(&self.federation, subject, signed) {
+                    new += usize::from(self.take(&mut state, entry, None)? == Taken::New);
+                }
+            }
+            state.store.commit()?;
+        }
+        if new > 0 {
+            self.retry()?;
+        }
+        Ok(new)
+    }
+
     /// Takes what the log says. Nothing of it is an error: anybody who reaches the server can put anything into it.
     fn take_sealed(
         &self,

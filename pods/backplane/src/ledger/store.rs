@@ -129,7 +129,9 @@ impl Store {
     }
 
     pub(super) fn begin(&self) -> Result<(), StoreError> {
-        self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))
+        // What an error broke off does not count.
+        let begin = if self.connection.is_autocommit() { "BEGIN" } else { "ROLLBACK; BEGIN" };
+        self.connection.execute_batch(begin).map_err(|error| self.failed(error))
     }
 
     pub(super) fn commit(&self) -> Result<(), StoreError> {

@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use protocol::mesh::base58;
 use serde::{Deserialize, Serialize};
 
+use super::Ledger;
 use super::digests::{FAN, hash_of};
 use super::store::StoreError;
-use super::{Ledger, Taken};
 
 /// The bytes of entries in one answer or gift.
 pub const MAX_ANSWER: usize = 128 * 1024;
@@ -161,11 +161,9 @@ impl Ledger {
     }
 
     fn take_all(&self, entries: Vec<Passed>) -> Result<usize, StoreError> {
-        let mut new = 0;
-        for Passed { subject, signed } in entries {
-            new += usize::from(self.offer(&subject, &signed)? == Taken::New);
-        }
-        Ok(new)
+        let entries: Vec<_> =
+            entries.into_iter().map(|Passed { subject, signed }| (subject, signed)).collect();
+        self.offer_many(&entries)
     }
 
     /// Compares with another pod, and brings both up to date.

@@ -45,6 +45,9 @@ pub(super) fn follow(
     stream::unfold(follower, |mut follower| async { Some((follower.next().await, follower)) }).boxed()
 }
 
+/// After so long a silence the server is looked at: a consumer may have got stuck, or the stream been deleted.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+
 struct Follower {
     log: Arc<NatsLog>,
     connection: watch::Receiver<Connection>,
@@ -93,7 +96,8 @@ impl Follower {
                             Some(Ok(message)) => self.take(&message),
                             Some(Err(error)) => Err(with_sources(&error)),
                             None => Err("the server ended it".to_owned()),
-                        }
+                        },
+                        () = tokio::time::sleep(LOOK_AFTER) => look(self.log.clone(), self.cursor).await,
                     }
                 }
             };
@@ -178,5 +182,15 @@ impl Follower {
             self.ready.push_back(Followed::CaughtUp(position));
         }
         Ok(())
+    }
+}
+
+/// An error if there is more to be told, or another log.
+async fn look(log: Arc<NatsLog>, cursor: Option<Position>) -> Result<(), String> {
+    let present = log.present().await.map_err(|error| error.to_string())?;
+    let there = Position { incarnation: present.incarnation, sequence: present.last_sequence };
+    match cursor {
+        Some(cursor) if cursor == there => Ok(()),
+        _ => Err(format!("there is {there}, and it was not told")),
     }
 }
