@@ -52,7 +52,7 @@ impl Ledger {
         subject: &str,
         mut decide: impl FnMut(Option<&Entry>) -> Result<Value, Stop> + Send,
     ) -> Result<Entry, ChangeError> {
-        let mut said: Option<Entry> = None;
+        let mut said: Vec<Vec<u8>> = Vec::new();
         for _ in 0..MAX_RIVALS {
             let record = self.bus.last(subject).await?;
             let incarnation = match &record {
@@ -63,17 +63,18 @@ impl Ledger {
                 self.take_sealed(&mut self.state.lock(), subject, &record.payload, Some(record.position))?;
             }
             let known = self.get(subject)?;
-            if let (Some(said), Some(known)) = (&said, &known)
-                && said.signed == known.signed
-            {
+            // Whatever the server answered to it: one of ours stands there.
+            if let Some(known) = known.as_ref().filter(|known| said.contains(&known.signed)) {
                 return Ok(known.clone());
             }
             let body = decide(known.as_ref()).map_err(|Stop(why)| ChangeError::Stopped(why))?;
             let entry = self.next(subject, known.as_ref(), incarnation, body)?;
+            said.push(entry.signed.clone());
             match self.append(&entry, Expect::after(record.as_ref(), incarnation)).await {
                 Ok(position) => return self.said(entry, position),
-                Err(ChangeError::Bus(BusError::Conflict(_) | BusError::OtherIncarnation { .. })) => {}
-                Err(ChangeError::Bus(BusError::Unknown { .. })) => said = Some(entry),
+                Err(ChangeError::Bus(
+                    BusError::Conflict(_) | BusError::OtherIncarnation { .. } | BusError::Unknown { .. },
+                )) => {}
                 Err(error) => return Err(error),
             }
         }

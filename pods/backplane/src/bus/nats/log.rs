@@ -217,7 +217,12 @@ impl NatsLog {
                 // No stream listens to the subject.
                 PublishErrorKind::StreamNotFound => match condition {
                     Some((meant, _)) => {
-                        self.present().await?;
+                        // Seen under load: the server says that nobody listens, and has stored it all the same.
+                        if self.present().await?.incarnation == meant {
+                            return Err(unknown(
+                                "the server says that there is no such stream, and there is".to_owned(),
+                            ));
+                        }
                         return Err(BusError::OtherIncarnation { meant });
                     }
                     None if attempt + 1 < ATTEMPTS => {
