@@ -7,8 +7,9 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
     Config, Info, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
-use async_nats::jetstream::{Context, ErrorCode, context::ContextBuilder, context::GetStreamByNameErrorKind};
+use async_nats::jetstream::{Context, ErrorCode, context::ContextBuilder};
 use bytes::Bytes;
+use futures::StreamExt;
 use parking_lot::Mutex;
 
 use super::{SERVER_TIMEOUT, with_sources};
@@ -30,6 +31,7 @@ pub(super) struct NatsLog {
     prefix: String,
     /// The highest incarnation number that was met.
     seen: AtomicU64,
+    making: tokio::sync::Mutex<()>,
     /// The one that was there when last looked.
     present: Mutex<Option<Incarnation>>,
 }
@@ -49,6 +51,7 @@ impl NatsLog {
             root: root.to_owned(),
             prefix: format!("cp-{}", &hash[..16]),
             seen: AtomicU64::new(0),
+            making: tokio::sync::Mutex::new(()),
             present: Mutex::new(None),
         }
     }
@@ -81,23 +84,26 @@ impl NatsLog {
     /// Looks at the server: the log that is there, or a new one if there is none or only one that is older than what was seen.
     pub(super) async fn present(&self) -> Result<Present, BusError> {
         let mut cause = "it comes and goes".to_owned();
+        // Within one process nobody races with itself.
+        let _alone = self.making.lock().await;
         for _ in 0..ATTEMPTS {
             let found = match self.find().await? {
                 Some(name) => name,
                 None => match self.make().await? {
                     Some(name) => name,
                     // Somebody else was faster.
-                    None => continue,
+                    None => {
+                        if let Some(name) = self.in_the_way().await {
+                            cause = format!(
+                                "the NATS stream `{name}` covers its subjects; delete that stream, it is not ours"
+                            );
+                        }
+                        continue;
+                    }
                 },
             };
-            let Some(incarnation) = self.incarnation(&found) else {
-                return Err(BusError::Failed {
-                    what: "the federation's log cannot be made",
-                    cause: format!(
-                        "the NATS stream `{found}` covers its subjects; delete that stream, it is not ours"
-                    ),
-                });
-            };
+            let incarnation = found;
+            let found = self.name(incarnation);
             if incarnation.number < self.seen.load(Ordering::SeqCst) {
                 tracing::warn!(%incarnation, "the log on the NATS server is an old one: it is made anew");
                 self.drop_log(incarnation).await?;
@@ -122,7 +128,7 @@ impl NatsLog {
         // It may be gone already, by another pod that has noticed too.
         match self.context.delete_stream(self.name(incarnation)).await {
             Ok(_) => Ok(()),
-            Err(error) if self.find().await?.is_none_or(|name| name != self.name(incarnation)) => {
+            Err(error) if self.find().await? != Some(incarnation) => {
                 tracing::debug!(%error, "the old log is gone already");
                 Ok(())
             }
@@ -132,21 +138,42 @@ impl NatsLog {
         }
     }
 
-    async fn find(&self) -> Result<Option<String>, BusError> {
-        match self.context.stream_by_subject(self.subjects()).await {
-            Ok(name) => Ok(Some(name)),
-            Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unavailable(with_sources(&error))),
+    /// The log that there is. The server has been seen to let two be made at once; then the later one stays, and whoever used the other is told of another log.
+    async fn find(&self) -> Result<Option<Incarnation>, BusError> {
+        let mut found: Vec<Incarnation> = Vec::new();
+        let mut names = self.context.stream_names();
+        while let Some(name) = names.next().await {
+            let name = name.map_err(|error| unavailable(with_sources(&error)))?;
+            found.extend(self.incarnation(&name));
         }
+        found.sort_unstable();
+        let last = found.pop();
+        for rival in found {
+            tracing::warn!(%rival, "there are two logs: the earlier one is deleted");
+            // Another pod may have done it, and whoever looks next does it if not.
+            if let Err(error) = self.context.delete_stream(self.name(rival)).await {
+                tracing::debug!(%rival, %error, "not deleted");
+            }
+        }
+        Ok(last)
+    }
+
+    /// The stream of somebody else that is in the way, if there is one.
+    async fn in_the_way(&self) -> Option<String> {
+        self.context
+            .stream_by_subject(self.subjects())
+            .await
+            .ok()
+            .filter(|name| self.incarnation(name).is_none())
     }
 
     /// Makes a new log; none if somebody else has made one meanwhile.
-    async fn make(&self) -> Result<Option<String>, BusError> {
+    async fn make(&self) -> Result<Option<Incarnation>, BusError> {
         let incarnation = Incarnation::after(self.seen.load(Ordering::SeqCst));
         let mut bytes = LOG_BYTES;
         loop {
             match self.context.create_stream(self.config(incarnation, bytes)).await {
-                Ok(_) => return Ok(Some(self.name(incarnation))),
+                Ok(_) => return Ok(Some(incarnation)),
                 Err(error) => match error.kind() {
                     CreateStreamErrorKind::JetStream(said) => match said.error_code() {
                         ErrorCode::STREAM_SUBJECT_OVERLAP | ErrorCode::STREAM_NAME_EXIST => return Ok(None),
@@ -217,7 +244,7 @@ impl NatsLog {
                 // No stream listens to the subject.
                 PublishErrorKind::StreamNotFound => match condition {
                     Some((meant, _)) => {
-                        // Seen under load: the server says that nobody listens, and has stored it all the same.
+                        // It may have been stored by a stream that is gone by now.
                         if self.present().await?.incarnation == meant {
                             return Err(unknown(
                                 "the server says that there is no such stream, and there is".to_owned(),
