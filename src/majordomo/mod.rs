@@ -33,6 +33,7 @@ pub mod recall;
 pub mod records;
 pub mod report;
 pub mod request;
+pub mod secrets;
 pub mod serve;
 pub mod service;
 pub mod session;

@@ -52,6 +52,8 @@ mod reports;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod security;
 #[cfg(test)]
 mod site;

@@ -162,7 +162,7 @@ impl Kitchen {
         let doors = group.as_ref().map(|group| group.doors()).transpose().map_err(KitchenError::Limits)?;
         let (mut running, ended) = self.register(group)?;
         let names = order.commands.iter().map(|command| command[0].clone()).collect::<Vec<_>>();
-        let message = ToZygote::Run(Run {
+        let message = ToZygote::Run(Box::new(Run {
             step: running.step,
             root: order.root,
             folder: running.folder.number,
@@ -170,9 +170,10 @@ impl Kitchen {
             cwd: order.cwd,
             env: order.env.into_iter().map(|(name, value)| [name, b"=".to_vec(), value].concat()).collect(),
             make_dirs: order.make_dirs,
+            secrets: order.secrets,
             limits: self.0.cgroups.leave(&limits, running.group.is_some()),
             network,
-        });
+        }));
         let streams: Vec<_> = [out_write.as_fd(), err_write.as_fd()]
             .into_iter()
             .chain(doors.iter().flatten().map(AsFd::as_fd))

@@ -31,6 +31,7 @@ mod reader;
 mod remove;
 mod requirements;
 mod scratch;
+mod secret;
 mod steps;
 mod upper;
 mod wire;
@@ -45,6 +46,7 @@ pub use limits::{Limit, Limits};
 pub use order::{Ended, HowEnded, Line, Order, Usage};
 pub use remove::remove_tree;
 pub use scratch::sweep;
+pub use secret::{SECRETS, Secret};
 pub use upper::UpperDir;
 pub use zygote::zygote_main;
 

@@ -7,6 +7,7 @@ use protocol::event::Stream;
 
 use crate::clock::Clock;
 use crate::limits::{Limit, Limits};
+use crate::secret::Secret;
 use crate::upper::UpperDir;
 
 /// One step to be run.
@@ -29,6 +30,8 @@ pub struct Order {
     pub clock: Clock,
     /// What it may use; [`Limits::time`] is not looked at, `timeout` is. Where something is missing, [`Limits::bounds`] holds.
     pub limits: Limits,
+    /// Files in [`SECRETS`](crate::SECRETS), whose folder the view must then have.
+    pub secrets: Vec<Secret>,
     /// Folders of the project that exist before the first command, with all above them.
     pub make_dirs: Vec<RelPath>,
 }
@@ -45,6 +48,7 @@ impl Order {
             timeout: None,
             clock: Clock::default(),
             limits: Limits::default(),
+            secrets: Vec::new(),
             make_dirs: Vec::new(),
         }
     }

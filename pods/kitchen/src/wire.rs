@@ -11,6 +11,7 @@ use protocol::codec::{BadObject, Reader, Writer};
 
 use crate::limits::Limits;
 use crate::order::Usage;
+use crate::secret::Secret;
 
 /// Format number of packets; it only guards against a program that is no zygote.
 const FORMAT: u8 = 1;
@@ -24,7 +25,7 @@ pub(crate) enum ToZygote {
     /// The first message: make the namespaces and the mounts.
     Start(Start),
     /// Run a step; the descriptors are the write ends of its output streams, and the doors of its control groups.
-    Run(Run),
+    Run(Box<Run>),
     /// Kill a step, if it still runs.
     Kill { step: u64 },
 }
@@ -52,6 +53,7 @@ pub(crate) struct Run {
     pub(crate) make_dirs: Vec<RelPath>,
     /// What its init holds it to: what control groups hold is not in it.
     pub(crate) limits: Limits,
+    pub(crate) secrets: Vec<Secret>,
     /// With network: files that stand in `/etc` of this machine and must do so in the step's.
     pub(crate) network: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
@@ -132,6 +134,7 @@ stages! {
     Packet = 20: "reading the order",
     Fence = 21: "putting up the fence of system calls",
     Limits = 22: "setting the step's limits",
+    Secrets = 23: "writing the step's secrets",
 }
 
 fn words(writer: &mut Writer, words: &[Vec<u8>]) {
@@ -204,6 +207,10 @@ impl ToZygote {
                 for limit in [limits.memory, limits.processes, limits.open_files, limits.disk] {
                     writer.byte(limit.is_some().into()).number(limit.unwrap_or_default());
                 }
+                writer.number(run.secrets.len() as u64);
+                for secret in &run.secrets {
+                    writer.bytes(secret.name().as_bytes()).bytes(secret.value());
+                }
                 writer.byte(run.network.is_some().into());
                 let files = run.network.as_deref().unwrap_or_default();
                 writer.number(files.len() as u64);
@@ -246,12 +253,29 @@ impl ToZygote {
                     disk: limit()?,
                     ..Limits::default()
                 };
+                let secrets = (0..reader.count()?)
+                    .map(|_| {
+                        let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
+                        Secret::new(&name, reader.bytes()?.to_vec()).ok_or(BadObject::Field("a secret"))
+                    })
+                    .collect::<Result<_, BadObject>>()?;
                 let network = reader.byte()? == 1;
                 let files = (0..reader.count()?)
                     .map(|_| Ok((reader.bytes()?.to_vec(), reader.bytes()?.to_vec())))
                     .collect::<Result<_, BadObject>>()?;
                 let network = network.then_some(files);
-                ToZygote::Run(Run { step, root, folder, commands, cwd, env, make_dirs, limits, network })
+                ToZygote::Run(Box::new(Run {
+                    step,
+                    root,
+                    folder,
+                    commands,
+                    cwd,
+                    env,
+                    make_dirs,
+                    limits,
+                    secrets,
+                    network,
+                }))
             }
             2 => ToZygote::Kill { step: reader.number()? },
             _ => return Err(BadObject::Field("a message")),
@@ -354,12 +378,13 @@ mod tests {
             env: vec![b"A=b".to_vec()],
             make_dirs: vec!["x".parse().unwrap()],
             limits: Limits { memory: Some(5), disk: Some(u64::MAX), ..Limits::default() },
+            secrets: Secret::new("TOKEN", b"x".to_vec()).into_iter().collect(),
             network: Some(vec![(b"hosts".to_vec(), b"::1 localhost".to_vec())]),
         };
         for message in [
             ToZygote::Start(Start { scratch: b"/s".to_vec(), outer: Some((7, 8)) }),
             ToZygote::Start(Start { scratch: b"/s".to_vec(), outer: None }),
-            ToZygote::Run(run),
+            ToZygote::Run(Box::new(run)),
             ToZygote::Kill { step: 3 },
         ] {
             assert_eq!(ToZygote::decode(&message.encode()), Ok(message));

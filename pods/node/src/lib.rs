@@ -21,6 +21,7 @@ mod pod;
 mod printed;
 mod project;
 mod run;
+mod secrets;
 mod slots;
 mod stock;
 #[cfg(test)]

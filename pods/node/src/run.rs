@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Clock, Ended, HowEnded, Limits, Line, Usage};
+use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Usage};
 use protocol::step::{INPUT_MTIME, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use view::{HostTools, Source, SourceError, SourceFailure, see};
 use crate::judge::{Judged, Refusal, judge};
 use crate::kitchens::{Running, Sandbox};
 use crate::lenses::{Counted, through};
+use crate::secrets::{Masks, WithSecrets, is_of_secrets};
 use crate::{NodeError, Printed, PrintedLine, Project};
 
 /// Lines that wait for whoever shows them; a step that prints faster is held back.
@@ -30,6 +31,8 @@ pub struct StepOrder {
     pub timeout: Option<Duration>,
     /// What it may use; the pod's own limits hold where it has none.
     pub limits: Limits,
+    /// What it finds in `/run/secrets`; in no key, and never in what it prints.
+    pub secrets: Vec<Secret>,
     /// The trace of the run whose outputs it sees as its own; part of its key.
     pub previous: Option<Digest>,
     /// In what it runs; in no key.
@@ -112,6 +115,8 @@ pub(crate) async fn run(
     }
     let name = running.next_root();
     let tools: Arc<dyn Source> = order.tools.clone();
+    let tools =
+        if order.secrets.is_empty() { tools } else { Arc::new(WithSecrets(tools)) as Arc<dyn Source> };
     let project: Arc<dyn Source> = order.project.clone();
     let tools_root = running.tools.add_root(name, tools)?;
     let project_root = running.project.add_root(name, project)?;
@@ -124,6 +129,8 @@ pub(crate) async fn run(
     kitchen_order.timeout = order.timeout.or(limits.time);
     kitchen_order.limits = limits;
     kitchen_order.clock = order.clock.clone();
+    kitchen_order.secrets = order.secrets.clone();
+    let masks = Masks::of(&order.secrets);
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();
     let cancel = async {
@@ -134,7 +141,7 @@ pub(crate) async fn run(
     };
     let listen = async {
         while let Some(line) = receiver.recv().await {
-            let line = PrintedLine { stream: line.stream, bytes: line.text().to_vec() };
+            let line = PrintedLine { stream: line.stream, bytes: masks.hide(line.text().to_vec()) };
             on_line(&line);
             printed.push(line);
         }
@@ -202,7 +209,8 @@ async fn judged(
         Look::Probe if !order.spec.sizes => (prefix.join(&path), Look::Kind),
         look => (prefix.join(&path), look),
     });
-    let tools_looks = tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path));
+    let tools_looks =
+        tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path) && !is_of_secrets(path));
     let counted = Counted::new(order.project.lenses(), all.chain(tools_looks));
     let (seen, raw) = observe(&counted, &order.project, &order.tools).await?;
     let path_set = counted.set;

@@ -132,6 +132,7 @@ impl Attempts<'_> {
             BuildOptions { cold: asked.options.cold || aim == Aim::Verify, ..asked.options.clone() };
         let made = MadeSoFar::of(&prepared);
         let mut context = Context::new(pod, &prepared, (sink, cancel), options, made)?;
+        context.caller = asked.environment.clone();
         context.verification = (aim == Aim::Verify).then(Default::default);
         if recalls {
             let promises = recall::promises(&prepared.plan);

@@ -134,6 +134,8 @@ pub struct Context {
     pub recalled_looks: Mutex<FxHashSet<u32>>,
     /// The steps that are done: those that are as recalled, and the traces of the others.
     pub done: Mutex<Vec<(usize, Done)>>,
+    /// The caller's environment, from which secrets are taken.
+    pub caller: Vec<(String, String)>,
     /// How many steps may run at once.
     pub jobs: usize,
     /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
@@ -185,6 +187,7 @@ impl Context {
             recalled_looks: Default::default(),
             done: Default::default(),
             host_looks: Default::default(),
+            caller: Vec::new(),
             printed: Default::default(),
             unexplained: Default::default(),
         })

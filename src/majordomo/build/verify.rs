@@ -20,6 +20,7 @@ use super::differing::{first_difference, in_what};
 use super::step::{Hit, Pass, outputs_of};
 use crate::majordomo::records;
 use crate::majordomo::request::{Differing, VerifyDifference, VerifyReport};
+use crate::majordomo::secrets;
 use crate::majordomo::sink::Cancel;
 
 /// What a verification has found so far.
@@ -132,6 +133,7 @@ async fn own_run(
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
         limits: planned.limits,
+        secrets: secrets::resolve(&planned.secrets, &context.caller).unwrap_or_default(),
         previous: None,
         sandbox: context.sandbox(),
         clock: Default::default(),

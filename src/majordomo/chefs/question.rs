@@ -74,6 +74,7 @@ impl<'a> Question<'a> {
             each: None,
             inputs: Arc::default(),
             limits: Limits::default(),
+            secrets: Vec::new(),
             timeout: Some(self.chef.timeout),
             volatile: false,
             max_passes: None,

@@ -66,6 +66,7 @@ impl Attempt<'_> {
             tools: Arc::clone(&program.world().tools),
             timeout: Some(Duration::from_millis(call.timeout_ms)),
             limits: program.limits(call),
+            secrets: Vec::new(),
             previous: None,
             sandbox: program.sandbox,
             clock: Clock::default(),

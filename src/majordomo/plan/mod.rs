@@ -40,6 +40,7 @@ use kitchen::Limits;
 use protocol::{RelPath, StepId, StepSpec};
 
 use super::project_file::{ProjectFile, Spot};
+use super::secrets::SecretRule;
 
 pub use command::CallerEnv;
 pub use error::{PlanError, Problem, TargetError};
@@ -77,6 +78,8 @@ pub struct PlannedStep {
     pub timeout: Option<Duration>,
     /// How much of the machine it may use, as far as the project file says.
     pub limits: Limits,
+    /// Its secrets; in no key.
+    pub secrets: Vec<SecretRule>,
     /// Never adopt a trace.
     pub volatile: bool,
     /// How many passes it may make until it has settled; `None`: the usual number.
@@ -144,7 +147,8 @@ impl Plan {
                 inputs,
                 timeout: rule.typed.timeout.or(limits.time),
                 limits,
-                volatile: rule.typed.volatile,
+                secrets: rule.typed.secrets.clone(),
+                volatile: rule.typed.volatile || !rule.typed.cache.unwrap_or(rule.typed.secrets.is_empty()),
                 max_passes: rule.typed.max_passes,
                 strict: rule.typed.strict,
             });

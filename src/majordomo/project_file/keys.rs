@@ -84,7 +84,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 20] = [
+pub const STEP_KEYS: [Key; 22] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -128,6 +128,18 @@ pub const STEP_KEYS: [Key; 20] = [
         "table",
         "`limits` of `[project]`, else what the pod says",
         "How much of the machine the step may use: `{ memory = \"512M\", processes = 100 }`; see [Limits](#limits).",
+    ),
+    key(
+        "secrets",
+        "name, list of names, or table: name = file",
+        "none",
+        "Files in `/run/secrets` for this step: from the caller's variables of these names, or from files outside of the project (`{ KEY = \"~/.key\" }`). In no key and no output of ours ([how to](../how-to/secrets.md)).",
+    ),
+    key(
+        "cache",
+        "boolean",
+        "`true`; with `secrets` `false`",
+        "Whether what the step made is kept and used again. `false` is `volatile = true`.",
     ),
     key("network", "boolean", "`false`", "Whether the step may use the network."),
     key(

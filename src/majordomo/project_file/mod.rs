@@ -21,6 +21,7 @@ pub mod nearest;
 mod read;
 pub mod reference;
 mod run;
+mod secrets;
 mod value;
 
 #[cfg(test)]
@@ -31,6 +32,8 @@ use std::time::Duration;
 
 use kitchen::Limits;
 use protocol::Digest;
+
+use super::secrets::SecretRule;
 
 pub use error::{ProjectFileError, Wrong};
 pub use limits::pods_limits;
@@ -82,6 +85,10 @@ pub struct StepRule {
     pub cwd: Option<Spot<String>>,
     /// `timeout`, above zero and at most [`MAX_TIMEOUT`].
     pub timeout: Option<Duration>,
+    /// `secrets`: in no key.
+    pub secrets: Vec<SecretRule>,
+    /// `cache`: whether what it made is used again; `None`: unless it has secrets.
+    pub cache: Option<bool>,
     /// `limits`.
     pub limits: Limits,
     /// `network`.

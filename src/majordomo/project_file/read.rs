@@ -11,6 +11,7 @@ use super::keys::{self, Key};
 use super::lenses;
 use super::limits;
 use super::nearest::nearest;
+use super::secrets;
 use super::value::{Fault, Field, Value};
 use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
 
@@ -171,6 +172,8 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         cwd: None,
         timeout: None,
         limits: Limits::default(),
+        secrets: vec![],
+        cache: None,
         network: false,
         alters: false,
         sizes: true,
@@ -199,6 +202,8 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "env" => rule.env = environment(field)?,
             "cwd" => rule.cwd = Some(field.string()?),
             "timeout" => rule.timeout = Some(field.timeout()?),
+            "secrets" => rule.secrets = secrets::secrets(field)?,
+            "cache" => rule.cache = Some(field.boolean()?),
             "limits" => rule.limits = limits::limits(field)?,
             "network" => rule.network = field.boolean()?,
             "sizes" => rule.sizes = field.boolean()?,

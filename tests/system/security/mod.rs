@@ -32,16 +32,26 @@ macro_rules! for_each_subject {
     ($($(#[$about:meta])* $test:ident),* $(,)?) => {
         for_each_subject!(@ native, "native", false: $($(#[$about])* $test),*);
         for_each_subject!(@ native_ordinary, "native", true: $($(#[$about])* $test),*);
+        for_each_subject!(@ podman, "podman", false: $($(#[$about])* $test),*);
     };
     (@ $name:ident, $engine:literal, $ordinary:literal: $($(#[$about:meta])* $test:ident),*) => {
         mod $name {
             $(#[test] $(#[$about])* fn $test() {
-                super::$test(crate::security::Subject { engine: $engine, ordinary: $ordinary });
+                crate::security::under($engine, $ordinary, super::$test);
             })*
         }
     };
 }
 pub(crate) use for_each_subject;
+
+/// Runs a test under an engine, if this machine has it.
+pub fn under(engine: &'static str, ordinary: bool, test: fn(Subject)) {
+    if engine == "podman" && !std::fs::exists("/usr/bin/podman").unwrap() {
+        println!("skipped: there is no podman");
+        return;
+    }
+    test(Subject { engine, ordinary });
+}
 
 /// A project with the program `./hostile`.
 pub fn hostile<'p>(place: &'p Place) -> Project<'p> {

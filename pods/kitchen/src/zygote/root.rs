@@ -15,6 +15,7 @@ use rustix::mount::{
 
 use super::base::{Base, PROJECT, ROOT, SCRATCH, STAGE, TOOLS};
 use super::sys::{Staged, at};
+use crate::secret::SECRETS;
 use crate::wire::{Run, Stage};
 
 /// Private folders of a step: where, with which mode, and whether programs may be executed there.
@@ -38,6 +39,9 @@ pub(super) fn enter(run: &Run, base: &Base) -> Staged<()> {
     mount_move("/dev", format!("{ROOT}/dev")).map_err(at(Stage::Dev))?;
     mount_private(run, base).map_err(at(Stage::Tmp))?;
     mount_proc(base).map_err(at(Stage::Proc))?;
+    if !run.secrets.is_empty() {
+        show_secrets(run, base).map_err(at(Stage::Secrets))?;
+    }
     if let Some(files) = &run.network {
         show_network(files, base).map_err(at(Stage::Etc))?;
     }
@@ -137,6 +141,21 @@ const SMALLEST: u64 = 1 << 16;
 fn half_of_memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram * u64::from(info.mem_unit) / 2
+}
+
+/// Writes the secrets into memory that goes with the step, for its user alone to read.
+fn show_secrets(run: &Run, base: &Base) -> std::io::Result<()> {
+    let folder = format!("{STAGE}/secrets");
+    let (uid, gid) = base.owner();
+    DirBuilder::new().mode(0o500).create(&folder)?;
+    for secret in &run.secrets {
+        let path = Path::new(&folder).join(secret.name());
+        fs::write(&path, secret.value())?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400))?;
+        chown(&path, Some(uid), Some(gid))?;
+    }
+    chown(&folder, Some(uid), Some(gid))?;
+    Ok(bind(&folder, &format!("{ROOT}/{SECRETS}"))?)
 }
 
 /// Lays the host's settings of the network over the `/etc` of the view, whether or not it has such files.

@@ -15,6 +15,7 @@ use super::super::{differing, keep, verify};
 use super::{Failed, Hit, Pass, Ran, outputs_of};
 use crate::majordomo::border;
 use crate::majordomo::records;
+use crate::majordomo::secrets;
 use crate::majordomo::sink::{Cancel, Sink};
 
 /// Shows what a step that does not run had printed.
@@ -48,12 +49,25 @@ pub(in super::super) async fn run(
 ) -> Result<Ran, Stop> {
     let planned = &context.plan.steps[index];
     let previous = pass.state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
+    let secrets = match secrets::resolve(&planned.secrets, &context.caller) {
+        Ok(secrets) => secrets,
+        Err(failure) => {
+            return Ok(Ran::Failed(Box::new(Failed {
+                exit: None,
+                failure,
+                command: None,
+                output: String::new(),
+                seen: Vec::new(),
+            })));
+        }
+    };
     let order = StepOrder {
         spec: Arc::clone(&context.specs[index]),
         project: Arc::clone(&pass.project),
         tools: Arc::clone(&context.tools),
         timeout: planned.timeout,
         limits: planned.limits,
+        secrets,
         previous,
         sandbox: context.sandbox(),
         clock,
