@@ -10,6 +10,8 @@ mod common;
 use common::random as chance;
 
 #[cfg(test)]
+mod cargo;
+#[cfg(test)]
 mod circles;
 #[cfg(test)]
 mod clock;
@@ -21,6 +23,8 @@ mod documents;
 mod elsewhere;
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod goals;
 #[cfg(test)]
 mod hazards;
 #[cfg(test)]

@@ -197,6 +197,7 @@ fn a_tool_that_is_missing() {
     /bin/sh: 1: no-such-compiler: not found
     error: text failed: exit code 127 ([TIME])
       command: no-such-compiler a.c
+      why: the program `no-such-compiler` is not installed where steps see it
     failed after [TIME]: 1 step, 0 ran, 0 reused, 1 failed
     ");
 }

@@ -40,7 +40,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     if !places.is_empty() {
         build["out"] = json!(places);
     }
-    let test = json!({ "run": format!("cargo test --quiet {way}"), "after": "cargo", "env": environment });
+    let test = json!({ "run": format!("cargo test --quiet --workspace {way}"), "after": "cargo", "env": environment });
     let wanted: Vec<&str> = match places.is_empty() {
         true => vec!["cargo"],
         false => places.iter().map(String::as_str).collect(),
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(detect(at).unwrap(), Detected::default());
         write(at, "Cargo.toml", "[package]\nname = \"my-tool\"\nversion = \"1.0.0\"\n");
         let env = json!({ "CARGO_TARGET_DIR": "target/majordomo" });
-        let test = json!({ "run": "cargo test --quiet --offline", "after": "cargo", "env": env });
+        let test = json!({ "run": "cargo test --quiet --workspace --offline", "after": "cargo", "env": env });
         let library = json!({ "run": "cargo build --quiet --offline", "keep": true, "env": env });
         assert_eq!(
             file(at),

@@ -1,0 +1,136 @@
+//! Rust projects without a project file: cargo goes on from what it left, and compiles what it has to; the programs are those that
+//! it would make by itself.
+
+use crate::common::{Place, Project, debian};
+
+/// Notes each crate that is compiled, beside what cargo makes of it. What it printed cargo would print again.
+const WRAPPER: &str = "#!/bin/sh\nif [ \"$2\" = --crate-name ] && [ \"$3\" != ___ ]; then\n  echo \"$3\" >> target/majordomo/compiled\nfi\n\
+                       exec \"$@\"\n";
+const COMPILED: &str = "target/majordomo/compiled";
+
+fn watched(project: &Project<'_>) {
+    project.write(".cargo/config.toml", "[build]\nrustc-wrapper = \"./noting.sh\"\n");
+    project.write("noting.sh", WRAPPER);
+    project.chmod("noting.sh", 0o755);
+}
+
+/// A place whose user has the toolchain that runs this test, by rustup.
+fn place() -> Place {
+    let place = Place::new();
+    let asked = std::process::Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+    let toolchain = String::from_utf8(asked.stdout).unwrap();
+    let rustup = place.path().join("user/.rustup");
+    std::fs::create_dir_all(rustup.join("toolchains")).unwrap();
+    // A Rust of the system is found without it.
+    if toolchain.trim() != "/usr" {
+        std::fs::write(rustup.join("settings.toml"), "default_toolchain = 'here'\n").unwrap();
+        std::os::unix::fs::symlink(toolchain.trim(), rustup.join("toolchains/here")).unwrap();
+    }
+    place
+}
+
+/// Builds a program, and gives the crates that were compiled since the project was built the last time.
+#[track_caller]
+fn compiles(project: &Project<'_>, program: &str) -> Vec<String> {
+    let noted = || if project.has(COMPILED) { project.read(COMPILED) } else { String::new() };
+    let before = noted().lines().count();
+    project.build(&[program, COMPILED]).ok();
+    noted().lines().skip(before).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn says(project: &Project<'_>, program: &str) -> String {
+    let ended = std::process::Command::new(project.at(program)).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+const TALLY: &str = "target/majordomo/debug/tally";
+
+#[test]
+fn the_example_compiles_what_it_has_to() {
+    let place = place();
+    let project = place.example("cargo");
+    watched(&project);
+    // What a cargo of the user's own has left there is nobody's business.
+    project.write("target/debug/tally", "mine");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, TALLY), "2 a\n1 and\n2 is\n1 it\n1 seen\n1 sees\n2 step\n1 what\n");
+    place.assert_nothing_left();
+    assert_eq!(project.files("target"), ["target/debug/tally", TALLY]);
+    project.builds(&[]);
+    // Another checkout has it all.
+    let other = project.checkout("other");
+    other.remove("target/majordomo");
+    other.builds(&[]);
+    assert!(says(&other, TALLY).starts_with("2 a\n"));
+    assert_eq!(compiles(&project, TALLY), ["count", "tally"]);
+
+    project.append("poem.txt", "a step\n");
+    assert_eq!(compiles(&project, TALLY), ["tally"]);
+    assert!(says(&project, TALLY).starts_with("3 a\n"));
+    project.replace("count/src/lib.rs", "+= 1", "+= 2");
+    assert_eq!(compiles(&project, TALLY), ["count", "tally"]);
+    assert!(says(&project, TALLY).starts_with("6 a\n"));
+    // A result that was there before is there still.
+    project.replace("count/src/lib.rs", "+= 2", "+= 1");
+    project.build(&[]).ok();
+    assert!(says(&project, TALLY).starts_with("3 a\n"));
+    let tested = project.build(&["test"]).ok();
+    assert!(tested.output("test").iter().any(|line| line.contains("1 passed")), "{}", tested.said());
+    project.append("src/main.rs", "fn broken() { let x = ; }\n");
+    let wrong = project.build(&[]).failed();
+    assert!(wrong.said().contains("why: src/main.rs:6: expected expression, found `;`"), "{}", wrong.said());
+    assert_eq!(project.read("target/debug/tally"), "mine");
+}
+
+#[test]
+fn a_vendored_crate_of_debian() {
+    let place = place();
+    let vendored = place.path().join("projects/p/vendor/fnv");
+    std::fs::create_dir_all(vendored.parent().unwrap()).unwrap();
+    if !debian::unpack_upstream("rust-fnv", &vendored) {
+        return;
+    }
+    let project = place.project("p", "");
+    project.remove("majordomo.toml");
+    project.write("vendor/fnv/.cargo-checksum.json", "{\"files\":{}}");
+    watched(&project);
+    project.append(
+        ".cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
+    );
+    let manifest = "[package]\nname = \"hashes\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\nfnv = \"1\"\n";
+    project.write("Cargo.toml", manifest);
+    let main = "use std::hash::Hasher;\nfn main() {\n    let mut hash = fnv::FnvHasher::default();\n    hash.write(b\"owl\");\n    \
+                println!(\"{:x}\", hash.finish());\n}\n";
+    project.write("src/main.rs", main);
+    let program = "target/majordomo/debug/hashes";
+    assert_eq!(compiles(&project, program), ["fnv", "hashes"]);
+    // FNV-1a, 64 bits.
+    let hash = |text: &str| {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    };
+    assert_eq!(says(&project, program), format!("{:x}\n", hash("owl")));
+    project.replace("src/main.rs", "owl", "finch");
+    assert_eq!(compiles(&project, program), ["hashes"]);
+    assert_eq!(says(&project, program), format!("{:x}\n", hash("finch")));
+    project.builds(&[]);
+}
+
+#[test]
+fn crates_that_are_not_here() {
+    let place = place();
+    let project = place.example("cargo");
+    project.remove("Cargo.lock");
+    project.replace("Cargo.toml", "[dependencies]\n", "[dependencies]\nnosuchcrate = \"1\"\n");
+    let wrong = project.build(&[]).failed();
+    let words = "why: Cargo.toml: the crate `nosuchcrate` is not here, and steps have no network: `cargo vendor` brings it into the project";
+    assert!(wrong.said().contains(words), "{}", wrong.said());
+    assert!(!project.has("target") && !project.has("Cargo.lock"));
+    project.write("Cargo.toml", "[package\n");
+    let wrong = project.build(&[]).code(2).said().to_owned();
+    assert!(wrong.contains("`./Cargo.toml` cannot be understood"), "{wrong}");
+}

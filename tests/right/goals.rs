@@ -1,0 +1,166 @@
+//! Projects with a Makefile or a `configure` script, and no project file: what comes out is what make makes by itself.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{Built, Place, Project, debian};
+
+fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
+    let project = place.project(name, "");
+    project.remove("majordomo.toml");
+    project
+}
+
+/// The steps of the project that ran, and not those that plan.
+fn ran(built: &Built) -> Vec<&str> {
+    built.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
+}
+
+/// Runs a program outside of any kitchen, with the environment of one.
+fn by_hand(folder: &Path, words: &[&str]) {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(folder).env_clear();
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+    let ended = command.env("SOURCE_DATE_EPOCH", "946684800").output().unwrap();
+    assert!(ended.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[test]
+fn lua_is_what_make_makes_by_itself_edits_included() {
+    let place = Place::new();
+    let (folder, plain) = (place.path().join("projects/lua"), place.path().join("plain"));
+    if !debian::unpack_upstream("lua5.4", &folder) {
+        return;
+    }
+    by_hand(Path::new("/"), &["cp", "-a", folder.to_str().unwrap(), plain.to_str().unwrap()]);
+    let project = bare(&place, "lua");
+    let is_same = || {
+        by_hand(&plain, &["make"]);
+        for made in ["src/lua", "src/luac", "src/liblua.a", "src/lvm.o"] {
+            let (ours, theirs) =
+                (std::fs::read(project.at(made)).unwrap(), std::fs::read(plain.join(made)).unwrap());
+            assert!(ours == theirs, "{made}");
+        }
+    };
+    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    is_same();
+    for folder in [project.at("src/lvm.c"), plain.join("src/lvm.c")] {
+        let text = std::fs::read_to_string(&folder).unwrap();
+        let edited = text.replace("#define MAXTAGLOOP\t2000", "#define MAXTAGLOOP\t2001");
+        assert_ne!(text, edited);
+        std::fs::write(folder, edited).unwrap();
+    }
+    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    is_same();
+}
+
+const MAKEFILE: &str = "CFLAGS = -O1\n\nprog: main.o\n\tcc -o $@ $^\n\n.PHONY: check clean install\ncheck: prog\n\t./prog > log\n\tgrep -q 7 log\n\n\
+                        clean:\n\trm -f prog *.o\n\ninstall:\n\tfalse\n";
+
+fn prog<'p>(place: &'p Place) -> Project<'p> {
+    let project = bare(place, "p");
+    project.write("Makefile", MAKEFILE);
+    project.write("main.c", "#include <stdio.h>\nint main(void) { printf(\"7\\n\"); return 0; }\n");
+    project
+}
+
+#[test]
+fn goals_are_there_for_who_asks() {
+    let place = Place::new();
+    let project = prog(&place);
+    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    let checked = project.build(&["check"]).ok();
+    assert_eq!(ran(&checked), ["check"]);
+    // It found the program that the default goal has made.
+    assert!(checked.output("check").iter().all(|line| !line.starts_with("cc")), "{}", checked.said());
+    project.builds(&[]);
+    for goal in ["clean", "install"] {
+        let refused = project.build(&[goal]).code(2);
+        assert!(refused.said().contains(&format!("no step makes `{goal}`")), "{}", refused.said());
+    }
+    project.replace("main.c", "\"7\\n\"", "\"8\\n\"");
+    let wrong = project.build(&["check"]).failed();
+    assert_eq!((wrong.ended_as("failed"), ran(&wrong)), (vec!["check"], vec!["check", "make"]));
+    assert!(wrong.said().contains("why: Makefile:9: the rule for `check` ended with 1"), "{}", wrong.said());
+}
+
+#[test]
+fn a_makefile_that_wants_the_network() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.replace(
+        "Makefile",
+        "prog: main.o\n",
+        "prog: main.o\n\techo made > part\n\tbash -c 'exec 3<> /dev/tcp/example.org/80'\n",
+    );
+    let wrong = project.build(&[]).failed();
+    let words = "steps have no network: fetch it beforehand, or say `network = true` for the step in `majordomo.toml`";
+    assert_eq!(
+        wrong.said().lines().filter(|line| line.trim().starts_with("why: ")).count(),
+        1,
+        "{}",
+        wrong.said()
+    );
+    assert!(wrong.said().contains(words), "{}", wrong.said());
+    // Nothing of it is kept: neither what it made before it failed, nor that it failed.
+    assert!(!project.has("part") && !project.has("main.o"));
+    let again = project.build(&[]).failed();
+    assert_eq!((ran(&again), again.failure("make")), (vec!["make"], wrong.failure("make")));
+}
+
+#[test]
+fn what_a_compiler_or_make_says_has_its_place() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.replace("main.c", "return 0", "retrun 0");
+    let wrong = project.build(&[]).failed();
+    assert!(wrong.said().contains("why: main.c:2: `retrun` undeclared"), "{}", wrong.said());
+    project.write("main.c", "#include \"nowhere.h\"\nint main(void) { return 0; }\n");
+    let wrong = project.build(&[]).failed();
+    let words = "why: main.c:1: `nowhere.h` is not there, neither in the project nor on this machine";
+    assert!(wrong.said().contains(words), "{}", wrong.said());
+    project.write("main.c", "int f(void);\nint main(void) { return f(); }\n");
+    let wrong = project.build(&[]).failed();
+    assert!(
+        wrong.said().contains("why: `f` is used, and nothing that is linked defines it"),
+        "{}",
+        wrong.said()
+    );
+    project.replace("Makefile", "prog: main.o", "prog: main.o missing.c");
+    let wrong = project.build(&[]).failed();
+    assert!(
+        wrong.said().contains("why: `missing.c` is not there, and no rule makes it; `prog` needs it"),
+        "{}",
+        wrong.said()
+    );
+}
+
+#[test]
+fn objects_of_an_earlier_make_are_told() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.write("main.o", "old");
+    let built = project.build(&[]);
+    let told = "make: `main.o` was there before and is taken for a source, which make does not make anew: `make clean` first";
+    assert!(built.notes().contains(&told), "{:?}", built.notes());
+    assert_eq!(project.read("main.o"), "old");
+}
+
+#[test]
+fn steps_of_a_project_file_are_explained_too() {
+    let place = Place::new();
+    let project = place.project("p", "[step.object]\nrun = 'cc -c a.c'\ncwd = 'src'\n");
+    project.write("src/a.c", "int a = b;\n");
+    let wrong = project.build(&[]).failed();
+    assert!(
+        wrong.said().contains("  why: src/a.c:1: `b` undeclared here (not in a function)"),
+        "{}",
+        wrong.said()
+    );
+    let explained = wrong.events.iter().find(|event| event["event"] == "step-explained").unwrap();
+    assert_eq!((&explained["step"], &explained["reasons"][0]["line"]), (&"object".into(), &1.into()));
+    // What nobody knows is left at what was printed.
+    project.write("majordomo.toml", "[step.odd]\nrun = 'echo odd; exit 3'\n");
+    let odd = project.build(&[]).failed();
+    assert!(!odd.said().contains("why: "), "{}", odd.said());
+}
