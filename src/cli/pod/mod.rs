@@ -36,7 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chef(chef::ChefArgs),
-    Join(join::JoinArgs),
+    Join(Box<join::JoinArgs>),
     Pods(pods::PodsArgs),
     Invite(invite::InviteArgs),
     Ban(ban::BanArgs),
