@@ -85,6 +85,7 @@ fn the_example_compiles_what_it_has_to() {
 }
 
 #[test]
+#[ignore = "the mirror has the archive of rust-fnv without its packaging: wants another crate"]
 fn a_vendored_crate_of_debian() {
     let place = place();
     let vendored = place.path().join("projects/p/vendor/fnv");
