@@ -8,7 +8,9 @@ use backplane::bus::nats::{FirstConnect, NatsBus, NatsOptions};
 use backplane::bus::{Bus, BusError};
 use backplane::federation::{ActError, JoinError, Kept};
 use backplane::keys::{Identity, Ring, random};
+use backplane::ledger::ChangeError;
 use backplane::mesh::MeshParts;
+use backplane::traces::Traces;
 use node::{Pod, Stock};
 use protocol::mesh::{Addresses, FederationId, Invitation, Role, TraceNews, subject};
 use swarm::{Keypair, Multiaddr, Swarm, SwarmError};
@@ -16,7 +18,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Joined;
-use super::news::News;
 use super::others::Others;
 use crate::majordomo::request::{Failure, FailureKind};
 
@@ -148,8 +149,8 @@ pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
     for (name, signed) in welcome {
         mesh.ledger().offer(&name, &signed).map_err(|error| machine(&error))?;
     }
-    let news = Arc::new(News::new(identity.pod()));
-    mesh.ledger().add_view(news.clone()).map_err(|error| machine(&error))?;
+    let traces = Traces::open(mesh.ledger().clone(), mesh.members().clone());
+    let traces = Arc::new(traces.map_err(|error| machine(&error))?);
     let running = mesh.start();
     // A founder that was killed in the middle begins again.
     let is_unfounded = mesh.members().list().is_empty();
@@ -161,11 +162,11 @@ pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
-        tokio::spawn(announce(mesh.clone(), announced)),
+        tokio::spawn(announce(mesh.clone(), traces.clone(), announced)),
     ];
     let others = Others {
-        news,
-        members: mesh.members().clone(),
+        me: mesh.pod(),
+        traces,
         swarm: swarm.clone(),
         announcements,
         lacking: parking_lot::Mutex::default(),
@@ -205,7 +206,11 @@ async fn tell_addresses(mesh: Arc<Mesh>, swarm: Swarm) {
     loop {
         let now: Vec<String> = addresses.borrow_and_update().iter().map(ToString::to_string).collect();
         if !now.is_empty() {
-            say_until_heard(&mesh, &subject::address(&mesh.pod()), &Addresses { addresses: now }).await;
+            let Ok(body) = serde_json::to_value(Addresses { addresses: now }) else { continue };
+            let name = subject::address(&mesh.pod());
+            while let Err(error) = mesh.ledger().say(&name, body.clone()).await {
+                not_said(&mesh, error).await;
+            }
         }
         if addresses.changed().await.is_err() {
             return;
@@ -213,16 +218,13 @@ async fn tell_addresses(mesh: Arc<Mesh>, swarm: Swarm) {
     }
 }
 
-/// Says a word on a subject of our own, again until the log has it.
-async fn say_until_heard(mesh: &Mesh, name: &str, word: &(impl serde::Serialize + Sync)) {
-    let Ok(body) = serde_json::to_value(word) else { return };
+/// Waits until what was not said may be said again.
+async fn not_said(mesh: &Mesh, error: ChangeError) {
+    tracing::debug!(%error, "not said yet");
     let mut connection = mesh.bus().connection();
-    while let Err(error) = mesh.ledger().say(name, body.clone()).await {
-        tracing::debug!(name, %error, "not said yet");
-        let up = connection.wait_for(|connection| *connection == backplane::bus::Connection::Up);
-        if tokio::time::timeout(backplane::beats::EVERY, up).await.is_ok() {
-            tokio::time::sleep(backplane::beats::EVERY / 4).await;
-        }
+    let up = connection.wait_for(|connection| *connection == backplane::bus::Connection::Up);
+    if tokio::time::timeout(backplane::beats::EVERY, up).await.is_ok() {
+        tokio::time::sleep(backplane::beats::EVERY / 4).await;
     }
 }
 
@@ -250,8 +252,11 @@ async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
 }
 
 /// Announces traces, one after the other.
-async fn announce(mesh: Arc<Mesh>, mut announced: mpsc::Receiver<TraceNews>) {
+async fn announce(mesh: Arc<Mesh>, traces: Arc<Traces>, mut announced: mpsc::Receiver<TraceNews>) {
+    let me = mesh.pod();
     while let Some(news) = announced.recv().await {
-        say_until_heard(&mesh, &subject::trace(&mesh.pod(), &news.trace), &news).await;
+        while let Err(error) = traces.announce(&me, &news).await {
+            not_said(&mesh, error).await;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A pod in its federation: back-plane and swarm put together, and given to the pod as what is elsewhere.
 //!
 //! Actors. [`Joined`] owns the back-plane's mesh, the swarm and the tasks between them: *addresses* tells the federation where this pod is
-//! reached, *members* tells the swarm who belongs and where they are, *news* announces traces. [`others::Others`] is what the pod sees of
+//! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces. [`others::Others`] is what the pod sees of
 //! it all ([`node::Elsewhere`]). When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
 //!
 //! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
@@ -9,7 +9,6 @@
 //! anew for them, so others run such a step once more.
 
 mod join;
-mod news;
 mod others;
 
 use std::sync::Arc;

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backplane::federation::Members;
+use backplane::traces::Traces;
 use futures::future::BoxFuture;
 use node::{Announced, Elsewhere, Urgency};
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId, ObjectKind};
+use protocol::{Digest, ObjectId, ObjectKind, PodId};
 use rustc_hash::FxHashMap;
 use swarm::{FetchOrder, Swarm};
 use tokio::sync::mpsc::Sender;
-
-use super::news::News;
 
 /// How long an object that nobody gave is not asked for again.
 const LACKING_FOR: Duration = Duration::from_secs(30);
@@ -27,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The other pods of a federation.
 pub(super) struct Others {
-    pub news: Arc<News>,
-    pub members: Arc<Members>,
+    pub me: PodId,
+    pub traces: Arc<Traces>,
     pub swarm: Swarm,
     pub announcements: Sender<TraceNews>,
     pub lacking: Mutex<FxHashMap<Digest, Instant>>,
@@ -54,9 +52,9 @@ impl Others {
 
 impl Elsewhere for Others {
     fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced> {
-        let news = self.news.of(weak, |pod| self.members.is_believed(pod));
-        let announced = news.into_iter().take(at_most).map(|news| {
-            let TraceNews { weak, path_set, strong, trace } = news;
+        let others = self.traces.of(weak).into_iter().filter(|announced| announced.by != self.me);
+        let announced = others.take(at_most).map(|announced| {
+            let TraceNews { weak, path_set, strong, trace } = announced.news;
             Announced { weak, path_set, strong, trace }
         });
         announced.filter(|announced| !self.lacks(&announced.trace)).collect()

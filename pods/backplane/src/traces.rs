@@ -12,6 +12,8 @@ use crate::ledger::{ChangeError, Entry, Ledger, StoreError, View};
 
 /// The most announcements that are kept in memory for one weak key: the same bound as for candidates of a look-up. The newest stay.
 pub const MAX_PER_WEAK_KEY: usize = 256;
+/// Weak keys of which announcements are kept in memory; of further ones nothing is known here.
+pub const MAX_WEAK_KEYS: usize = 1 << 20;
 
 /// Announcements by weak key.
 pub struct Traces {
@@ -85,6 +87,9 @@ impl View for Index {
         }
         let Ok(news) = serde_json::from_value::<TraceNews>(entry.body.clone()) else { return };
         if subject::trace(&entry.from, &news.trace) != entry.subject {
+            return;
+        }
+        if by_weak.len() >= MAX_WEAK_KEYS && !by_weak.contains_key(&news.weak) {
             return;
         }
         weak_of.insert(entry.subject.clone(), news.weak);
