@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use backplane::traces::Traces;
 use futures::future::BoxFuture;
-use node::{Announced, Elsewhere, Urgency};
+use node::Elsewhere;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId, ObjectKind, PodId};
+use protocol::{Digest, ObjectId, PodId};
 use rustc_hash::FxHashMap;
-use swarm::{FetchOrder, Swarm};
+use swarm::{FetchOrder, Swarm, Urgency};
 use tokio::sync::mpsc::Sender;
 
 /// How long an object that nobody gave is not asked for again.
@@ -51,12 +51,9 @@ impl Others {
 }
 
 impl Elsewhere for Others {
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced> {
+    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews> {
         let others = self.traces.of(weak).into_iter().filter(|announced| announced.by != self.me);
-        let announced = others.take(at_most).map(|announced| {
-            let TraceNews { weak, path_set, strong, trace } = announced.news;
-            Announced { weak, path_set, strong, trace }
-        });
+        let announced = others.take(at_most).map(|announced| announced.news);
         announced.filter(|announced| !self.lacks(&announced.trace)).collect()
     }
 
@@ -69,19 +66,14 @@ impl Elsewhere for Others {
         })
     }
 
-    fn bring<'a>(&'a self, objects: &'a [(ObjectKind, Digest)], urgency: Urgency) -> BoxFuture<'a, ()> {
+    fn bring<'a>(&'a self, objects: &'a [ObjectId], urgency: Urgency) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let wanted = objects.iter().filter(|(_, digest)| !self.lacks(digest));
-            let wanted: Vec<ObjectId> =
-                wanted.map(|(kind, digest)| ObjectId { kind: *kind, digest: *digest }).collect();
+            let wanted = objects.iter().filter(|object| !self.lacks(&object.digest));
+            let wanted: Vec<ObjectId> = wanted.copied().collect();
             if wanted.is_empty() || self.is_alone().await {
                 return;
             }
-            let order = FetchOrder { patience: PATIENCE, ..FetchOrder::new(wanted, &[]) };
-            let order = match urgency {
-                Urgency::Blocked => order.urgent(),
-                Urgency::Ahead => order,
-            };
+            let order = FetchOrder { patience: PATIENCE, urgency, ..FetchOrder::new(wanted, &[]) };
             match self.swarm.fetch(order).await {
                 Ok(fetched) => self.note_lacking(fetched.missing),
                 Err(error) => tracing::warn!(%error, "nothing could be fetched from other pods"),
@@ -89,10 +81,10 @@ impl Elsewhere for Others {
         })
     }
 
-    fn announce(&self, trace: Announced) {
-        let Announced { weak, path_set, strong, trace } = trace;
-        if self.announcements.try_send(TraceNews { weak, path_set, strong, trace }).is_err() {
-            tracing::debug!(%trace, "too many traces at once: this one is not announced");
+    fn announce(&self, trace: TraceNews) {
+        let digest = trace.trace;
+        if self.announcements.try_send(trace).is_err() {
+            tracing::debug!(trace = %digest, "too many traces at once: this one is not announced");
         }
     }
 }

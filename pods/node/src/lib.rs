@@ -27,7 +27,7 @@ mod stock;
 #[cfg(test)]
 mod testing;
 
-pub use elsewhere::{Announced, Elsewhere, MAX_LEARNED, Supply, Urgency};
+pub use elsewhere::{Elsewhere, MAX_LEARNED, Supply};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use home::{Home, HomeError};
@@ -42,3 +42,4 @@ pub use project::{
 pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
 pub use slots::{Share, Slot, Slots};
 pub use stock::Stock;
+pub use swarm::Urgency;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use larder::ObjectKind;
 use node::{Printed, Urgency};
-use protocol::{Look, RelPath, TreeEntry};
+use protocol::{Look, ObjectId, RelPath, TreeEntry};
 use rustc_hash::FxHashSet;
 
 use super::context::{Context, Done, Stop};
@@ -194,10 +194,10 @@ fn is_source(context: &Context, path: &RelPath) -> bool {
 /// Brings the bytes of what is wanted into the larder that other pods made: all at once.
 fn fetch(context: &Context, delivery: &Delivery) -> Result<(), Stop> {
     let blobs = delivery.wanted.iter().filter_map(|output| match &output.made {
-        Made::File { digest, .. } => Some((ObjectKind::Blob, *digest)),
+        Made::File { digest, .. } => Some(ObjectId::blob(*digest)),
         _ => None,
     });
-    let bringing = context.pod.supply().bring(blobs.collect(), Urgency::Blocked);
+    let bringing = context.pod.supply().bring(blobs.collect(), Urgency::Urgent);
     Ok(context.pod.runtime().block_on(bringing)?)
 }
 

@@ -17,9 +17,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::{Larder, LarderError, ObjectKind};
+use larder::{Larder, LarderError};
 use parking_lot::RwLock;
-use protocol::{Digest, PathSet, Trace, WorkspaceId};
+use protocol::mesh::TraceNews;
+use protocol::{Digest, ObjectId, ObjectKind, PathSet, Trace, WorkspaceId};
+use swarm::Urgency;
 
 /// Traces of one weak key that are learned from others at once, the newest first.
 pub const MAX_LEARNED: usize = 64;
@@ -29,42 +31,20 @@ fn foreign() -> WorkspaceId {
     WorkspaceId::from_random(0)
 }
 
-/// A trace that some pod made: enough to look it up, and to fetch it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
-    /// The step's weak key.
-    pub weak: Digest,
-    /// Its questions.
-    pub path_set: Digest,
-    /// Key of questions and answers.
-    pub strong: Digest,
-    /// The trace.
-    pub trace: Digest,
-}
-
-/// Who waits for an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
-    /// A step or a look-up that stands still until it is here.
-    Blocked,
-    /// Nobody yet.
-    Ahead,
-}
-
 /// Other pods, as far as they can be reached.
 pub trait Elsewhere: Send + Sync + 'static {
     /// The traces that others announce for a weak key, the newest first, at most `at_most`. Answers from what is known here.
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced>;
+    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews>;
 
     /// Which of these objects nobody says that they have. Bounded in time: whoever does not answer has nothing.
     fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>>;
 
     /// Brings objects into the larder, verified. What nobody gave is not there afterwards, and no error. Dropping the future ends the
     /// transfer; what has arrived stays.
-    fn bring<'a>(&'a self, objects: &'a [(ObjectKind, Digest)], urgency: Urgency) -> BoxFuture<'a, ()>;
+    fn bring<'a>(&'a self, objects: &'a [ObjectId], urgency: Urgency) -> BoxFuture<'a, ()>;
 
     /// Tells others of a trace that this pod made; its objects are in the larder. Returns at once.
-    fn announce(&self, trace: Announced);
+    fn announce(&self, trace: TraceNews);
 }
 
 /// A larder, and behind it other pods.
@@ -112,12 +92,13 @@ impl Supply {
         }
         let mut objects = Vec::with_capacity(2 * wanted.len());
         for announced in &wanted {
-            objects.push((ObjectKind::Trace, announced.trace));
-            if !objects.contains(&(ObjectKind::PathSet, announced.path_set)) {
-                objects.push((ObjectKind::PathSet, announced.path_set));
+            objects.push(ObjectId { kind: ObjectKind::Trace, digest: announced.trace });
+            let set = ObjectId { kind: ObjectKind::PathSet, digest: announced.path_set };
+            if !objects.contains(&set) {
+                objects.push(set);
             }
         }
-        self.bring(objects, Urgency::Blocked).await?;
+        self.bring(objects, Urgency::Urgent).await?;
         let mut is_any = false;
         // The oldest first: of those that are equal in all but their outputs it is the one that stays.
         for announced in wanted.iter().rev() {
@@ -127,7 +108,7 @@ impl Supply {
     }
 
     /// Makes a trace that was brought one that can answer here, if it is what was announced.
-    fn take_in(&self, announced: &Announced) -> Result<bool, LarderError> {
+    fn take_in(&self, announced: &TraceNews) -> Result<bool, LarderError> {
         let Some(bytes) = self.larder.get(ObjectKind::Trace, &announced.trace)? else { return Ok(false) };
         let Some(set) = self.larder.get(ObjectKind::PathSet, &announced.path_set)? else { return Ok(false) };
         let (Ok(trace), Ok(set)) = (Trace::decode(&bytes), PathSet::decode(&set)) else { return Ok(false) };
@@ -143,14 +124,10 @@ impl Supply {
     }
 
     /// Brings those of these objects that are not in the larder, as far as others have them.
-    pub async fn bring(
-        &self,
-        mut objects: Vec<(ObjectKind, Digest)>,
-        urgency: Urgency,
-    ) -> Result<(), LarderError> {
+    pub async fn bring(&self, mut objects: Vec<ObjectId>, urgency: Urgency) -> Result<(), LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(()) };
         let mut is_there = Ok(());
-        objects.retain(|(_, digest)| match self.larder.contains(digest) {
+        objects.retain(|object| match self.larder.contains(&object.digest) {
             Ok(found) => !found,
             Err(error) => {
                 is_there = Err(error);
@@ -169,7 +146,7 @@ impl Supply {
         if let Some(bytes) = self.larder.get(kind, digest)? {
             return Ok(Some(bytes));
         }
-        self.bring(vec![(kind, *digest)], Urgency::Blocked).await?;
+        self.bring(vec![ObjectId { kind, digest: *digest }], Urgency::Urgent).await?;
         self.larder.get(kind, digest)
     }
 
@@ -194,7 +171,7 @@ impl Supply {
     pub fn announce(&self, trace: &Trace, digest: Digest) {
         if let Some(elsewhere) = self.elsewhere() {
             let Trace { weak, path_set, .. } = *trace;
-            elsewhere.announce(Announced { weak, path_set, strong: trace.strong(), trace: digest });
+            elsewhere.announce(TraceNews { weak, path_set, strong: trace.strong(), trace: digest });
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Traces and bytes of another pod, over the twin: what holds here is taken, what does not is left.
 
-use larder::ObjectKind;
 use protocol::{Look, Tree, TreeEntry, WorkspaceId};
 use view::{Body, Source};
 
@@ -102,7 +101,7 @@ fn a_trace_that_is_not_what_it_is_announced_as_is_left_alone() {
     let good = publish(&there, &theirs, "one");
     // The very trace, said to answer another step.
     let other = Digest::of(b"another step");
-    federation.claim(Announced {
+    federation.claim(TraceNews {
         weak: other,
         path_set: good.path_set,
         strong: Digest::of(b"made up"),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
-use larder::{Larder, ObjectKind};
+use larder::Larder;
 use parking_lot::Mutex;
-use protocol::Digest;
+use protocol::mesh::TraceNews;
+use protocol::{Digest, ObjectId};
+use swarm::Urgency;
 
-use super::{Announced, Elsewhere, Urgency};
+use super::Elsewhere;
 
 /// What all pods of one federation in memory have said.
 #[derive(Default, Clone)]
@@ -16,7 +18,7 @@ pub struct Federation(Arc<Said>);
 
 #[derive(Default)]
 struct Said {
-    announced: Mutex<Vec<Announced>>,
+    announced: Mutex<Vec<TraceNews>>,
     larders: Mutex<Vec<Larder>>,
     brought: AtomicUsize,
 }
@@ -34,7 +36,7 @@ impl Federation {
     }
 
     /// Takes in an announcement that nobody has checked.
-    pub fn claim(&self, announced: Announced) {
+    pub fn claim(&self, announced: TraceNews) {
         self.0.announced.lock().push(announced);
     }
 
@@ -50,10 +52,10 @@ struct Others {
 }
 
 impl Others {
-    fn copy(&self, kind: ObjectKind, digest: &Digest) {
+    fn copy(&self, ObjectId { kind, digest }: &ObjectId) {
         for larder in &*self.federation.0.larders.lock() {
-            if let Ok(Some(bytes)) = larder.get(kind, digest)
-                && self.mine.put(kind, &bytes).is_ok()
+            if let Ok(Some(bytes)) = larder.get(*kind, digest)
+                && self.mine.put(*kind, &bytes).is_ok()
             {
                 self.federation.0.brought.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -63,7 +65,7 @@ impl Others {
 }
 
 impl Elsewhere for Others {
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<Announced> {
+    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews> {
         let announced = self.federation.0.announced.lock();
         announced.iter().rev().filter(|one| one.weak == *weak).take(at_most).cloned().collect()
     }
@@ -77,12 +79,12 @@ impl Elsewhere for Others {
         Box::pin(std::future::ready(lacking))
     }
 
-    fn bring<'a>(&'a self, objects: &'a [(ObjectKind, Digest)], _: Urgency) -> BoxFuture<'a, ()> {
-        objects.iter().for_each(|(kind, digest)| self.copy(*kind, digest));
+    fn bring<'a>(&'a self, objects: &'a [ObjectId], _: Urgency) -> BoxFuture<'a, ()> {
+        objects.iter().for_each(|object| self.copy(object));
         Box::pin(std::future::ready(()))
     }
 
-    fn announce(&self, trace: Announced) {
+    fn announce(&self, trace: TraceNews) {
         self.federation.claim(trace);
     }
 }

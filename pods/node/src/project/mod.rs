@@ -18,17 +18,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::{Content, ObjectKind};
+use larder::Content;
 use parking_lot::Mutex;
-use protocol::{Digest, RelPath, StepSpec, Tree};
+use protocol::{Digest, ObjectId, RelPath, StepSpec, Tree};
 use rustc_hash::{FxHashMap, FxHashSet};
+use swarm::Urgency;
 use view::{Body, Node, Source, SourceError};
 
 pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
 pub use sources::{Entry, Names, SourceFiles, Sources};
 
-use crate::{Lenses, Urgency};
+use crate::Lenses;
 use promised::{entry_in, names_in};
 use sources::failed;
 
@@ -273,8 +274,8 @@ impl Source for Project {
             let open = || self.files.larder().open_blob(&digest).map_err(|e| failed(path, e));
             let content = match open()? {
                 None => {
-                    let wanted = vec![(ObjectKind::Blob, digest)];
-                    let brought = self.files.supply.bring(wanted, Urgency::Blocked).await;
+                    let wanted = vec![ObjectId::blob(digest)];
+                    let brought = self.files.supply.bring(wanted, Urgency::Urgent).await;
                     brought.map_err(|e| failed(path, e))?;
                     open()?
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use larder::ObjectKind;
 use node::{Outputs, Project, PromisedAt, Urgency, Verdict};
-use protocol::{Look, PathSet, RelPath, Trace, Tree, TreeEntry};
+use protocol::{Look, ObjectId, PathSet, RelPath, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
 use super::super::{keep, reason};
@@ -92,10 +92,10 @@ fn unmade(project: &Project, set: &PathSet) -> Vec<usize> {
 /// The tree of a trace, if it and all its files are in the larder, or some pod says that it has them.
 pub(in super::super) async fn outputs_of(context: &Context, trace: &Trace) -> Result<Option<Tree>, Stop> {
     let supply = context.pod.supply();
-    let mut wanted = vec![(ObjectKind::Tree, trace.outputs)];
+    let mut wanted = vec![ObjectId { kind: ObjectKind::Tree, digest: trace.outputs }];
     // What it printed is shown again: whoever shows it shall not wait for it.
-    wanted.extend(trace.printed.map(|printed| (ObjectKind::Blob, printed)));
-    supply.bring(wanted, Urgency::Blocked).await?;
+    wanted.extend(trace.printed.map(ObjectId::blob));
+    supply.bring(wanted, Urgency::Urgent).await?;
     let Some(bytes) = supply.larder().get(ObjectKind::Tree, &trace.outputs)? else { return Ok(None) };
     let Ok(tree) = Tree::decode(&bytes) else { return Ok(None) };
     Ok(if is_there(context, &tree).await? { Some(tree) } else { None })
