@@ -73,7 +73,7 @@ async fn answer(
         Request::Invite { role, uses, hours } => {
             let joined = joined(host)?;
             let invitation = joined.invite(role, uses, hours).await?;
-            let server = joined.pods().await?.server;
+            let server = joined.server().to_owned();
             Report::Invitation(InvitationReport { invitation, server, uses, hours })
         }
         Request::Ban { pod } => {

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::Joined;
 use super::others::Others;
+use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
 /// Traces that wait to be announced.
@@ -43,21 +44,13 @@ pub struct JoinOptions {
     pub invitation: Option<Invitation>,
 }
 
-fn failure(kind: FailureKind, error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::new(kind, error)
-}
-
-pub(super) fn mistake(message: String) -> Failure {
-    Failure { kind: FailureKind::User, message, causes: Vec::new(), hints: Vec::new() }
-}
-
 fn machine(error: &(dyn std::error::Error + 'static)) -> Failure {
-    failure(FailureKind::Machine, error)
+    Failure::new(FailureKind::Machine, error)
 }
 
 pub(super) fn act_failed(error: &ActError) -> Failure {
     match error {
-        ActError::NotFull(_) | ActError::NoMember(_) => failure(FailureKind::User, error),
+        ActError::NotFull(_) | ActError::NoMember(_) => Failure::new(FailureKind::User, error),
         error => machine(error),
     }
 }
@@ -68,7 +61,7 @@ pub(super) fn swarm_failed(error: &SwarmError) -> Failure {
 
 fn bus_failed(error: &BusError, server: &str) -> Failure {
     match error {
-        BusError::BadInput { .. } => failure(FailureKind::User, error),
+        BusError::BadInput { .. } => Failure::new(FailureKind::User, error),
         error => machine(error).hint(format!(
             "is a NATS server with JetStream running at {server}? `nats-server -js` starts one"
         )),
@@ -107,7 +100,8 @@ fn way(pod: &Pod, options: &JoinOptions) -> Result<Way, Failure> {
 /// The server cannot be reached or has no JetStream, the invitation is refused, or the home's keys cannot be used.
 pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
     let home = pod.home().path().to_owned();
-    let identity = Arc::new(Identity::of_home(&home).map_err(|error| failure(FailureKind::User, &error))?);
+    let identity =
+        Arc::new(Identity::of_home(&home).map_err(|error| Failure::new(FailureKind::User, &error))?);
     let way = way(pod, &options)?;
     let salt = random::<16>().map_err(|error| machine(&error))?;
     let federation = match &way {
@@ -179,7 +173,7 @@ pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
 
 fn refused(error: &JoinError, server: &str) -> Failure {
     match error {
-        JoinError::Refused(_) => failure(FailureKind::User, error)
+        JoinError::Refused(_) => Failure::new(FailureKind::User, error)
             .hint("ask for another invitation: `pod invite` at a pod of the federation prints one"),
         JoinError::Bus(error) => bus_failed(error, server),
         error => machine(error),

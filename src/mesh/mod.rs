@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 pub use join::{JoinOptions, join};
 
+use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, MemberReport, PodsReport};
 
 /// A pod that is in a federation.
@@ -60,6 +61,11 @@ impl Joined {
         self.founded
     }
 
+    /// Where the NATS server is, without secrets.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// Makes an invitation: text that lets so many pods in, for so long.
     ///
     /// # Errors
@@ -92,9 +98,11 @@ impl Joined {
             .collect();
         match fits[..] {
             [one] => Ok(one),
-            [] => Err(join::mistake(format!("no pod of the federation is called `{name}`"))
-                .hint("`pod pods` lists them")),
-            _ => Err(join::mistake(format!("{} pods are called `{name}`", fits.len()))
+            [] => {
+                Err(mistake(format!("no pod of the federation is called `{name}`"))
+                    .hint("`pod pods` lists them"))
+            }
+            _ => Err(mistake(format!("{} pods are called `{name}`", fits.len()))
                 .hint("say its id, as `pod pods` shows it")),
         }
     }
