@@ -79,6 +79,8 @@ pub struct StepSpec {
     pub keep: Keep,
     /// Whether it may use the network.
     pub network: bool,
+    /// Names of the secrets that it is given, sorted: what it can find is part of what it does. Never what they are.
+    pub secrets: Vec<String>,
     /// Whether it may change, rename and remove sources: for the steps after it, and nobody else.
     pub alters: bool,
     /// The patterns of `in` as written: they make the key stronger, and trigger nothing by themselves.
@@ -144,6 +146,12 @@ impl StepSpec {
                 writer.bytes(path.as_bytes());
             }
         }
+        if !self.secrets.is_empty() {
+            writer.byte(4).number(self.secrets.len() as u64);
+            for name in &self.secrets {
+                writer.bytes(name.as_bytes());
+            }
+        }
         Digest::in_context(context::WEAK_KEY, &writer.finish())
     }
 
@@ -168,6 +176,7 @@ mod tests {
             out: vec![],
             keep: Keep::Nothing,
             network: false,
+            secrets: vec![],
             alters: false,
             sizes: true,
             scratch: vec![],
@@ -179,6 +188,16 @@ mod tests {
 
     fn lensed(glob: &str, id: &[u8]) -> Lensed {
         Lensed { glob: glob.to_owned(), lens: "x".to_owned(), id: Digest::of(id) }
+    }
+
+    /// Whoever changes what is hashed loses all that was ever built: then on purpose, with another format number.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[test]
+    fn keys_stay_what_they_are() {
+        let golden = |spec: &StepSpec| spec.weak_key().to_string();
+        assert_eq!(golden(&spec()), "b3:dc7de960f8ea4f5b6608c047aedd16b8ffea03c5eca4b75201623fee4713ec2b");
+        let secret = StepSpec { secrets: vec!["TOKEN".into()], ..spec() };
+        assert_eq!(golden(&secret), "b3:7523734db8a7873faec7fd79a8de83f9ccd4e6350ea8ead494822bfaf6a6931b");
     }
 
     #[test]
@@ -196,6 +215,9 @@ mod tests {
             |s, _| s.keep = Keep::Everything,
             |s, _| s.keep = Keep::Matching(vec!["*.aux".into()]),
             |s, _| s.network = true,
+            |s, _| s.secrets = vec!["A".into()],
+            |s, _| s.secrets = vec!["A".into(), "B".into()],
+            |s, _| s.secrets = vec!["AB".into()],
             |s, _| s.alters = true,
             |s, _| s.sizes = false,
             |s, p| s.scratch = vec![p],

@@ -45,6 +45,7 @@ impl Facets {
         if spec.network {
             add("its `network`", vec!["true".to_owned()]);
         }
+        add("its `secrets`", spec.secrets.clone());
         add("its `in`", spec.declared_in.clone());
         let lensed = |lensed: &Lensed| format!("{} {} {}", lensed.glob, lensed.lens, lensed.id.short());
         add("its `project`", spec.projections.iter().map(lensed).collect());
@@ -115,6 +116,7 @@ mod tests {
             declared_in: vec![],
             projections: vec![],
             normalisers: vec![],
+            secrets: vec![],
             alters: false,
             sizes: true,
             scratch: vec![],

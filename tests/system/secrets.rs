@@ -97,6 +97,29 @@ fn with_cache_it_is_used_again_whatever_the_secret() {
 }
 
 #[test]
+fn the_names_of_secrets_are_part_of_what_a_step_does() {
+    let place = Place::new();
+    let step = |secrets: &str| {
+        format!(
+            "[step.s]\n{secrets}cache = true\nrun = 'ls /run/secrets > made 2>&1 || true'\nout = 'made'\n"
+        )
+    };
+    let project = place.project("p", &step(""));
+    project.builds(&["s"]);
+    project.write("majordomo.toml", step("secrets = ['TOKEN']\n"));
+    let built = build(&place, &project, &[]).ok();
+    assert_eq!((built.ran(), project.read("made").as_str()), (vec!["s"], "TOKEN\n"));
+    insta::assert_snapshot!(built.reason("s"), @"its `secrets` is new");
+    // By another name it is another step; by this one it is the one from before.
+    project.write("majordomo.toml", step("secrets = { OTHER = '/etc/hostname' }\n"));
+    assert_eq!(build(&place, &project, &[]).ok().ran(), ["s"]);
+    assert_eq!(project.read("made"), "OTHER\n");
+    project.write("majordomo.toml", step("secrets = ['TOKEN']\n"));
+    assert!(build(&place, &project, &[]).ok().ran().is_empty());
+    assert_eq!(project.read("made"), "TOKEN\n");
+}
+
+#[test]
 fn a_secret_that_is_not_there() {
     let place = Place::new();
     let project = place.project("p", "[step.s]\nsecrets = ['TOKEN']\nrun = 'true'\n");

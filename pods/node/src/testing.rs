@@ -42,6 +42,7 @@ pub(crate) fn spec(projections: &[(&str, &str)], normalisers: &[(&str, &str)]) -
         out: vec![],
         keep: Keep::Nothing,
         network: false,
+        secrets: vec![],
         alters: false,
         sizes: true,
         scratch: vec![],

@@ -63,6 +63,7 @@ impl<'a> Question<'a> {
                 out: Vec::new(),
                 keep: Keep::Nothing,
                 network: false,
+                secrets: Vec::new(),
                 alters: false,
                 sizes: true,
                 scratch: Vec::new(),

@@ -231,6 +231,7 @@ impl Program {
             env,
             out: Vec::new(),
             scratch: Vec::new(),
+            secrets: Vec::new(),
             alters: false,
             sizes: true,
             keep: protocol::Keep::Nothing,

@@ -69,6 +69,7 @@ pub(super) fn spec(
         out,
         keep: keep(rule, few)?,
         network: rule.typed.network,
+        secrets: rule.typed.secrets.iter().map(|secret| secret.name.clone()).collect(),
         alters: rule.typed.alters,
         sizes: rule.typed.sizes,
         scratch,

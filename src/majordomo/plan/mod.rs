@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kitchen::Limits;
-use protocol::{RelPath, StepId, StepSpec};
+use protocol::{Keep, RelPath, StepId, StepSpec};
 
 use super::project_file::{ProjectFile, Spot};
 use super::secrets::SecretRule;
@@ -78,7 +78,7 @@ pub struct PlannedStep {
     pub timeout: Option<Duration>,
     /// How much of the machine it may use, as far as the project file says.
     pub limits: Limits,
-    /// Its secrets; in no key.
+    /// Where its secrets come from. Their names are in its spec, and so in its key; nothing else of them is in any.
     pub secrets: Vec<SecretRule>,
     /// Never adopt a trace.
     pub volatile: bool,
@@ -92,6 +92,12 @@ impl PlannedStep {
     /// All declared inputs: what `each` and `in` matched.
     pub fn declared_inputs(&self) -> impl Iterator<Item = &RelPath> {
         self.each.iter().chain(self.inputs.iter())
+    }
+
+    /// Whether it runs on this machine only: it has secrets, which are sent nowhere; or folders of its own that outlive a run; or what it
+    /// does may depend on the machine that it runs on, by the network or because nobody may answer for it.
+    pub fn stays_home(&self) -> bool {
+        !self.secrets.is_empty() || self.spec.keep != Keep::Nothing || self.spec.network || self.volatile
     }
 }
 

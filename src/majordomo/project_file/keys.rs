@@ -133,7 +133,7 @@ pub const STEP_KEYS: [Key; 22] = [
         "secrets",
         "name, list of names, or table: name = file",
         "none",
-        "Files in `/run/secrets` for this step: from the caller's variables of these names, or from files outside of the project (`{ KEY = \"~/.key\" }`). In no key and no output of ours ([how to](../how-to/secrets.md)).",
+        "Files in `/run/secrets` for this step: from the caller's variables of these names, or from files outside of the project (`{ KEY = \"~/.key\" }`). Their names are part of the step's key; their bytes are in no key and no output of ours ([how to](../how-to/secrets.md)).",
     ),
     key(
         "cache",

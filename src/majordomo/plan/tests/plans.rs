@@ -218,6 +218,37 @@ fn environment_and_the_small_keys() {
 }
 
 #[test]
+fn what_depends_on_this_machine_stays_on_it() {
+    let text = r#"
+        [step.anywhere]
+        run = "true"
+        [step.kept]
+        run = "true"
+        keep = true
+        [step.net]
+        run = "true"
+        network = true
+        [step.now]
+        run = "true"
+        volatile = true
+        [step.secret]
+        run = "true"
+        secrets = { B = "~/b", A = "/a" }
+        cache = true
+        [step.uncached]
+        run = "true"
+        cache = false
+    "#;
+    let plan = plan(text, "");
+    let stay: Vec<&str> =
+        plan.steps.iter().filter(|step| step.stays_home()).map(|step| step.id.as_str()).collect();
+    assert_eq!(stay, ["kept", "net", "now", "secret", "uncached"]);
+    // Where a secret comes from is nobody's business.
+    assert_eq!(plan.steps[4].spec.secrets, ["A", "B"]);
+    assert!(!plan.steps[4].volatile);
+}
+
+#[test]
 fn in_orders_and_never_matches_what_cannot_be_there_yet() {
     let text = r#"
         [step.first]
