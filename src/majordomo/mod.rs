@@ -23,6 +23,7 @@ pub mod facets;
 pub mod failures;
 pub mod handover;
 pub mod holder;
+pub mod images;
 pub mod inspect;
 pub mod launch;
 pub mod noop;

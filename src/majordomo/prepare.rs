@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 use view::HostTools;
 
 use super::chefs::ByChefs;
+use super::images::Images;
 use super::plan::{Plan, PlannedStep};
 use super::project_file::ProjectFile;
 use super::request::Failure;
@@ -78,6 +79,8 @@ pub struct Prepared {
     pub passed_on: Vec<String>,
     /// The host's tools from now on.
     pub tools: Arc<HostTools>,
+    /// What some steps see instead.
+    pub images: Images,
     /// What steps that plan see over the sources, and none of them made.
     pub given: Given,
     /// Steps that came to a good end while it was planned.
@@ -150,6 +153,7 @@ impl Prepared {
             given: Given::default(),
             by_chefs: None,
             made_by_now: Arc::default(),
+            images: Images::of(&plan, pod, access).map_err(boxed(border::node))?,
             tools: pod.tools(extra, access).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),
@@ -163,7 +167,7 @@ impl Prepared {
         })
     }
 
-    /// An evaluator over the tools of this preparation.
+    /// An evaluator over the host's tools as of this preparation.
     pub fn evaluator(&self, pod: &Pod) -> Evaluator {
         Evaluator::new(pod.larder().clone(), Arc::clone(&self.tools))
     }

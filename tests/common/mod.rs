@@ -9,6 +9,7 @@ pub mod built;
 pub mod debian;
 pub mod engine;
 pub mod gate;
+pub mod image;
 pub mod left;
 pub mod place;
 pub mod private_mounts;

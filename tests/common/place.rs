@@ -79,6 +79,7 @@ impl Place {
         // How much a tool looks at is the machine's matter.
         settings.add_filter(r"\b\d+ (observations|things that it saw)", "[N] $1");
         settings.add_filter(r"process \d+", "process [PID]");
+        settings.add_filter(r"scratch/\d+-\d+", "scratch/[N]");
         let home = path.join("home");
         let _snapshots = settings.bind_to_scope();
         let place = Self { home, path, user, _folder: folder, _snapshots };

@@ -25,6 +25,8 @@ mod functions;
 #[cfg(test)]
 mod hello;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod keys;

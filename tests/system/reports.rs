@@ -33,8 +33,13 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut folders = vec![home.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
-            match entry.metadata().unwrap().is_dir() {
+            let meta = entry.metadata().unwrap();
+            match meta.is_dir() {
                 true => folders.push(entry.path()),
+                false if meta.is_symlink() => {
+                    let to = fs::read_link(entry.path()).unwrap();
+                    files.insert(entry.path(), to.into_os_string().into_encoded_bytes());
+                }
                 false if entry.file_name() == "index.sqlite-shm" => {}
                 false => drop(files.insert(entry.path(), fs::read(entry.path()).unwrap())),
             }

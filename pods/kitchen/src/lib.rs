@@ -38,7 +38,7 @@ mod wire;
 mod zygote;
 
 pub use clock::{Clock, Paused};
-pub use engine::{Engine, Podman, Runtime};
+pub use engine::{Engine, ImageRoot, Podman, Runtime};
 pub use error::{KitchenError, Missing};
 pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
 pub use limits::cgroups::{Holds, what_groups_hold};

@@ -197,9 +197,14 @@ impl Kitchens {
             let swept = kitchen::sweep(&self.scratch);
             swept.map_err(|source| KitchenError::Scratch { path: self.scratch.clone(), source })?;
         }
-        state.scratches += 1;
-        let scratch = self.scratch.join(state.scratches.to_string());
+        let scratch = self.next_scratch(state);
         self.open(kind, scratch).await
+    }
+
+    /// A folder that no other process ever has: a container that a dead pod has still begun to start may live for a moment.
+    fn next_scratch(&self, state: &mut State) -> PathBuf {
+        state.scratches += 1;
+        self.scratch.join(format!("{}-{}", std::process::id(), state.scratches))
     }
 
     async fn open(&self, kind: Kind, scratch: PathBuf) -> Result<Arc<Running>, NodeError> {
@@ -236,11 +241,7 @@ impl Kitchens {
     fn grow(&self) {
         let Some(myself) = self.myself.upgrade() else { return };
         self.runtime.spawn(async move {
-            let scratch = {
-                let mut state = myself.state.lock().await;
-                state.scratches += 1;
-                myself.scratch.join(state.scratches.to_string())
-            };
+            let scratch = myself.next_scratch(&mut *myself.state.lock().await);
             let opened = myself.open(Kind::Podman, scratch).await;
             let mut state = myself.state.lock().await;
             state.growing = false;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kitchen::{Limits, ZygoteProgram};
+use kitchen::{ImageRoot, Limits, ZygoteProgram};
 use larder::Larder;
 use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
@@ -146,7 +146,15 @@ impl Pod {
         let home = self.0.home.path();
         let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let hidden = RelPath::from_absolute(&home).into_iter().collect();
-        let options = HostOptions { extra_roots, hidden, ..HostOptions::default() };
+        self.tools_in(HostOptions { extra_roots, hidden, ..HostOptions::default() }, access)
+    }
+
+    /// The files of an image in the place of the host's tools, for one build.
+    pub fn tools_of(&self, image: &ImageRoot, access: Access) -> Result<Arc<HostTools>, NodeError> {
+        self.tools_in(HostOptions { base: image.path().to_owned(), ..HostOptions::default() }, access)
+    }
+
+    fn tools_in(&self, options: HostOptions, access: Access) -> Result<Arc<HostTools>, NodeError> {
         Ok(Arc::new(HostTools::new(options, Arc::new(LarderMemo(self.larder().clone(), access)))?))
     }
 

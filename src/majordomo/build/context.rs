@@ -11,6 +11,7 @@ use view::HostTools;
 use super::demand::StepView;
 use super::made::MadeSoFar;
 use super::verify::Verification;
+use crate::majordomo::images::Images;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::Prepared;
 use crate::majordomo::recall::Recall;
@@ -114,8 +115,10 @@ pub struct Context {
     pub files: Arc<SourceFiles>,
     /// The host's tools, as of this attempt.
     pub tools: Arc<HostTools>,
-    /// Evaluates path sets.
+    /// Evaluates path sets over them.
     pub evaluator: Evaluator,
+    /// What some steps see instead of the host's tools.
+    pub images: Images,
     /// What has been made.
     pub made: Arc<MadeSoFar>,
     /// What is remembered of each step.
@@ -149,6 +152,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// What a step sees outside of the project.
+    pub fn tools_of(&self, step: usize) -> Arc<HostTools> {
+        Arc::clone(self.images.get(step).map_or(&self.tools, |image| &image.tools))
+    }
+
+    /// Evaluates path sets over what a step sees.
+    pub fn evaluator_of(&self, step: usize) -> &Evaluator {
+        self.images.get(step).map_or(&self.evaluator, |image| &image.evaluator)
+    }
+
     /// In what its steps run.
     pub fn sandbox(&self) -> node::Sandbox {
         self.options.sandbox.map_or_else(|| self.pod.sandbox(), Into::into)
@@ -174,6 +187,7 @@ impl Context {
             sources: Arc::clone(&prepared.sources),
             files: Arc::clone(&prepared.files),
             tools: Arc::clone(&prepared.tools),
+            images: prepared.images.clone(),
             last: records::all(larder, workspace)?,
             last_edges: records::edges(larder, workspace)?,
             last_edges_if_there: records::edges_if_there(larder, workspace)?,
@@ -221,7 +235,10 @@ impl Context {
     }
 
     /// Notes what a step looked at outside of the project.
-    pub fn note_host_looks(&self, set: &PathSet) {
+    pub fn note_host_looks(&self, step: usize, set: &PathSet) {
+        if self.images.get(step).is_some() {
+            return;
+        }
         let mut noted = self.host_looks.lock();
         for look in set.looks() {
             if !look.0.is_within(&project_prefix()) && !noted.contains(look) {

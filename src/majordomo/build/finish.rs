@@ -251,7 +251,10 @@ fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked
     let is_half_planned = prepared.by_chefs.as_ref().is_some_and(|chefs| !chefs.is_whole);
     if is_half_planned
         || !noop::may_answer(asked)
-        || steps.iter().any(|&step| context.plan.steps[step].volatile)
+        || steps.iter().any(|&step| {
+            let planned = &context.plan.steps[step];
+            planned.volatile || planned.image.is_some()
+        })
     {
         return noop::forget(&prepared.workspace);
     }

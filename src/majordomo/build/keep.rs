@@ -142,7 +142,7 @@ pub(super) async fn project(
     let mut seen = FxHashSet::default();
     for (path, look, before) in hit.trace.observations(&hit.path_set).into_iter().flatten() {
         if let Some(inside) = in_project(path)
-            && context.evaluator.see(&project, path, look).await? == *before
+            && context.evaluator_of(index).see(&project, path, look).await? == *before
         {
             seen.insert(inside);
         }
@@ -162,7 +162,8 @@ pub(super) async fn settled(
         return Ok(None);
     };
     debug_assert!(keeps(context, index));
-    let differs = !context.evaluator.differences(&hit.trace, &hit.path_set, project, 1).await?.is_empty();
+    let differs =
+        !context.evaluator_of(index).differences(&hit.trace, &hit.path_set, project, 1).await?.is_empty();
     Ok((!differs).then(|| hit.clone()))
 }
 

@@ -130,7 +130,7 @@ async fn own_run(
     let order = StepOrder {
         spec: Arc::new(StepSpec { keep: Keep::Everything, ..(*context.specs[index]).clone() }),
         project: Arc::new(context.project(index, view, builder.finish())),
-        tools: Arc::clone(&context.tools),
+        tools: context.tools_of(index),
         timeout: planned.timeout,
         limits: planned.limits,
         secrets: secrets::resolve(&planned.secrets, &context.caller).unwrap_or_default(),

@@ -74,6 +74,7 @@ impl<'a> Question<'a> {
             after: after.into(),
             each: None,
             inputs: Arc::default(),
+            image: None,
             limits: Limits::default(),
             secrets: Vec::new(),
             timeout: Some(self.chef.timeout),

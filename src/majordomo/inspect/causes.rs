@@ -123,7 +123,8 @@ pub async fn of_now(looked: &mut Looked, step: usize) -> Fallible<Vec<Cause>> {
         let (mut differences, mut known) = (Vec::new(), Listed::new());
         if let Some((_, trace, set)) = looked.last_trace(step)? {
             let project = looked.project(step);
-            differences = looked.evaluator().compare(&trace, &set, &project).await.map_err(node_failed)?;
+            differences =
+                looked.evaluator(step).compare(&trace, &set, &project).await.map_err(node_failed)?;
             known = seen_paths(&trace, &set).collect();
         }
         let (leads, more) = leads(looked, step, differences, &known).await?;

@@ -193,10 +193,10 @@ impl Looked {
         let project = self.project(step);
         let weak = self.prepared.specs[step].weak_key();
         let answer = match self.settled.get(&step) {
-            Some(settled) => self.still_settled(settled, &weak, &project).await?,
+            Some(settled) => self.still_settled(step, settled, &weak, &project).await?,
             None => {
                 let workspace = self.prepared.workspace.id();
-                match self.evaluator.look_up(&weak, &project, workspace).await.map_err(node_failed)? {
+                match self.evaluator(step).look_up(&weak, &project, workspace).await.map_err(node_failed)? {
                     Verdict::Hit { digest, trace, .. } => {
                         tree(&self.pod, &trace.outputs)?.map(|tree| (digest, tree))
                     }
@@ -228,13 +228,14 @@ impl Looked {
             (Some((trace, _)), Some(settled)) if settled.weak == weak => trace.weak,
             _ => weak,
         };
-        let seer = (&self.evaluator, &project);
+        let seer = (self.evaluator(step), &project);
         let key = || self.key_changes(step);
         run(reason::of_last(seer, &weak, last, key, reason::Detail::First).await.map_err(node_failed)?)
     }
 
     async fn still_settled(
         &self,
+        step: usize,
         settled: &Settled,
         weak: &Digest,
         project: &Project,
@@ -243,7 +244,7 @@ impl Looked {
             return Ok(None);
         }
         let Some((trace, set)) = self.trace(&settled.trace)? else { return Ok(None) };
-        let differences = self.evaluator.compare(&trace, &set, project).await.map_err(node_failed)?;
+        let differences = self.evaluator(step).compare(&trace, &set, project).await.map_err(node_failed)?;
         Ok(differences.is_empty().then(|| (settled.trace, settled.tree.clone())))
     }
 
@@ -262,8 +263,8 @@ impl Looked {
     }
 
     /// Evaluates what steps saw.
-    pub fn evaluator(&self) -> &Evaluator {
-        &self.evaluator
+    pub fn evaluator(&self, step: usize) -> &Evaluator {
+        self.prepared.images.get(step).map_or(&self.evaluator, |image| &image.evaluator)
     }
 
     /// A trace by its digest.

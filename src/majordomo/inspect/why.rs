@@ -82,7 +82,8 @@ async fn reuse(looked: &Looked, step: usize, digest: protocol::Digest) -> Fallib
         return Ok(Now::Reuse { trace: digest, observations: 0, hidden: Vec::new(), cut_off: Vec::new() });
     };
     let project = looked.project(step);
-    let hidden = looked.evaluator().hidden(&trace, &set, &project, MAX_HIDDEN).await.map_err(node_failed)?;
+    let hidden =
+        looked.evaluator(step).hidden(&trace, &set, &project, MAX_HIDDEN).await.map_err(node_failed)?;
     let hidden = hidden.into_iter().map(|hidden| HiddenChange {
         path: hidden.path,
         before: hidden.before,

@@ -76,6 +76,8 @@ pub struct PlannedStep {
     pub inputs: Arc<[RelPath]>,
     /// When it is over, the step has failed.
     pub timeout: Option<Duration>,
+    /// The image whose files it sees instead of this machine's tools; in no key.
+    pub image: Option<String>,
     /// How much of the machine it may use, as far as the project file says.
     pub limits: Limits,
     /// Where its secrets come from. Their names are in its spec, and so in its key; nothing else of them is in any.
@@ -152,6 +154,7 @@ impl Plan {
                 each: instance.each.clone(),
                 inputs,
                 timeout: rule.typed.timeout.or(limits.time),
+                image: rule.typed.image.clone().or_else(|| file.image.clone()),
                 limits,
                 secrets: rule.typed.secrets.clone(),
                 volatile: rule.typed.volatile || !rule.typed.cache.unwrap_or(rule.typed.secrets.is_empty()),

@@ -23,7 +23,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 pub const TABLES: [&str; 4] = ["alias", "project", "step", "tools"];
 
 /// Keys of `[project]`.
-pub const PROJECT_KEYS: [Key; 4] = [
+pub const PROJECT_KEYS: [Key; 5] = [
     key(
         "name",
         "string",
@@ -47,6 +47,12 @@ pub const PROJECT_KEYS: [Key; 4] = [
         "table",
         "what the pod says",
         "What each step may use that says nothing else; see [Limits](#limits).",
+    ),
+    key(
+        "image",
+        "name of an image",
+        "this machine's tools",
+        "What steps see that name no other; see [Images](../how-to/images.md).",
     ),
 ];
 
@@ -84,7 +90,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 22] = [
+pub const STEP_KEYS: [Key; 23] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -128,6 +134,12 @@ pub const STEP_KEYS: [Key; 22] = [
         "table",
         "`limits` of `[project]`, else what the pod says",
         "How much of the machine the step may use: `{ memory = \"512M\", processes = 100 }`; see [Limits](#limits).",
+    ),
+    key(
+        "image",
+        "name of an image",
+        "`image` of `[project]`, else this machine's tools",
+        "An image of the local podman storage (`\"localhost/debian-gcc:12\"`) whose files the step sees instead of this machine's tools; see [Images](../how-to/images.md). Its name is in no key, its files are traced.",
     ),
     key(
         "secrets",

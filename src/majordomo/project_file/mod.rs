@@ -60,6 +60,8 @@ pub struct ProjectFile {
     pub limits: Limits,
     /// `[alias]`: names for targets.
     pub aliases: Vec<(Spot<String>, Vec<Spot<String>>)>,
+    /// `[project] image`: for steps that name none.
+    pub image: Option<String>,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
 }
@@ -91,6 +93,8 @@ pub struct StepRule {
     pub cache: Option<bool>,
     /// `limits`.
     pub limits: Limits,
+    /// `image`.
+    pub image: Option<String>,
     /// `network`.
     pub network: bool,
     /// `scratch`: paths of files that nobody wants.

@@ -28,6 +28,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         steps: vec![],
         limits: Limits::default(),
         aliases: vec![],
+        image: None,
         tool_roots: vec![],
     };
     let text = file.text.clone();
@@ -111,10 +112,20 @@ fn project(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
                 }
             }
             "limits" => file.limits = limits::limits(field)?,
+            "image" => file.image = Some(image(field)?),
             _ => return Err(unknown(key, field, "project", &keys::PROJECT_KEYS)),
         }
     }
     Ok(())
+}
+
+/// The name of an image; what is a good one, podman knows.
+fn image(field: Field<'_, '_>) -> Result<String, Fault> {
+    let name = field.string()?;
+    match name.value.is_empty() || name.value.starts_with('-') {
+        true => Err(field.fault(name.at, Wrong::Empty { key: "image".into() })),
+        false => Ok(name.value),
+    }
 }
 
 fn tools(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
@@ -172,6 +183,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         cwd: None,
         timeout: None,
         limits: Limits::default(),
+        image: None,
         secrets: vec![],
         cache: None,
         network: false,
@@ -205,6 +217,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "secrets" => rule.secrets = secrets::secrets(field)?,
             "cache" => rule.cache = Some(field.boolean()?),
             "limits" => rule.limits = limits::limits(field)?,
+            "image" => rule.image = Some(image(field)?),
             "network" => rule.network = field.boolean()?,
             "sizes" => rule.sizes = field.boolean()?,
             "alters" => rule.alters = field.boolean()?,

@@ -53,6 +53,7 @@ fn the_whole_vocabulary_is_read() {
         cwd = "sub"
         timeout = "5m"
         limits = { memory = "512M", cpus = 1.5, processes = 100, open_files = 64, disk = 1000, time = "1h" }
+        image = "localhost/gcc:12"
         secrets = ["TOKEN"]
         cache = false
         network = true
@@ -91,6 +92,7 @@ fn the_whole_vocabulary_is_read() {
     assert!(rule.network && rule.volatile && rule.strict && rule.alters && rule.verbatim && !rule.sizes);
     let (alias, targets) = &file.aliases[0];
     assert_eq!((alias.value.as_str(), targets.len(), targets[1].value.as_str()), ("most", 2, "zeta"));
+    assert_eq!(rule.image.as_deref(), Some("localhost/gcc:12"));
     assert_eq!((rule.secrets[0].name.as_str(), rule.cache), ("TOKEN", Some(false)));
     assert_eq!(rule.max_passes, Some(12));
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
@@ -180,35 +182,35 @@ fn unknown_words_get_the_nearest_known() {
       |
     3 | 	makes = "x"
       | 	^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\neahc = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `eahc` in `[step.a]`; the nearest known key is `each`
       |
     3 | eahc = "x"
       | ^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\noutputs = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `outputs` in `[step.a]`; the nearest known key is `out`
       |
     3 | outputs = "x"
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\nretries = 3")), @"
     demo/majordomo.toml:3:1: unknown key `retries` in `[step.a]`
       |
     3 | retries = 3
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[project]\ntarget = []"), @"
     demo/majordomo.toml:2:1: unknown key `target` in `[project]`; the nearest known key is `targets`
       |
     2 | target = []
       | ^^^^^^
-    hint: known here: `name`, `targets`, `chef`, `limits`
+    hint: known here: `name`, `targets`, `chef`, `limits`, `image`
     ");
     insta::assert_snapshot!(said("[steps.a]\nrun = 'true'"), @"
     demo/majordomo.toml:1:2: unknown table `steps` in the file; the nearest known table is `step`
@@ -231,7 +233,7 @@ fn unknown_words_get_the_nearest_known() {
       | ^^^^
     hint: known here: `roots`
     ");
-    for later in ["image", "uses"] {
+    for later in ["images", "uses"] {
         assert!(said(&step(&format!("run = 'true'\n{later} = 1"))).contains("unknown key"), "{later}");
     }
 }
@@ -561,6 +563,6 @@ fn lenses() {
       |
     3 | normalize = 'pdf'
       | ^^^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
 }

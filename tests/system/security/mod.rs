@@ -33,6 +33,7 @@ macro_rules! for_each_subject {
         for_each_subject!(@ native, "native", false: $($(#[$about])* $test),*);
         for_each_subject!(@ native_ordinary, "native", true: $($(#[$about])* $test),*);
         for_each_subject!(@ podman, "podman", false: $($(#[$about])* $test),*);
+        for_each_subject!(@ podman_ordinary, "podman", true: $($(#[$about])* $test),*);
     };
     (@ $name:ident, $engine:literal, $ordinary:literal: $($(#[$about:meta])* $test:ident),*) => {
         mod $name {
@@ -46,8 +47,7 @@ pub(crate) use for_each_subject;
 
 /// Runs a test under an engine, if this machine has it.
 pub fn under(engine: &'static str, ordinary: bool, test: fn(Subject)) {
-    if engine == "podman" && !std::fs::exists("/usr/bin/podman").unwrap() {
-        println!("skipped: there is no podman");
+    if engine == "podman" && !crate::engines::has_podman() {
         return;
     }
     test(Subject { engine, ordinary });

@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::error::KitchenError;
 use crate::kitchen::ZygoteProgram;
-pub use podman::{Podman, Runtime};
+pub use podman::{ImageRoot, Podman, Runtime};
 
 /// What a kitchen's zygote runs in.
 #[derive(Debug, Clone, Default)]

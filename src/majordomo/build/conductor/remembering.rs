@@ -53,8 +53,8 @@ impl Conductor {
                 }
                 Some(Standing::By(hit)) => {
                     context.note_printed(index, hit.trace.printed);
-                    context.note_host_looks(&hit.path_set);
-                    if context.specs[index].keep == Keep::Nothing {
+                    context.note_host_looks(index, &hit.path_set);
+                    if context.specs[index].keep == Keep::Nothing && planned.image.is_none() {
                         let (trace, path_set) = (hit.trace.clone(), hit.path_set.clone());
                         context.done.lock().push((index, Done::By { digest: hit.digest, trace, path_set }));
                     }

@@ -53,7 +53,10 @@ impl Conductor {
     async fn recalled(&mut self, index: usize) -> Result<Option<Arc<protocol::Tree>>, Stop> {
         let context = Arc::clone(&self.context);
         let planned = &context.plan.steps[index];
-        let is_plain = context.specs[index].keep == Keep::Nothing && !planned.volatile && !planned.strict;
+        let is_plain = context.specs[index].keep == Keep::Nothing
+            && !planned.volatile
+            && !planned.strict
+            && planned.image.is_none();
         if context.options.cold || !is_plain {
             return Ok(None);
         }

@@ -40,10 +40,11 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
     let mut known_looks = Vec::new();
     if !context.is_cold(index) && !planned.volatile {
         let weak = context.specs[index].weak_key_after(previous.as_ref());
-        let mut verdict = context.evaluator.look_up(&weak, &project, context.workspace).await?;
+        let evaluator = context.evaluator_of(index);
+        let mut verdict = evaluator.look_up(&weak, &project, context.workspace).await?;
         // Before anything is run or asked for, others may know.
         if matches!(verdict, Verdict::Miss { .. }) && context.pod.supply().learn(&weak).await? {
-            verdict = context.evaluator.look_up(&weak, &project, context.workspace).await?;
+            verdict = evaluator.look_up(&weak, &project, context.workspace).await?;
         }
         match verdict {
             Verdict::Hit { digest, trace, path_set } => {
@@ -126,7 +127,7 @@ async fn why(
     if planned.volatile {
         return Ok(reason::VOLATILE.to_owned());
     }
-    let seer = (&context.evaluator, project);
+    let seer = (context.evaluator_of(index), project);
     let detail = if context.options.explain { reason::Detail::Counted } else { reason::Detail::First };
     if let Some(hit) = state.and_then(|state| state.left_by.as_ref()) {
         let last = Some((&*hit.trace, &*hit.path_set));

@@ -64,7 +64,7 @@ pub(in super::super) async fn run(
     let order = StepOrder {
         spec: Arc::clone(&context.specs[index]),
         project: Arc::clone(&pass.project),
-        tools: Arc::clone(&context.tools),
+        tools: context.tools_of(index),
         timeout: planned.timeout,
         limits: planned.limits,
         secrets,

@@ -12,6 +12,7 @@
 //! the next start of a pod with the same home removes it by its label ([`sweep`]).
 
 mod command;
+mod image;
 mod program;
 mod runtime;
 pub(crate) mod sweep;
@@ -23,6 +24,7 @@ use super::Started;
 use crate::error::KitchenError;
 use crate::kitchen::ZygoteProgram;
 
+pub use image::ImageRoot;
 pub use runtime::Runtime;
 
 /// How a container is started.

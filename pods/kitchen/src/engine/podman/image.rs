@@ -1,0 +1,159 @@
+//! Images of the local podman storage, as folders that a view can show.
+//!
+//! An image of one layer is a folder already. Several are laid over each other by a mount that nobody but this process has, and that goes with it:
+//! podman's own would stay when we are killed. Nothing is started and nothing copied.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+};
+
+use super::command::PODMAN;
+use super::runtime::no_podman;
+use crate::error::{KitchenError, Missing};
+
+const WHY: &str = "`image` names what steps see instead of this machine's tools";
+
+/// The files of an image. They can be read as long as this lives.
+#[derive(Debug)]
+pub struct ImageRoot {
+    path: PathBuf,
+    _layers: Option<OwnedFd>,
+}
+
+impl ImageRoot {
+    /// Finds an image by a name that podman knows.
+    ///
+    /// # Errors
+    /// There is no podman or no such image, or it cannot be shown here; with advice.
+    pub fn open(name: &str) -> Result<Self, KitchenError> {
+        let missing = |what: String, mend: String| Missing { what, why: WHY, mend };
+        let format =
+            "{{.GraphDriver.Name}}\n{{range $key, $value := .GraphDriver.Data}}{{$key}} {{$value}}\n{{end}}";
+        let told = match podman(&["image", "inspect", "--format", format, "--", name])? {
+            Ok(told) => told,
+            Err(said) => {
+                tracing::debug!(said, "podman has no such image");
+                let mend =
+                    format!("podman pull {name}, or make it: tar -C FOLDER -c . | podman import - {name}");
+                return Err(
+                    missing(format!("there is no image `{name}` in podman's storage here"), mend).into()
+                );
+            }
+        };
+        let told = Told::read(&told);
+        match (told.driver, told.layers.as_slice()) {
+            ("overlay", [one]) => Ok(Self { path: one.clone(), _layers: None }),
+            ("overlay", layers @ [_, ..]) => match overlay(layers) {
+                Ok(mount) => {
+                    let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+                    Ok(Self { path, _layers: Some(mount) })
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "layers cannot be laid over each other");
+                    let what = format!(
+                        "the image `{name}` has {} layers, which this user cannot lay over each other",
+                        layers.len()
+                    );
+                    let mend = format!(
+                        "make it one layer: podman export $(podman create {name}) | podman import - {name}"
+                    );
+                    Err(missing(what, mend).into())
+                }
+            },
+            // Each layer is a whole copy; a mount is but the name of the last.
+            ("vfs", _) => whole_copy(name),
+            (driver, _) => {
+                let what = format!("podman's storage driver `{driver}` is not known here");
+                Err(missing(what, "use the driver `overlay` or `vfs`: containers-storage.conf(5)".to_owned())
+                    .into())
+            }
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What podman says of where an image is.
+struct Told<'a> {
+    driver: &'a str,
+    /// Folders of the layers, the uppermost first.
+    layers: Vec<PathBuf>,
+}
+
+impl<'a> Told<'a> {
+    fn read(text: &'a str) -> Self {
+        let mut lines = text.lines();
+        let driver = lines.next().unwrap_or_default().trim();
+        let field = |name: &str| {
+            let find =
+                |line: &'a str| line.split_once(' ').filter(|(key, _)| *key == name).map(|(_, value)| value);
+            text.lines().find_map(find).unwrap_or_default()
+        };
+        let layers = [field("UpperDir"), field("LowerDir")];
+        let layers = layers.iter().flat_map(|text| text.split(':')).filter(|layer| !layer.is_empty());
+        Self { driver, layers: layers.map(PathBuf::from).collect() }
+    }
+}
+
+/// Layers laid over each other, read-only, in a mount that stands nowhere.
+fn overlay(layers: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for layer in layers {
+        fsconfig_set_string(&context, "lowerdir+", layer)?;
+    }
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn whole_copy(name: &str) -> Result<ImageRoot, KitchenError> {
+    // An ordinary user's storage is mounted in podman's namespace; the folder is the same here.
+    let words: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["unshare", PODMAN] };
+    let ask = |what| podman(&[words, &["image", what, "--", name]].concat());
+    let failed = |said: String| KitchenError::Talk(std::io::Error::other(said));
+    let told = ask("mount")?.map_err(failed)?;
+    if let Err(said) = ask("unmount")? {
+        tracing::debug!(said, "podman counts this use of an image for longer than it lasts");
+    }
+    Ok(ImageRoot { path: PathBuf::from(told.trim()), _layers: None })
+}
+
+/// What podman says, or what it complains of.
+fn podman(words: &[&str]) -> Result<Result<String, String>, KitchenError> {
+    let ended =
+        Command::new(PODMAN).args(words).stdin(Stdio::null()).output().map_err(|source| {
+            match source.kind() {
+                std::io::ErrorKind::NotFound => no_podman().into(),
+                _ => KitchenError::Spawn { program: PODMAN.into(), source },
+            }
+        })?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(match ended.status.success() {
+        true => Ok(text(&ended.stdout)),
+        false => Err(text(&ended.stderr)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_come_from_the_top_down() {
+        let told = Told::read("overlay\nLowerDir /b/diff:/c/diff\nMergedDir /m\nUpperDir /a/diff\n");
+        assert_eq!(
+            (told.driver, told.layers),
+            ("overlay", ["/a/diff", "/b/diff", "/c/diff"].map(PathBuf::from).to_vec())
+        );
+        assert!(Told::read("vfs\n").layers.is_empty());
+    }
+}
