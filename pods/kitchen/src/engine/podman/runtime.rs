@@ -36,8 +36,16 @@ impl Runtime {
 
 /// All, with the remembered one first.
 pub(super) fn in_turn(folder: &Path) -> Vec<Runtime> {
-    let remembered = fs::read_to_string(folder.join(REMEMBERED)).unwrap_or_default();
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    order(&read(&folder.join(REMEMBERED)), &read(Path::new("/proc/self/mountinfo")))
+}
+
+/// Where both kinds of control groups are mounted, Debian 12's crun refuses to start, and to learn that costs half a start.
+fn order(remembered: &str, mounts: &str) -> Vec<Runtime> {
     let mut all = Runtime::ALL.to_vec();
+    if [" - cgroup ", " - cgroup2 "].iter().all(|kind| mounts.contains(kind)) {
+        all.reverse();
+    }
     all.sort_by_key(|runtime| runtime.name() != remembered.trim());
     all
 }
@@ -84,10 +92,14 @@ mod tests {
     #[test]
     fn what_worked_is_tried_first() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(in_turn(folder.path()), [Runtime::Crun, Runtime::Runc]);
-        remember(folder.path(), Runtime::Runc);
-        assert_eq!(in_turn(folder.path()), [Runtime::Runc, Runtime::Crun]);
-        fs::write(folder.path().join(REMEMBERED), "kata").unwrap();
-        assert_eq!(in_turn(folder.path()), [Runtime::Crun, Runtime::Runc]);
+        for runtime in Runtime::ALL {
+            remember(folder.path(), runtime);
+            assert_eq!(in_turn(folder.path())[0], runtime);
+        }
+        let unified = "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let hybrid = format!("{unified}31 1 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
+        assert_eq!(order("kata", unified), [Runtime::Crun, Runtime::Runc]);
+        assert_eq!(order("", &hybrid), [Runtime::Runc, Runtime::Crun]);
+        assert_eq!(order("crun\n", &hybrid), [Runtime::Crun, Runtime::Runc]);
     }
 }
