@@ -12,7 +12,7 @@ const POD: &str = "computepods.pod";
 
 /// How often podman is asked to remove a container. If container and monitor were both killed, it learns at the first try that the container does not
 /// run, and fails.
-const TRIES: usize = 4;
+const TRIES: usize = 10;
 
 /// What a container of this process is labelled with.
 pub(super) fn labels(owner: &str) -> [String; 2] {
@@ -49,13 +49,27 @@ pub(crate) fn sweep(owner: &str) -> io::Result<usize> {
         return Ok(0);
     }
     let remove = [&["rm", "--force", "--ignore", "--time", "0"], left.as_slice()].concat();
+    let mut removed = podman(&remove);
     for _ in 1..TRIES {
-        match podman(&remove) {
-            Ok(_) => return Ok(left.len()),
-            Err(error) => tracing::debug!(%error, "a dead pod's container does not go yet"),
+        let Err(error) = &removed else { break };
+        tracing::debug!(%error, "a dead pod's container does not go yet");
+        // Podman has to see that it does not run.
+        podman(&["ps", "--all", "--sync", "--quiet"])?;
+        removed = podman(&remove);
+    }
+    left.iter().for_each(|id| remove_groups(id));
+    removed.map(|_| left.len())
+}
+
+/// Removes a container's control groups, in which nothing runs any more: without its monitor podman leaves them where they are.
+fn remove_groups(id: &str) {
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        let group = hierarchy.path().join("libpod_parent").join(format!("libpod-{id}"));
+        match std::fs::remove_dir(&group) {
+            Err(error) if group.exists() => tracing::debug!(%error, "a control group of a dead pod's stays"),
+            _ => {}
         }
     }
-    podman(&remove).map(|_| left.len())
 }
 
 fn podman(words: &[&str]) -> io::Result<String> {
