@@ -15,6 +15,7 @@ use clap::Parser;
 
 use crate::majordomo::request::{Failure, Reply, Request};
 
+pub mod answer;
 pub mod border;
 pub mod chef;
 pub mod context;

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
+use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::{ProjectOption, Said};
+use crate::cli::majordomo::ProjectOption;
 use crate::cli::words::{counted, line};
 use crate::majordomo::request::{Failure, ForgetReport, Report, Request};
 

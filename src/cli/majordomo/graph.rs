@@ -3,9 +3,10 @@
 use clap::Args;
 use protocol::{RelPath, StepId};
 
+use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::{ProjectWord, Said};
+use crate::cli::majordomo::ProjectWord;
 use crate::cli::words::{counted, line};
 use crate::majordomo::report::GraphReport;
 use crate::majordomo::request::{Failure, Report, Request};

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
 use crate::cli::place;
@@ -104,14 +105,6 @@ pub struct ProjectWord {
     json: bool,
 }
 
-/// Whom an answer is for, where it is not JSON.
-enum Said {
-    /// It is data: stdout.
-    Data(String),
-    /// It is talk: stderr.
-    Talk(String),
-}
-
 impl ProjectOption {
     fn ask(
         &self,
@@ -135,8 +128,7 @@ impl ProjectWord {
     }
 }
 
-/// Asks about a project, and writes the answer: as JSON, or in the words that are found for it (`None`: it is another answer
-/// than that to this request).
+/// Asks about a project, and writes the answer.
 fn ask(
     context: &mut Context<'_>,
     (project, json): (Option<&Path>, bool),
@@ -144,14 +136,5 @@ fn ask(
     said: impl FnOnce(&Report, Style) -> Option<Said>,
 ) -> Result<Exit, Failure> {
     let project = place::project(project, context.cwd()?)?;
-    let report = context.report(request(project), &mut |_| ())?;
-    if json {
-        context.print_json(&report)?;
-        return Ok(Exit::Done);
-    }
-    match said(&report, context.out_style).ok_or_else(unexpected)? {
-        Said::Data(text) => context.print(&text)?,
-        Said::Talk(text) => context.talk.say(&text),
-    }
-    Ok(Exit::Done)
+    context.ask(request(project), json, said)
 }

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
+use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::{ProjectWord, Said};
+use crate::cli::majordomo::ProjectWord;
 use crate::cli::words::{counted, line};
 use crate::cli::{style::Style, table};
 use crate::majordomo::build::reason;

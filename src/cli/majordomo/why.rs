@@ -3,9 +3,10 @@
 use clap::Args;
 use protocol::{Digest, StepId};
 
+use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::majordomo::{ProjectOption, Said};
+use crate::cli::majordomo::ProjectOption;
 use crate::cli::words::{counted, line};
 use crate::majordomo::build::reason::{self, shown};
 use crate::majordomo::report::{

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::pods::render;
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::majordomo::request::{Failure, Report, Request};
 
@@ -19,13 +20,9 @@ pub struct BanArgs {
 
 impl BanArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let report = context.report(Request::Ban { pod: self.pod }, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Pods(pods) = report else { return Err(unexpected()) };
-        context.print(&render(&pods))?;
-        Ok(Exit::Done)
+        context.ask(Request::Ban { pod: self.pod }, self.json, |report, _| match report {
+            Report::Pods(pods) => Some(Said::Data(render(pods))),
+            _ => None,
+        })
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::table::table;
 use crate::cli::words::{counted, line};
@@ -87,19 +88,16 @@ impl ChefArgs {
             }
         };
         let report = context.report(Request::Chef(request), &mut |_| ())?;
-        let (text, exit) = match &report {
-            Report::Chefs(chefs) => (words(chefs), Exit::Done),
-            Report::ChefTest(test) => {
-                let is_good = test.examples.iter().all(|example| example.failure.is_none());
-                (tested(test), if is_good { Exit::Done } else { Exit::StepFailed })
-            }
-            _ => return Err(unexpected()),
+        context.tell(&report, self.json, |report, _| match report {
+            Report::Chefs(chefs) => Some(Said::Data(words(chefs))),
+            Report::ChefTest(test) => Some(Said::Data(tested(test))),
+            _ => None,
+        })?;
+        let is_good = match &report {
+            Report::ChefTest(test) => test.examples.iter().all(|example| example.failure.is_none()),
+            _ => true,
         };
-        match self.json {
-            true => context.print_json(&report)?,
-            false => context.print(&text)?,
-        }
-        Ok(exit)
+        Ok(if is_good { Exit::Done } else { Exit::StepFailed })
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::words::{bytes, counted, line};
 use crate::majordomo::request::{Failure, FsckReport, Reply, Report, Request};
@@ -39,15 +40,12 @@ impl FsckArgs {
             talk.say("\r\x1b[K");
         }
         let report = report?;
-        let Report::Fsck(found) = &report else { return Err(unexpected()) };
-        let text = render(found);
-        let exit = if found.quarantined.is_empty() { Exit::Done } else { Exit::Machine };
-        if self.json {
-            context.print_json(&report)?;
-        } else {
-            context.print(&text)?;
-        }
-        Ok(exit)
+        context.tell(&report, self.json, |report, _| match report {
+            Report::Fsck(found) => Some(Said::Data(render(found))),
+            _ => None,
+        })?;
+        let is_fine = matches!(&report, Report::Fsck(found) if found.quarantined.is_empty());
+        Ok(if is_fine { Exit::Done } else { Exit::Machine })
     }
 }
 

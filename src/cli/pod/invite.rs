@@ -3,7 +3,8 @@
 use clap::Args;
 use protocol::mesh::Role;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::majordomo::request::{Failure, Report, Request};
 
@@ -27,17 +28,15 @@ pub struct InviteArgs {
 impl InviteArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let Self { role, uses, hours, json } = self;
-        let report = context.report(Request::Invite { role, uses, hours }, &mut |_| ())?;
-        if json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Invitation(invitation) = report else { return Err(unexpected()) };
-        context.print(&format!("{}\n", invitation.invitation))?;
-        context.talk.say(&format!(
-            "\nlets {uses} in, for {hours} h. There:\n  pod join nats://{} --invite {}\n",
-            invitation.server, "INVITATION"
-        ));
-        Ok(Exit::Done)
+        context.ask(Request::Invite { role, uses, hours }, json, |report, _| match report {
+            Report::Invitation(made) => Some(Said::Both {
+                data: format!("{}\n", made.invitation),
+                talk: format!(
+                    "\nlets {uses} in, for {hours} h. There:\n  pod join nats://{} --invite {}\n",
+                    made.server, "INVITATION"
+                ),
+            }),
+            _ => None,
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::words::{bytes, line};
 use crate::majordomo::request::{Failure, MemberReport, PodsReport, Report, Request};
@@ -17,14 +18,10 @@ pub struct PodsArgs {
 
 impl PodsArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let report = context.report(Request::Pods, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Pods(pods) = report else { return Err(unexpected()) };
-        context.print(&render(&pods))?;
-        Ok(Exit::Done)
+        context.ask(Request::Pods, self.json, |report, _| match report {
+            Report::Pods(pods) => Some(Said::Data(render(pods))),
+            _ => None,
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::words::{bytes, counted, line};
 use crate::majordomo::request::{Failure, PodReport, Report, Request};
@@ -17,14 +18,10 @@ pub struct PodStatusArgs {
 
 impl PodStatusArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let report = context.report(Request::PodStatus, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Pod(pod) = report else { return Err(unexpected()) };
-        context.print(&render(&pod))?;
-        Ok(Exit::Done)
+        context.ask(Request::PodStatus, self.json, |report, _| match report {
+            Report::Pod(pod) => Some(Said::Data(render(pod))),
+            _ => None,
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::status::render;
-use crate::cli::context::{Context, unexpected};
+use crate::cli::answer::Said;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::majordomo::request::{Failure, Report, Request};
 
@@ -17,13 +18,9 @@ pub struct PodStopArgs {
 
 impl PodStopArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let report = context.report(Request::PodStop, &mut |_| ())?;
-        if self.json {
-            context.print_json(&report)?;
-            return Ok(Exit::Done);
-        }
-        let Report::Pod(pod) = report else { return Err(unexpected()) };
-        context.print(&render(&pod))?;
-        Ok(Exit::Done)
+        context.ask(Request::PodStop, self.json, |report, _| match report {
+            Report::Pod(pod) => Some(Said::Data(render(pod))),
+            _ => None,
+        })
     }
 }
