@@ -51,7 +51,7 @@ impl Traces {
 
     /// Announces a trace of our own.
     pub async fn announce(&self, us: &PodId, news: &TraceNews) -> Result<(), ChangeError> {
-        let body = serde_json::to_value(news).map_err(crate::ledger::EntryError::from)?;
+        let body = serde_json::to_value(news).map_err(crate::keys::OpenError::from)?;
         self.ledger.say(&subject::trace(us, &news.trace), body).await.map(|_| ())
     }
 

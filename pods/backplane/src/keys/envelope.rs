@@ -8,7 +8,7 @@ use protocol::mesh::{FederationId, VERSION};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Guard, Identity, Replay, SealError, SharedRing, SignatureError, sign, signed, verify};
+use super::{Context, Guard, Identity, OpenError, Replay, SharedRing, sign, signed, verify};
 use crate::clock::Clock;
 
 /// Wraps and unwraps messages of one pod.
@@ -36,18 +36,9 @@ pub struct Opened<T> {
 /// Why a message is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not sealed by a member, or for another subject.
+    /// Not what it says.
     #[error(transparent)]
-    Seal(#[from] SealError),
-    /// Not signed by who it says.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// Not JSON of the form that was wanted.
-    #[error("not in a form that is known: {0}")]
-    Form(#[from] serde_json::Error),
-    /// Of another version.
-    #[error("of version {0}, known is {VERSION}")]
-    Version(u32),
+    Open(#[from] OpenError),
     /// Of somebody who is no member.
     #[error("{0} is no member")]
     Stranger(PodId),
@@ -89,9 +80,9 @@ impl Envelope {
         let count = self.count.fetch_add(1, Ordering::SeqCst);
         let from = self.identity.pod();
         let inner = Inner { v: VERSION, from, at: self.clock.now(), life: self.life, count, body };
-        let json = serde_json::to_vec(&inner)?;
+        let json = serde_json::to_vec(&inner).map_err(OpenError::from)?;
         let signed = sign(&self.identity, Context::Message, &self.federation, subject, &json);
-        let sealed = self.ring.read().seal(&self.federation, subject, &signed)?;
+        let sealed = self.ring.read().seal(&self.federation, subject, &signed).map_err(OpenError::from)?;
         Ok((sealed, id(&from, self.life, count)))
     }
 
@@ -102,19 +93,31 @@ impl Envelope {
         sealed: &[u8],
         member: impl Fn(&PodId) -> bool,
     ) -> Result<Opened<T>, EnvelopeError> {
-        let (_, signed_bytes) = self.ring.read().open(&self.federation, subject, sealed)?;
-        let (_, json) = signed::split(&signed_bytes)?;
-        let Sender { v, from } = serde_json::from_slice(json)?;
-        if v != VERSION {
-            return Err(EnvelopeError::Version(v));
-        }
+        let (from, signed) = self.sender(subject, sealed)?;
         if !member(&from) {
             return Err(EnvelopeError::Stranger(from));
         }
-        let json = verify(&from, Context::Message, &self.federation, subject, &signed_bytes)?;
-        let inner: Inner<T> = serde_json::from_slice(json)?;
+        let inner: Inner<T> = self.said_by(&from, subject, &signed)?;
         self.guard.lock().admit(&from, inner.life, inner.count, inner.at, self.clock.now())?;
         Ok(Opened { from, body: inner.body, id: id(&from, inner.life, inner.count) })
+    }
+
+    /// Who claims to have sent it, and the signed bytes.
+    fn sender(&self, subject: &str, sealed: &[u8]) -> Result<(PodId, Vec<u8>), OpenError> {
+        let (_, bytes) = self.ring.read().open(&self.federation, subject, sealed)?;
+        let (_, json) = signed::split(&bytes)?;
+        let Sender { v, from } = serde_json::from_slice(json)?;
+        OpenError::unless_known(v)?;
+        Ok((from, bytes))
+    }
+
+    fn said_by<T: DeserializeOwned>(
+        &self,
+        from: &PodId,
+        subject: &str,
+        signed: &[u8],
+    ) -> Result<Inner<T>, OpenError> {
+        Ok(serde_json::from_slice(verify(from, Context::Message, &self.federation, subject, signed)?)?)
     }
 
     /// Forgets those who are no members any more.
@@ -132,7 +135,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::keys::Ring;
+    use crate::keys::{Ring, SealError};
     use zeroize::Zeroizing;
 
     const NOW: u64 = 1_000_000_000_000;
@@ -156,14 +159,20 @@ mod tests {
         let (message, id) = a.wrap("beat.a", &7).unwrap();
         let unwrap = |to: &Envelope, subject: &str| to.unwrap::<i32>(subject, &message, |_| true);
         assert!(matches!(b.unwrap::<i32>("beat.a", &message, |_| false), Err(EnvelopeError::Stranger(_))));
-        assert!(matches!(unwrap(&b, "beat.b"), Err(EnvelopeError::Seal(_))));
+        assert!(matches!(unwrap(&b, "beat.b"), Err(EnvelopeError::Open(OpenError::Seal(_)))));
         assert_eq!(unwrap(&b, "beat.a").unwrap(), Opened { from: sender, body: 7, id });
         assert!(matches!(unwrap(&b, "beat.a"), Err(EnvelopeError::Replay(Replay::Again))));
-        assert!(matches!(unwrap(&stranger, "beat.a"), Err(EnvelopeError::Seal(SealError::Forged))));
+        assert!(matches!(
+            unwrap(&stranger, "beat.a"),
+            Err(EnvelopeError::Open(OpenError::Seal(SealError::Forged)))
+        ));
         assert!(matches!(unwrap(&sleeper, "beat.a"), Err(EnvelopeError::Replay(Replay::Time(_)))));
         assert!(unwrap(&skewed, "beat.a").is_ok(), "an hour of skew is tolerated");
         let outside = stranger.wrap("beat.a", &7).unwrap().0;
-        assert!(matches!(b.unwrap::<i32>("beat.a", &outside, |_| true), Err(EnvelopeError::Seal(_))));
+        assert!(matches!(
+            b.unwrap::<i32>("beat.a", &outside, |_| true),
+            Err(EnvelopeError::Open(OpenError::Seal(_)))
+        ));
     }
 
     #[test]
@@ -176,6 +185,6 @@ mod tests {
         let signed = sign(&liar.identity, Context::Message, &federation, "beat.a", &json);
         let sealed = liar.ring.read().seal(&federation, "beat.a", &signed).unwrap();
         let taken = b.unwrap::<i32>("beat.a", &sealed, |_| true);
-        assert!(matches!(taken, Err(EnvelopeError::Signature(_))), "{taken:?}");
+        assert!(matches!(taken, Err(EnvelopeError::Open(OpenError::Signature(_)))), "{taken:?}");
     }
 }

@@ -7,12 +7,14 @@
 mod envelope;
 mod guard;
 mod identity;
+mod opening;
 mod ring;
-mod signed;
+pub(crate) mod signed;
 
 pub use envelope::{Envelope, EnvelopeError, Opened};
 pub use guard::{Guard, Replay};
 pub use identity::{Identity, IdentityError, seal_to, write_private};
+pub use opening::OpenError;
 pub use ring::{GroupKey, Ring, SealError, SharedRing, commitment};
 pub use signed::{Context, SignatureError, sign, verify};
 

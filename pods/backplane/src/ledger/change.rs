@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::entry::{Entry, EntryError, Epoch};
+use super::entry::{Entry, Epoch};
 use super::store::StoreError;
 use super::{Ledger, Taken};
 use crate::bus::{BusError, Expect, Incarnation, Position};
-use crate::keys::SealError;
+use crate::keys::{OpenError, SealError};
 
 /// How often somebody else may be faster, before it is an error.
 pub const MAX_RIVALS: usize = 32;
@@ -32,7 +32,7 @@ pub enum ChangeError {
     Store(#[from] StoreError),
     /// The entry cannot be made.
     #[error(transparent)]
-    Entry(#[from] EntryError),
+    Entry(#[from] OpenError),
     /// The entry cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),

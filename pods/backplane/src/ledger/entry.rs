@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bus::{Incarnation, Position};
-use crate::keys::{Context, Identity, Ring, SealError, SignatureError, sign, verify};
+use crate::keys::{Context, Identity, OpenError, Ring, SealError, sign, signed, verify};
 
 const OPEN: u8 = 0;
-const SIGNATURE: usize = 64;
 
 /// When a word was said: in which log, and how many words there were on the subject before it, over all logs. The later one is greater.
 ///
@@ -51,23 +50,6 @@ pub struct Entry {
     pub signed: Vec<u8>,
 }
 
-/// Why something is no entry.
-#[derive(Debug, thiserror::Error)]
-pub enum EntryError {
-    /// Not sealed by a member.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// Not signed by who it says.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// Not JSON of the form that was wanted.
-    #[error("not in a form that is known: {0}")]
-    Form(#[from] serde_json::Error),
-    /// Of another version.
-    #[error("of version {0}, known is {VERSION}")]
-    Version(u32),
-}
-
 #[derive(Serialize, Deserialize)]
 struct Inner {
     v: u32,
@@ -85,7 +67,7 @@ impl Entry {
         subject: &str,
         epoch: Epoch,
         (at, body): (u64, Value),
-    ) -> Result<Self, EntryError> {
+    ) -> Result<Self, OpenError> {
         let from = identity.pod();
         let json = serde_json::to_vec(&Inner { v: VERSION, from, at, epoch, body: body.clone() })?;
         let signed = sign(identity, Context::Entry, federation, subject, &json);
@@ -93,17 +75,15 @@ impl Entry {
     }
 
     /// Signed bytes whose signature was verified before they came here: those of our own database.
-    pub(crate) fn trusted(subject: &str, signed: &[u8]) -> Result<Self, EntryError> {
-        let (_, json) = signed.split_at_checked(SIGNATURE).ok_or(SignatureError)?;
+    pub(crate) fn trusted(subject: &str, signed: &[u8]) -> Result<Self, OpenError> {
+        let (_, json) = signed::split(signed)?;
         let Inner { v, from, at, epoch, body } = serde_json::from_slice(json)?;
-        if v != VERSION {
-            return Err(EntryError::Version(v));
-        }
+        OpenError::unless_known(v)?;
         Ok(Self { subject: subject.to_owned(), epoch, from, at, body, signed: signed.to_vec() })
     }
 
     /// Signed bytes from elsewhere.
-    pub fn verified(federation: &FederationId, subject: &str, signed: &[u8]) -> Result<Self, EntryError> {
+    pub fn verified(federation: &FederationId, subject: &str, signed: &[u8]) -> Result<Self, OpenError> {
         let entry = Self::trusted(subject, signed)?;
         verify(&entry.from, Context::Entry, federation, subject, signed)?;
         Ok(entry)
@@ -123,7 +103,7 @@ impl Entry {
         ring: &Ring,
         subject: &str,
         sealed: &[u8],
-    ) -> Result<(Option<u32>, Self), EntryError> {
+    ) -> Result<(Option<u32>, Self), OpenError> {
         match sealed.split_first() {
             Some((&OPEN, signed)) if subject.starts_with(subject::KEYS) => {
                 Ok((None, Self::verified(federation, subject, signed)?))

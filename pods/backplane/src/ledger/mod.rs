@@ -32,13 +32,13 @@ use tokio::sync::watch;
 
 pub use change::{ChangeError, MAX_RIVALS, Stop};
 pub use digests::{Digests, LEAVES};
-pub use entry::{Entry, EntryError, Epoch};
+pub use entry::{Entry, Epoch};
 pub use follow::SETTLING;
 pub use store::StoreError;
 
 use crate::bus::{Bus, Incarnation, Position};
 use crate::clock::Clock;
-use crate::keys::{Identity, SealError, SharedRing};
+use crate::keys::{Identity, OpenError, SealError, SharedRing};
 use store::Store;
 
 /// How many entries may wait for what would make them understood.
@@ -277,7 +277,7 @@ impl Ledger {
         let opened = Entry::open(&self.federation, &self.ring.read(), subject, sealed);
         let (generation, entry) = match opened {
             Ok(opened) => opened,
-            Err(EntryError::Seal(SealError::Generation(generation))) => {
+            Err(OpenError::Seal(SealError::Generation(generation))) => {
                 tracing::debug!(subject, generation, "an entry waits for its group key");
                 park(&mut state.closed, subject, sealed);
                 return Ok(Taken::Waits);
