@@ -5,8 +5,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use backplane::map::{Map, Ownership, Part};
-use protocol::{Digest, PodId, RelPath, StepId, Tree, TreeEntry, WorkspaceId};
+use backplane::bus::Incarnation;
+use backplane::ledger::Epoch;
+use backplane::owners::OwnerMap;
+use protocol::mesh::{ArtefactScope, Ownership, subject};
+use protocol::{Digest, PodId, RelPath, Tree, TreeEntry, WorkspaceId};
 
 const ARTEFACTS: usize = 1_000_000;
 const RECORDS: usize = 10_000;
@@ -28,6 +31,22 @@ fn digest(record: usize, file: usize) -> Digest {
     Digest::of(format!("{record} {file}").as_bytes())
 }
 
+/// A record as the ledger has it: its subject, its signed bytes, and what they say.
+fn record(at: usize, tree: &[u8], epoch: Epoch) -> (String, Vec<u8>, Ownership) {
+    let ownership = Ownership {
+        workspace: WorkspaceId::from_random((at % 100) as u128),
+        path: path(at, 0),
+        scope: ArtefactScope::Outputs,
+        owner: Some(PodId::from_bytes([(at % PODS) as u8; 32])),
+        digest: Tree::decode(tree).unwrap().digest(),
+        size: 1_000_000,
+        promised_to: None,
+    };
+    let json = serde_json::json!({"v": 1, "from": PodId::from_bytes([1; 32]), "at": 1, "epoch": epoch, "body": ownership});
+    let signed = [&[0; 64], serde_json::to_vec(&json).unwrap().as_slice()].concat();
+    (subject::owner(ownership.workspace, &ownership.path), signed, ownership)
+}
+
 fn main() {
     let files = ARTEFACTS / RECORDS;
     // What a pod has on its disk when it starts: encoded trees.
@@ -42,21 +61,26 @@ fn main() {
             Tree::new((0..files).map(file).collect()).unwrap().encode()
         })
         .collect();
+    let epoch = Epoch { incarnation: Incarnation { number: 1, nonce: 1 }, revision: 1 };
+    let records: Vec<(String, Vec<u8>, Ownership)> =
+        trees.iter().enumerate().map(|(at, tree)| record(at, tree, epoch)).collect();
     let before = rss();
     let begun = Instant::now();
-    let mut map = Map::default();
-    for (record, bytes) in trees.iter().enumerate() {
-        let ownership = Ownership {
-            workspace: WorkspaceId::from_random((record % 100) as u128),
-            part: Part::Step(StepId::new(&format!("step:{record}"))),
-            owner: PodId::from_bytes([(record % PODS) as u8; 32]),
-            epoch: (1_u64, record as u64),
-        };
-        map.apply(ownership, &Tree::decode(bytes).unwrap());
+    let map = OwnerMap::default();
+    for (name, signed, _) in &records {
+        map.load(name, signed);
+    }
+    let loaded = begun.elapsed();
+    for ((.., ownership), tree) in records.iter().zip(&trees) {
+        assert!(map.cover(ownership, epoch, &Tree::decode(tree).unwrap()));
     }
     let (took, grew) = (begun.elapsed(), rss().saturating_sub(before));
-    println!("{} artefacts in {RECORDS} records of {PODS} pods", map.len());
-    println!("start-up from encoded trees: {:.2} s", took.as_secs_f64());
+    println!("{} artefacts in {RECORDS} records of {PODS} pods", map.files());
+    println!(
+        "start-up from records ({:.2} s) and encoded trees: {:.2} s",
+        loaded.as_secs_f64(),
+        took.as_secs_f64()
+    );
     println!("memory: {} MiB, {} bytes an artefact", grew >> 20, grew / ARTEFACTS);
 
     let mut found = Vec::with_capacity(ROUNDS);

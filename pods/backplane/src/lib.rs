@@ -18,5 +18,3 @@ pub mod traces;
 
 pub use bus::{Bus, BusError};
 pub use mesh::Mesh;
-
-pub mod map;

@@ -1,18 +1,15 @@
 //! Which pods are believed to have which bytes. Nearly all files have one of a few combinations of holders, so each combination is kept
 //! once, and a file has its number.
 
-use protocol::{Digest, PodId};
+use protocol::Digest;
 use rustc_hash::FxHashMap;
+
+use super::Pod;
 
 /// Holders that are noted of one digest.
 pub const MAX_HOLDERS: usize = 16;
-/// Pods that may be holders.
-pub const MAX_PODS: usize = 4096;
 /// Combinations of holders that are kept apart.
 pub const MAX_SETS: usize = 65_536;
-
-/// A pod's number here.
-pub(super) type Pod = Option<u16>;
 
 /// What is known of a digest.
 #[derive(Clone, Copy)]
@@ -24,11 +21,9 @@ struct Known {
 
 #[derive(Default)]
 pub(super) struct Holders {
-    pods: Vec<PodId>,
-    numbers: FxHashMap<PodId, u16>,
     /// Sorted numbers of pods.
-    sets: Vec<Box<[u16]>>,
-    set_numbers: FxHashMap<Box<[u16]>, u32>,
+    sets: Vec<Box<[Pod]>>,
+    set_numbers: FxHashMap<Box<[Pod]>, u32>,
     /// By the first eight bytes of a digest: two that share them are taken for one, and a hint is wrong.
     known: FxHashMap<u64, Known>,
 }
@@ -39,21 +34,7 @@ fn key(digest: &Digest) -> u64 {
 }
 
 impl Holders {
-    /// A pod's number; none if there are too many.
-    pub fn pod(&mut self, pod: PodId) -> Pod {
-        if let Some(&number) = self.numbers.get(&pod) {
-            return Some(number);
-        }
-        if self.pods.len() >= MAX_PODS {
-            return None;
-        }
-        let number = self.pods.len() as u16;
-        self.pods.push(pod);
-        self.numbers.insert(pod, number);
-        Some(number)
-    }
-
-    fn set(&mut self, pods: Box<[u16]>) -> Option<u32> {
+    fn set(&mut self, pods: Box<[Pod]>) -> Option<u32> {
         if let Some(&set) = self.set_numbers.get(&pods) {
             return Some(set);
         }
@@ -68,7 +49,6 @@ impl Holders {
 
     /// The combination with one pod more, if it may be kept.
     fn with(&mut self, set: u32, pod: Pod) -> u32 {
-        let Some(pod) = pod else { return set };
         let pods = &self.sets[set as usize];
         let Err(at) = pods.binary_search(&pod) else { return set };
         if pods.len() >= MAX_HOLDERS {
@@ -114,12 +94,11 @@ impl Holders {
     }
 
     /// A pod has nothing. Its place in all combinations is taken out at once.
-    pub fn forget(&mut self, pod: &PodId) {
-        let Some(&number) = self.numbers.get(pod) else { return };
+    pub fn forget(&mut self, pod: Pod) {
         let mut without = Vec::with_capacity(self.sets.len());
         for set in 0..self.sets.len() {
             let pods = &self.sets[set];
-            let Ok(at) = pods.binary_search(&number) else {
+            let Ok(at) = pods.binary_search(&pod) else {
                 without.push(set as u32);
                 continue;
             };
@@ -135,13 +114,12 @@ impl Holders {
     }
 
     /// The pods that are believed to have it.
-    pub fn of(&self, digest: &Digest) -> Vec<PodId> {
-        let Some(known) = self.known.get(&key(digest)) else { return Vec::new() };
-        self.sets[known.set as usize].iter().map(|pod| self.pods[usize::from(*pod)]).collect()
+    pub fn of(&self, digest: &Digest) -> &[Pod] {
+        self.known.get(&key(digest)).map_or(&[], |known| &self.sets[known.set as usize])
     }
 
-    /// Bytes by pod, the most first.
-    pub fn most_of<'a>(&self, inputs: impl IntoIterator<Item = (&'a Digest, u64)>) -> Vec<(PodId, u64)> {
+    /// Bytes by pod.
+    pub fn bytes_of<'a>(&self, inputs: impl IntoIterator<Item = (&'a Digest, u64)>) -> FxHashMap<Pod, u64> {
         // Bytes by combination first: there are few.
         let mut by_set: FxHashMap<u32, u64> = FxHashMap::default();
         for (digest, size) in inputs {
@@ -150,16 +128,13 @@ impl Holders {
                 *sum = sum.saturating_add(size);
             }
         }
-        let mut by_pod: FxHashMap<u16, u64> = FxHashMap::default();
+        let mut by_pod: FxHashMap<Pod, u64> = FxHashMap::default();
         for (set, size) in by_set {
             for pod in &self.sets[set as usize] {
                 let sum = by_pod.entry(*pod).or_default();
                 *sum = sum.saturating_add(size);
             }
         }
-        let mut most: Vec<(PodId, u64)> =
-            by_pod.into_iter().map(|(pod, size)| (self.pods[usize::from(pod)], size)).collect();
-        most.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        most
+        by_pod
     }
 }
