@@ -150,6 +150,11 @@ impl Built {
         self.steps("step-started", |_| true)
     }
 
+    /// Those of the project itself: the steps that asked chefs are left out.
+    pub fn ran_without_chefs(&self) -> Vec<&str> {
+        self.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
+    }
+
     /// The steps that ended so, sorted, each once.
     pub fn ended_as(&self, how: &str) -> Vec<&str> {
         self.steps("step-finished", |event| text(event, "how") == how)

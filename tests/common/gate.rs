@@ -30,6 +30,12 @@ impl Gate {
         format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; read -r go <&3'")
     }
 
+    /// A project file whose step `s` stands before the gate, and then copies `source`.
+    pub fn step(&self, made: &str) -> String {
+        let gate = self.command();
+        format!("[step.s]\nnetwork = true\nrun = '''\n{gate}\ncp source {made}\n'''\nout = '{made}'\n")
+    }
+
     /// Waits until a step stands before it.
     #[track_caller]
     pub fn arrival(&self) -> Visitor {

@@ -161,12 +161,17 @@ impl Place {
 
     /// A project with nothing but its project file.
     pub fn project(&self, name: &str, file: &str) -> Project<'_> {
+        let project = self.bare(name);
+        project.write("majordomo.toml", file);
+        project
+    }
+
+    /// A project with nothing in it.
+    pub fn bare(&self, name: &str) -> Project<'_> {
         let path = self.path.join("projects").join(name);
         fs::create_dir_all(&path).unwrap();
         self.give(&path);
-        let project = Project::new(self, path);
-        project.write("majordomo.toml", file);
-        project
+        Project::new(self, path)
     }
 
     /// A copy of one of our examples.

@@ -93,8 +93,7 @@ fn a_vendored_crate_of_debian() {
     if !debian::unpack_upstream("rust-fnv", &vendored) {
         return;
     }
-    let project = place.project("p", "");
-    project.remove("majordomo.toml");
+    let project = place.bare("p");
     project.write("vendor/fnv/.cargo-checksum.json", "{\"files\":{}}");
     watched(&project);
     project.append(

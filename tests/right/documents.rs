@@ -4,17 +4,6 @@
 use crate::common::{Built, Place, Project};
 use crate::pdf;
 
-fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = place.project(name, "");
-    project.remove("majordomo.toml");
-    project
-}
-
-/// The steps of the project that ran, and not those that plan.
-fn ran(built: &Built) -> Vec<&str> {
-    built.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
-}
-
 #[track_caller]
 fn says(project: &Project<'_>, path: &str) -> String {
     pdf::text(&std::fs::read(project.at(path)).unwrap())
@@ -33,7 +22,7 @@ const BIBLIOGRAPHY: &str =
 
 /// Of several files, with Biber, glossary, acronyms and index; its name has a space in it.
 fn thesis<'p>(place: &'p Place) -> Project<'p> {
-    let project = bare(place, "thesis");
+    let project = place.bare("thesis");
     let preamble = "\\usepackage[acronym]{glossaries}\n\\usepackage{biblatex,makeidx}\n\\addbibresource{refs/all.bib}\n\
                     \\makeglossaries\\makeindex\n\\newacronym{ngo}{NGO}{no good owl}\n\
                     \\newglossaryentry{finch}{name=finch,description={a bird}}";
@@ -56,7 +45,7 @@ fn a_thesis_with_biber_glossaries_and_an_index() {
     let place = Place::new();
     let project = thesis(&place);
     let first = project.build(&[]).ok();
-    assert_eq!(ran(&first), ["bib", "glossary", "index", "tex"]);
+    assert_eq!(first.ran_without_chefs(), ["bib", "glossary", "index", "tex"]);
     let text = says(&project, "my thesis.pdf");
     for words in [
         "A finch is on page 3.",
@@ -75,7 +64,11 @@ fn a_thesis_with_biber_glossaries_and_an_index() {
     project.replace("chapters/two.tex", "eats mice", "likes mice");
     let word = project.build(&[]).ok();
     assert_eq!(word.passes("tex"), 1, "{}", word.said());
-    assert!(!ran(&word).contains(&"bib") && !ran(&word).contains(&"index"), "{}", word.said());
+    assert!(
+        !word.ran_without_chefs().contains(&"bib") && !word.ran_without_chefs().contains(&"index"),
+        "{}",
+        word.said()
+    );
     // A page more moves everything.
     project.replace("chapters/one.tex", "A \\gls", "\\newpage A \\gls");
     project.build(&[]).ok();
@@ -89,13 +82,13 @@ fn a_thesis_with_biber_glossaries_and_an_index() {
 #[test]
 fn two_documents_that_include_the_same_part() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     let body = |first: &str| format!("\\tableofcontents\n{first}\n\\include{{parts/owls}}");
     project.write("long.tex", document("", &body("\\newpage Before.\\newpage After.")));
     project.write("short.tex", document("", &body("")));
     project.write("parts/owls.tex", "\\chapter{Owls}\\label{owls}Owls are on page~\\pageref{owls}.\n");
     let first = project.build(&[]).ok();
-    assert_eq!(ran(&first), ["tex-long", "tex-short"]);
+    assert_eq!(first.ran_without_chefs(), ["tex-long", "tex-short"]);
     let pages = || [says(&project, "long.pdf"), says(&project, "short.pdf")];
     let [long, short] = pages();
     assert!(long.contains("1 Owls 4") && long.contains("Owls are on page 4."), "{long}");
@@ -110,7 +103,7 @@ fn two_documents_that_include_the_same_part() {
 #[test]
 fn what_nobody_could_guess_is_kept() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     // A file of the document's own, which it reads if it is there and writes later.
     let body = "\\IfFileExists{paper.num}{There are \\input{paper.num} words.}{The number is not known.}\n\
                 \\newwrite\\out\\immediate\\openout\\out=paper.num\\immediate\\write\\out{seventeen}\\immediate\\closeout\\out";
@@ -123,7 +116,7 @@ fn what_nobody_could_guess_is_kept() {
 #[test]
 fn lualatex_finds_its_fonts_once() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     project.write(
         "paper.tex",
         "\\documentclass{article}\\usepackage{fontspec}\\begin{document}Owls\\end{document}\n",
@@ -133,7 +126,7 @@ fn lualatex_finds_its_fonts_once() {
     project.builds(&[]);
     project.replace("paper.tex", "Owls", "All owls");
     let edited = project.build(&[]).ok();
-    assert_eq!((ran(&edited), edited.passes("tex")), (vec!["tex"], 1));
+    assert_eq!((edited.ran_without_chefs(), edited.passes("tex")), (vec!["tex"], 1));
 }
 
 /// What is said of why a step failed.
@@ -152,7 +145,7 @@ fn what_is_wrong_has_its_file_and_line_and_nothing_is_kept_of_it() {
     assert!(!project.has("my thesis.pdf") && !project.has("my thesis.aux"));
     // The same again, for nothing of it was remembered; asking why costs nothing any more.
     let again = project.build(&[]).failed();
-    assert_eq!((ran(&again), why(&again)), (vec!["tex"], why(&wrong)));
+    assert_eq!((again.ran_without_chefs(), why(&again)), (vec!["tex"], why(&wrong)));
     project.replace("chapters/two.tex", "\\nosuchcommand", "");
     project.build(&[]).ok();
 
@@ -187,7 +180,7 @@ fn what_is_wrong_has_its_file_and_line_and_nothing_is_kept_of_it() {
 #[test]
 fn what_leads_nowhere_is_told_when_all_has_settled() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     project.write("paper.tex", document("", "\\section{One}\\label{one}See \\ref{one} and \\ref{two}."));
     let first = project.build(&[]).ok();
     let told: Vec<&str> = first.output("tex").into_iter().filter(|line| line.contains("undefined")).collect();
@@ -199,7 +192,7 @@ fn what_leads_nowhere_is_told_when_all_has_settled() {
 #[test]
 fn what_an_earlier_latex_left_is_not_overwritten() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     project.write("paper.tex", document("", "Owls"));
     project.write("paper.pdf", "of mine");
     let refused = project.build(&[]).code(2);

@@ -3,18 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Built, Place, Project, debian};
-
-fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = place.project(name, "");
-    project.remove("majordomo.toml");
-    project
-}
-
-/// The steps of the project that ran, and not those that plan.
-fn ran(built: &Built) -> Vec<&str> {
-    built.ran().into_iter().filter(|step| !step.starts_with("chef:")).collect()
-}
+use crate::common::{Place, Project, debian};
 
 /// Runs a program outside of any kitchen, with the environment of one.
 fn by_hand(folder: &Path, words: &[&str]) {
@@ -33,7 +22,7 @@ fn lua_is_what_make_makes_by_itself_edits_included() {
         return;
     }
     by_hand(Path::new("/"), &["cp", "-a", folder.to_str().unwrap(), plain.to_str().unwrap()]);
-    let project = bare(&place, "lua");
+    let project = place.bare("lua");
     let is_same = || {
         by_hand(&plain, &["make"]);
         for made in ["src/lua", "src/luac", "src/liblua.a", "src/lvm.o"] {
@@ -42,7 +31,7 @@ fn lua_is_what_make_makes_by_itself_edits_included() {
             assert!(ours == theirs, "{made}");
         }
     };
-    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["make"]);
     is_same();
     for folder in [project.at("src/lvm.c"), plain.join("src/lvm.c")] {
         let text = std::fs::read_to_string(&folder).unwrap();
@@ -50,7 +39,7 @@ fn lua_is_what_make_makes_by_itself_edits_included() {
         assert_ne!(text, edited);
         std::fs::write(folder, edited).unwrap();
     }
-    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["make"]);
     is_same();
 }
 
@@ -58,7 +47,7 @@ const MAKEFILE: &str = "CFLAGS = -O1\n\nprog: main.o\n\tcc -o $@ $^\n\n.PHONY: c
                         clean:\n\trm -f prog *.o\n\ninstall:\n\tfalse\n";
 
 fn prog<'p>(place: &'p Place) -> Project<'p> {
-    let project = bare(place, "p");
+    let project = place.bare("p");
     project.write("Makefile", MAKEFILE);
     project.write("main.c", "#include <stdio.h>\nint main(void) { printf(\"7\\n\"); return 0; }\n");
     project
@@ -68,9 +57,9 @@ fn prog<'p>(place: &'p Place) -> Project<'p> {
 fn goals_are_there_for_who_asks() {
     let place = Place::new();
     let project = prog(&place);
-    assert_eq!(ran(&project.build(&[]).ok()), ["make"]);
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["make"]);
     let checked = project.build(&["check"]).ok();
-    assert_eq!(ran(&checked), ["check"]);
+    assert_eq!(checked.ran_without_chefs(), ["check"]);
     // It found the program that the default goal has made.
     assert!(checked.output("check").iter().all(|line| !line.starts_with("cc")), "{}", checked.said());
     project.builds(&[]);
@@ -80,7 +69,7 @@ fn goals_are_there_for_who_asks() {
     }
     project.replace("main.c", "\"7\\n\"", "\"8\\n\"");
     let wrong = project.build(&["check"]).failed();
-    assert_eq!((wrong.ended_as("failed"), ran(&wrong)), (vec!["check"], vec!["check", "make"]));
+    assert_eq!((wrong.ended_as("failed"), wrong.ran_without_chefs()), (vec!["check"], vec!["check", "make"]));
     assert!(wrong.said().contains("why: Makefile:9: the rule for `check` ended with 1"), "{}", wrong.said());
 }
 
@@ -105,7 +94,7 @@ fn a_makefile_that_wants_the_network() {
     // Nothing of it is kept: neither what it made before it failed, nor that it failed.
     assert!(!project.has("part") && !project.has("main.o"));
     let again = project.build(&[]).failed();
-    assert_eq!((ran(&again), again.failure("make")), (vec!["make"], wrong.failure("make")));
+    assert_eq!((again.ran_without_chefs(), again.failure("make")), (vec!["make"], wrong.failure("make")));
 }
 
 #[test]

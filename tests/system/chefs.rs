@@ -12,17 +12,10 @@ fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
     String::from_utf8(ended.stdout).unwrap()
 }
 
-/// A project without a project file.
-fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = place.project(name, "");
-    project.remove("majordomo.toml");
-    project
-}
-
 const MAKEFILE: &str = "prog: main.o part.o\n\tcc -o $@ $^\n\n%.o: %.c part.h\n\tcc -c -o $@ $<\n";
 
 fn made_by_make<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = bare(place, name);
+    let project = place.bare(name);
     project.write("Makefile", MAKEFILE);
     project.write("part.h", "int part(void);\n");
     project.write("part.c", "#include \"part.h\"\nint part(void) { return 1; }\n");
@@ -104,7 +97,7 @@ fn lua_by_its_own_makefile() {
     if !debian::unpack_upstream("lua5.4", &folder) {
         return;
     }
-    let project = bare(&place, "lua");
+    let project = place.bare("lua");
     let first = project.build(&[]).ok();
     assert_eq!(first.ran(), and(&["make"]));
     let script = "print(_VERSION, 6 * 7)";
@@ -130,7 +123,7 @@ fn gnu_hello_by_its_configure_script() {
     if !debian::unpack("hello", &folder) {
         return;
     }
-    let project = bare(&place, "hello");
+    let project = place.bare("hello");
     project.builds(
         &and(&["configure", "make"])
             .into_iter()
@@ -176,7 +169,7 @@ fn asks(project: &Project<'_>, chefs: &[&str]) {
 #[test]
 fn the_surest_of_those_that_are_named_plans() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     chef(&project, "one", &sure(10, "first"));
     chef(&project, "two", &sure(20, "second"));
     asks(&project, &["one", "two"]);
@@ -207,7 +200,7 @@ fn the_surest_of_those_that_are_named_plans() {
 #[test]
 fn a_chef_may_be_asked_for_its_plan_apart() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     let program = r#"#!/bin/sh
 case "$(cat)" in
     *'"detect"'*) echo '{"protocol":1,"answer":"detect","sure":1}' ;;
@@ -228,7 +221,7 @@ esac
 #[track_caller]
 fn refused(program: &str, words: &str) {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     chef(&project, "bad", program);
     chef(&project, "good", &sure(1, "s"));
     asks(&project, &["bad"]);
@@ -286,7 +279,7 @@ fn a_chef_that_is_no_program() {
 #[test]
 fn plans_are_held_to_the_rules_of_project_files() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     let plan = |file: &str| {
         saying(&format!(r#"{{"protocol":1,"answer":"detect","sure":1,"plan":{{"file":{file}}}}}"#))
     };
@@ -323,7 +316,7 @@ fn plans_are_held_to_the_rules_of_project_files() {
 #[test]
 fn nobody_knows_it() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     project.write("a.txt", "");
     let unknown = project.build(&[]).code(2);
     assert!(unknown.said().contains("has no project file `majordomo.toml`"), "{}", unknown.said());
@@ -364,7 +357,7 @@ esac
 #[test]
 fn a_plan_grows_from_what_a_step_makes() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     chef(&project, "s", STAGES);
     project.write("names", "a b\n");
     project.write("text", "1\n");
@@ -406,7 +399,7 @@ fn a_plan_grows_from_what_a_step_makes() {
 #[test]
 fn a_plan_that_grows_is_held_to_rules() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     asks(&project, &["c"]);
     let said = |replan: &str, more: &str| {
         let program = format!(
@@ -438,7 +431,7 @@ esac
 #[test]
 fn what_chefs_plan_is_verified_cleaned_and_forgotten_like_any_work() {
     let place = Place::new();
-    let project = bare(&place, "p");
+    let project = place.bare("p");
     chef(&project, "one", &sure(1, "s"));
     asks(&project, &["one"]);
     project.builds(&["chef:one", "s"]);
@@ -516,7 +509,7 @@ fn init_writes_the_plan_down() {
     assert!(refused.stderr.contains("has a `majordomo.toml`"), "{}", refused.stderr);
     assert!(project.read("majordomo.toml").ends_with("# mine\n"));
 
-    let empty = bare(&place, "empty");
+    let empty = place.bare("empty");
     let unknown = empty.ask("init", &[]).code(2);
     assert!(unknown.stderr.contains("none knows it"), "{}", unknown.stderr);
     assert!(!empty.has("majordomo.toml"));

@@ -149,8 +149,7 @@ fn a_folder_that_is_called_build_is_left_alone() {
 
 /// A project with a `build.ninja` and two sources.
 fn with_ninja<'p>(place: &'p Place, file: &str) -> Project<'p> {
-    let project = place.project("p", "");
-    project.remove("majordomo.toml");
+    let project = place.bare("p");
     project.write("build.ninja", file);
     project.write("a.c", "#include \"gen.h\"\nint main(void) { return GEN; }\n");
     project.write("gen.in", "0\n");

@@ -39,38 +39,35 @@ impl Member {
         self.place.pod(&["pods", "--json"]).ok().json()
     }
 
-    /// Waits until it sees just these other pods, all connected.
-    fn sees(&self, others: &[&str]) {
+    /// Waits until what it tells of the federation fits.
+    #[track_caller]
+    fn waits_until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+        let mut last = Value::Null;
         for _ in 0..POLLS {
-            let pods = self.pods();
-            let seen: Vec<&Value> =
-                pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false).collect();
-            let are_connected = seen.iter().all(|pod| pod["connected"] == true);
-            let mut names: Vec<&str> = seen.iter().map(|pod| pod["name"].as_str().unwrap()).collect();
-            names.sort_unstable();
-            if are_connected && names == others {
+            last = self.pods();
+            if fits(&last) {
                 return;
             }
             std::thread::sleep(POLL);
         }
-        panic!("it never sees {others:?}: {}", self.pods());
+        panic!("{what}: never, but {last}");
+    }
+
+    /// Waits until it sees just these other pods, all connected.
+    #[track_caller]
+    fn sees(&self, others: &[&str]) {
+        self.waits_until(&format!("it sees {others:?}"), |pods| {
+            let seen: Vec<_> = others_of(pods).collect();
+            let mut names: Vec<_> = seen.iter().map(|pod| pod["name"].as_str().unwrap()).collect();
+            names.sort_unstable();
+            names == others && seen.iter().all(|pod| pod["connected"] == true)
+        });
     }
 
     /// Waits until it is connected with nobody.
+    #[track_caller]
     fn sees_nobody(&self) {
-        for _ in 0..POLLS {
-            let pods = self.pods();
-            if pods["pods"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|pod| pod["is_me"] == true || pod["connected"] == false)
-            {
-                return;
-            }
-            std::thread::sleep(POLL);
-        }
-        panic!("it still sees somebody: {}", self.pods());
+        self.waits_until("it sees nobody", |pods| others_of(pods).all(|pod| pod["connected"] == false));
     }
 
     fn leaves(self) {
@@ -80,16 +77,15 @@ impl Member {
     }
 }
 
+/// All pods that were told of, without the one that tells.
+fn others_of(pods: &Value) -> impl Iterator<Item = &Value> {
+    pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false)
+}
+
 /// Waits until a pod's announcements have reached another one.
+#[track_caller]
 fn is_announced(to: &Member, by: &Member) {
-    let known = |member: &Member| member.place.pod(&["pods", "--json"]).ok().json()["known"].clone();
-    for _ in 0..POLLS {
-        if known(to) == known(by) {
-            return;
-        }
-        std::thread::sleep(POLL);
-    }
-    panic!("they never know the same");
+    to.waits_until("both know the same", |pods| pods["known"] == by.pods()["known"]);
 }
 
 const STEPS: &str = "

@@ -5,8 +5,7 @@ use crate::common::{Place, Running};
 #[test]
 fn no_project_file() {
     let place = Place::new();
-    let project = place.project("p", "");
-    project.remove("majordomo.toml");
+    let project = place.bare("p");
     project.write("source", "precious");
     // The chefs are asked once, in any order.
     assert_eq!(project.build(&[]).code(2).ran().len(), chef_builtin::ALL.len());

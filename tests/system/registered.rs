@@ -12,14 +12,8 @@ fn of_the_book() -> &'static str {
     after("```python\n").split("```\n").next().unwrap_or_default()
 }
 
-fn bare<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = place.project(name, "");
-    project.remove("majordomo.toml");
-    project
-}
-
 fn notes<'p>(place: &'p Place, name: &str) -> Project<'p> {
-    let project = bare(place, name);
+    let project = place.bare(name);
     project.write("one.note", "# One\nfirst\n");
     project.write("two.note", "# Two\nsecond\n");
     project
@@ -27,7 +21,7 @@ fn notes<'p>(place: &'p Place, name: &str) -> Project<'p> {
 
 /// A project that holds chefs, and nothing else.
 fn tools(place: &Place) -> Project<'_> {
-    let tools = bare(place, "tools");
+    let tools = place.bare("tools");
     tools.write("notes.py", of_the_book());
     tools.chmod("notes.py", 0o755);
     tools
@@ -80,7 +74,7 @@ fn a_chef_is_asked_where_it_recognises_something() {
     let place = Place::new();
     let tools = tools(&place);
     chef(&place, &["add", tools.at("notes.py").to_str().unwrap()]);
-    let other = bare(&place, "other");
+    let other = place.bare("other");
     other.write("Makefile", "all:\n\techo made > made\n");
     let built = other.build(&[]).ok();
     assert!(!built.ran().contains(&"chef:notes"), "{:?}", built.ran());
@@ -188,7 +182,7 @@ fn a_chef_that_wants_what_is_not_there_is_not_asked() {
 #[test]
 fn a_chef_answers_its_own_examples() {
     let place = Place::new();
-    let tools = bare(&place, "tools");
+    let tools = place.bare("tools");
     let about =
         "name = 'notes'\nversion = '1.0'\nprotocol = 1\nprogram = 'notes.py'\n[defaults]\ntimeout = 60\n";
     tools.write("notes/chef.toml", about);

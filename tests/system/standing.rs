@@ -66,11 +66,7 @@ fn there_is_one_in_a_home() {
 fn it_waits_until_a_majordomo_has_gone() {
     let place = Place::new();
     let gate = Gate::new();
-    let step = format!(
-        "[step.s]\nnetwork = true\nrun = '''\n{}\ncp source made\n'''\nout = 'made'\n",
-        gate.command()
-    );
-    let project = place.project("p", &step);
+    let project = place.project("p", &gate.step("made"));
     project.write("source", "1");
     let building = project.start(&[]);
     let visitor = gate.arrival();
@@ -87,11 +83,7 @@ fn it_waits_until_a_majordomo_has_gone() {
 fn who_builds_is_answered_before_it_goes() {
     let place = Place::new();
     let gate = Gate::new();
-    let step = format!(
-        "[step.s]\nnetwork = true\nrun = '''\n{}\ncp source made\n'''\nout = 'made'\n",
-        gate.command()
-    );
-    let project = place.project("p", &step);
+    let project = place.project("p", &gate.step("made"));
     project.write("source", "1");
     let mut pod = standing(&place);
     let building = project.start(&[]);

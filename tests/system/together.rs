@@ -2,16 +2,11 @@
 
 use crate::common::{Gate, Place};
 
-fn gated(gate: &Gate, name: &str) -> String {
-    let gate = gate.command();
-    format!("[step.s]\nnetwork = true\nrun = '''\n{gate}\ncp source {name}\n'''\nout = '{name}'\n")
-}
-
 #[test]
 fn two_builds_of_one_project_at_once() {
     let place = Place::new();
     let gate = Gate::new();
-    let project = place.project("p", &gated(&gate, "made"));
+    let project = place.project("p", &gate.step("made"));
     project.write("source", "1");
     let first = project.start(&[]);
     let visitor = gate.arrival();
@@ -30,7 +25,7 @@ fn two_builds_of_one_project_at_once() {
 fn two_builds_of_one_project_with_homes_of_their_own() {
     let place = Place::new();
     let gate = Gate::new();
-    let project = place.project("p", &gated(&gate, "made"));
+    let project = place.project("p", &gate.step("made"));
     project.write("source", "1");
     let first = project.start(&[]);
     let visitor = gate.arrival();
@@ -49,7 +44,7 @@ fn two_builds_of_one_project_with_homes_of_their_own() {
 fn the_second_build_in_a_home_is_a_client_of_the_first() {
     let place = Place::new();
     let gate = Gate::new();
-    let first = place.project("a", &gated(&gate, "a"));
+    let first = place.project("a", &gate.step("a"));
     let second = place.project("b", "[step.s]\nrun = 'cp source b; echo from b'\nout = 'b'\n");
     first.write("source", "1");
     second.write("source", "2");
@@ -72,8 +67,8 @@ fn the_holder_stays_until_its_last_client_has_left() {
     let place = Place::new();
     let gate = Gate::new();
     let gate_of_first = Gate::new();
-    let first = place.project("a", &gated(&gate_of_first, "a"));
-    let second = place.project("b", &gated(&gate, "b"));
+    let first = place.project("a", &gate_of_first.step("a"));
+    let second = place.project("b", &gate.step("b"));
     first.write("source", "1");
     second.write("source", "2");
     let mut holding = first.start(&[]);
@@ -95,8 +90,8 @@ fn a_killed_holder_takes_its_clients_along_and_the_next_build_is_right() {
     let place = Place::new();
     let gate = Gate::new();
     let gate_of_first = Gate::new();
-    let first = place.project("a", &gated(&gate_of_first, "a"));
-    let second = place.project("b", &gated(&gate, "b"));
+    let first = place.project("a", &gate_of_first.step("a"));
+    let second = place.project("b", &gate.step("b"));
     first.write("source", "1");
     second.write("source", "2");
     let holding = first.start(&[]);
