@@ -136,17 +136,17 @@ fn kill(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
-/// A container that nobody of ours made, labelled as another home's.
+/// A container that nobody of ours made, labelled as a home's.
 struct Foreign<'p>(&'p Place, String);
 
 impl<'p> Foreign<'p> {
-    fn new(place: &'p Place) -> Self {
+    fn of(place: &'p Place, home: &Path) -> Self {
         let root = place.path().join("foreign");
-        fs::create_dir(&root).unwrap();
+        fs::create_dir_all(&root).unwrap();
         place.give(&root);
         let created = place
             .podman()
-            .args(["create", "--label", &engine::label(Path::new("/another/home")), "--rootfs"])
+            .args(["create", "--label", &engine::label(home), "--rootfs"])
             .args([root.to_str().unwrap(), "/nothing"])
             .output()
             .unwrap();
@@ -161,13 +161,26 @@ impl<'p> Foreign<'p> {
 
 impl Drop for Foreign<'_> {
     fn drop(&mut self) {
-        self.0.podman().args(["rm", "--force", &self.1]).output().ok();
+        self.0.podman().args(["rm", "--force", "--ignore", &self.1]).output().ok();
     }
+}
+
+#[test]
+fn a_pod_that_goes_has_removed_what_a_dead_one_left() {
+    if !has_podman() {
+        return;
+    }
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'true'\n");
+    let left: Vec<_> = (0..3).map(|_| Foreign::of(&place, place.home())).collect();
+    project.build(&["--sandbox", "podman"]).ok();
+    let still: Vec<_> = left.iter().map(Foreign::is_there).collect();
+    assert_eq!(still, [false; 3]);
 }
 
 /// kill -9 of the pod, and in every second round of all that podman has running for it too.
 fn kills(place: &Place, rounds: u64) {
-    let foreign = Foreign::new(place);
+    let foreign = Foreign::of(place, Path::new("/another/home"));
     let project =
         place.project("p", "[step.s]\nrun = 'echo up; cat source; exec sleep 5142'\nout = 'made'\n");
     for round in 0..rounds {

@@ -11,10 +11,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::error::KitchenError;
@@ -32,6 +32,9 @@ use crate::{packet, requirements};
 
 /// Settings of this machine that a step with network needs, in `/etc`.
 const NETWORK_FILES: [&str; 2] = ["resolv.conf", "hosts"];
+
+/// How long the end of a pod waits for podman to remove what a dead one left.
+const SWEEPING: Duration = Duration::from_secs(30);
 
 /// How the zygote is started: a program that calls [`crate::zygote_main`], with the arguments that make it do so.
 #[derive(Debug, Clone)]
@@ -80,6 +83,7 @@ struct Inner {
     steps: Arc<Steps>,
     scratch: Arc<Scratch>,
     cgroups: Arc<Cgroups>,
+    sweeping: watch::Receiver<()>,
     step_ids: (u32, u32),
 }
 
@@ -109,12 +113,14 @@ impl Kitchen {
         let socket = Arc::new(Mutex::new(Arc::new(ours)));
         let steps = Arc::new(Steps::default());
         let (ready, started) = oneshot::channel();
+        let (swept, sweeping) = watch::channel(());
         let thread = Reader {
             socket: socket.clone(),
             steps: steps.clone(),
             scratch: scratch.path().to_owned(),
             ready: Some(ready),
             chosen: None,
+            sweeping: Some(swept),
         };
         let spawn_error = |source| KitchenError::Spawn { program: options.zygote.program.clone(), source };
         let (zygote, engine) = (options.zygote.clone(), options.engine);
@@ -124,7 +130,7 @@ impl Kitchen {
             .map_err(spawn_error)?;
         // Ends the zygote if this future is dropped.
         let cgroups = Cgroups::open(&group_name(scratch.path()));
-        let mut inner = Inner { socket, steps, scratch, cgroups, step_ids: (0, 0) };
+        let mut inner = Inner { socket, steps, scratch, cgroups, sweeping, step_ids: (0, 0) };
         let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
         inner.step_ids = step_ids;
         remove_tree(&inner.scratch.path().join(ATTEMPT))
@@ -221,9 +227,14 @@ impl Kitchen {
         Ok(Ended { how, command, upper: UpperDir::new(running.folder.clone()), usage })
     }
 
-    /// Waits until nothing is left of any step: no process, no mount. For tests and for the end of a pod.
+    /// Waits until nothing is left of any step: no process, no mount; and no container of a dead pod. For tests and for the end of a pod.
     pub async fn settled(&self) {
         self.0.steps.settled().await;
+        let mut sweeping = self.0.sweeping.clone();
+        let swept = async { while sweeping.changed().await.is_ok() {} };
+        if tokio::time::timeout(SWEEPING, swept).await.is_err() {
+            tracing::warn!("podman is still removing what a dead pod left; the next start tries again");
+        }
     }
 
     fn register(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::engine::podman::sweep::sweep;
 use crate::engine::{Engine, Podman, Runtime, Started};
@@ -33,18 +33,23 @@ pub(crate) struct Reader {
     pub(crate) ready: Option<oneshot::Sender<Answer>>,
     /// The container that is starting or runs.
     pub(crate) chosen: Option<(Podman, Runtime)>,
+    /// Dropped when what a dead pod left in podman has been removed, or when there is nothing to remove.
+    pub(crate) sweeping: Option<watch::Sender<()>>,
 }
 
 impl Reader {
     /// Returns when the zygote has gone.
     pub(crate) fn main(mut self, engine: &Engine, program: &ZygoteProgram, theirs: OwnedFd) {
         match engine {
-            Engine::Native => match Started::natively(program, theirs) {
-                Ok(started) => {
-                    self.follow(started);
+            Engine::Native => {
+                self.sweeping = None;
+                match Started::natively(program, theirs) {
+                    Ok(started) => {
+                        self.follow(started);
+                    }
+                    Err(error) => self.answer(Err(error)),
                 }
-                Err(error) => self.answer(Err(error)),
-            },
+            }
             Engine::Podman(podman) => self.in_a_container(podman, program, theirs),
         }
         shut_down(&self.socket());
@@ -123,13 +128,17 @@ impl Reader {
     }
 
     /// Once a container runs: keeps in mind how, and removes what a dead pod of this home left, while steps may already run.
-    fn tend(&self) {
+    fn tend(&mut self) {
         let Some((podman, runtime)) = self.chosen.clone() else { return };
         podman.works(runtime);
-        let swept = move || match sweep(&podman.owner) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "containers of a dead pod were removed"),
-            Err(error) => tracing::warn!(%error, "containers of a dead pod cannot be looked for"),
+        let sweeping = self.sweeping.take();
+        let swept = move || {
+            match sweep(&podman.owner) {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "containers of a dead pod were removed"),
+                Err(error) => tracing::warn!(%error, "containers of a dead pod cannot be looked for"),
+            }
+            drop(sweeping);
         };
         if let Err(error) = std::thread::Builder::new().name("kitchen-podman".to_owned()).spawn(swept) {
             tracing::warn!(%error, "containers of a dead pod cannot be looked for");
