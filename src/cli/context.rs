@@ -14,6 +14,7 @@ use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::style::{Style, Tone};
 use crate::cli::{Majordomo, Open, border, place};
 use crate::env_vars::{self, EnvVar};
+use crate::logs;
 use crate::majordomo::report::SCHEMA;
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
 
@@ -96,7 +97,7 @@ impl<'a> Context<'a> {
         let talk = Talk::new(io::stderr());
         if let Some(filter) = env.get(&env_vars::COMPUTEPODS_LOG) {
             talk_style.live = false;
-            if let Err(error) = start_diagnostics(&filter.to_string_lossy(), talk_style.color) {
+            if let Err(error) = logs::start(&filter.to_string_lossy(), Some(talk_style.color)) {
                 let name = env_vars::COMPUTEPODS_LOG.name;
                 let warning = talk_style.paint(Tone::Warning, "warning");
                 talk.say(&format!("{warning}: `{name}` is of no use: {error}\n"));
@@ -218,12 +219,6 @@ impl<'a> Context<'a> {
             (_, Some(Cause::Signal(signal))) => Exit::Interrupted(signal),
         }
     }
-}
-
-fn start_diagnostics(filter: &str, color: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
-    let writer = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(color);
-    writer.with_env_filter(filter).try_init()
 }
 
 /// The engine answered something else than what was asked for.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use protocol::event::{Outcome, Stamped, Stream};
-use protocol::mesh::{FederationId, Role};
+use protocol::mesh::{Beat, FederationId, Role};
 use protocol::{Digest, PodId, RelPath, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -244,6 +244,8 @@ pub enum Request {
         /// Its name or id.
         pod: String,
     },
+    /// The pod leaves its federation for good, and goes. Answer: [`LeaveReport`].
+    Leave,
     /// A pod that stands goes when all that was asked is answered. Answer: [`PodReport`].
     PodStop,
 }
@@ -324,6 +326,8 @@ pub enum Report {
     Pods(PodsReport),
     /// To [`Request::Invite`].
     Invitation(InvitationReport),
+    /// To [`Request::Leave`].
+    Left(LeaveReport),
 }
 
 /// What can be done with chefs.
@@ -584,6 +588,8 @@ pub struct MemberReport {
     pub trouble: Option<String>,
     /// Bytes of content that came from it.
     pub received: u64,
+    /// What it said of itself last; none: it is not heard.
+    pub load: Option<Beat>,
 }
 
 /// An invitation. Its text is a secret: whoever has it may come in.
@@ -597,6 +603,13 @@ pub struct InvitationReport {
     pub uses: u32,
     /// For how long.
     pub hours: u32,
+}
+
+/// What leaving came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaveReport {
+    /// What was left.
+    pub federation: FederationId,
 }
 
 /// What running everything again came to.

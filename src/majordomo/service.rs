@@ -9,6 +9,7 @@ use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::{border, build, chefs, inspect, launch, noop, request::Failure};
 use crate::mesh::Joined;
+use crate::mesh::joining::Joining;
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -81,6 +82,11 @@ async fn answer(
             joined.ban(&pod).await?;
             Report::Pods(joined.pods().await?)
         }
+        Request::Leave => {
+            let left = joined(host)?.leave(pod.home().path()).await?;
+            stop(host)?;
+            Report::Left(left)
+        }
         Request::PodStop => {
             stop(host)?;
             Report::Pod(pod_status(host)?)
@@ -123,8 +129,13 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
 
 fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
     host.joined.get().map(|joined| &**joined).ok_or_else(|| {
-        let failure = border::mistake("this pod is in no federation");
-        Box::new(failure.hint("`pod join nats://HOST:4222` founds one, or comes into one by an invitation"))
+        let member = Joining::read(host.pod.home().path()).ok().flatten();
+        Box::new(match member {
+            None => border::mistake("this pod is in no federation")
+                .hint("`pod join nats://HOST:4222` founds one, or comes into one by an invitation"),
+            Some(_) => border::mistake("this home belongs to a federation, but no pod stands in it")
+                .hint("`pod` goes back into it, and stays"),
+        })
     })
 }
 

@@ -13,12 +13,13 @@ use backplane::mesh::MeshParts;
 use backplane::traces::Traces;
 use node::{Pod, Stock};
 use protocol::mesh::{Addresses, FederationId, Invitation, Role, TraceNews, subject};
-use swarm::{Keypair, Multiaddr, Swarm, SwarmError};
+use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::Joined;
+use super::joining::Offer;
 use super::others::Others;
+use super::{Joined, listen, load};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
@@ -36,10 +37,12 @@ pub struct JoinOptions {
     pub name: String,
     /// What it does for the federation.
     pub role: Role,
-    /// Where it listens; empty: on loopback, at a free port.
+    /// Where it listens; empty: on the local address by which it reaches the server, at a free port.
     pub listen: Vec<Multiaddr>,
     /// Whether it looks for pods on the local network.
     pub mdns: bool,
+    /// What it offers to others.
+    pub offer: Offer,
     /// The invitation, for a newcomer.
     pub invitation: Option<Invitation>,
 }
@@ -98,7 +101,7 @@ fn way(pod: &Pod, options: &JoinOptions) -> Result<Way, Failure> {
 ///
 /// # Errors
 /// The server cannot be reached or has no JetStream, the invitation is refused, or the home's keys cannot be used.
-pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
+pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure> {
     let home = pod.home().path().to_owned();
     let identity =
         Arc::new(Identity::of_home(&home).map_err(|error| Failure::new(FailureKind::User, &error))?);
@@ -151,7 +154,16 @@ pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
     if let Some(salt) = our_salt.filter(|_| founded || is_unfounded) {
         mesh.federation().found(&options.name, salt).await.map_err(|error| act_failed(&error))?;
     }
+    let mut listening = None;
+    if options.listen.is_empty()
+        && let Some(address) = listen::towards(&options.server).await
+    {
+        options.listen.push(Multiaddr::from(address).with(Protocol::Tcp(0)));
+        listening = Some(address).filter(|address| !address.is_loopback());
+    }
     let swarm = swarm(pod, &identity, &mesh, &options)?;
+    let (loaded, offer, role) = (pod.clone(), options.offer.clone(), options.role);
+    mesh.set_load(move || load::beat(&loaded, &offer, role));
     let (announcements, announced) = mpsc::channel(ANNOUNCEMENTS);
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
@@ -168,7 +180,8 @@ pub async fn join(pod: &Pod, options: JoinOptions) -> Result<Joined, Failure> {
     let supply = pod.supply().clone();
     supply.join(Arc::new(others));
     let tasks: Vec<JoinHandle<()>> = tasks;
-    Ok(Joined { mesh, swarm, supply, tasks, _running: running, server, founded })
+    let running = parking_lot::Mutex::new(Some(running));
+    Ok(Joined { mesh, swarm, supply, tasks, running, server, founded, listening })
 }
 
 fn refused(error: &JoinError, server: &str) -> Failure {
@@ -186,6 +199,7 @@ fn swarm(pod: &Pod, identity: &Identity, mesh: &Arc<Mesh>, options: &JoinOptions
     let mut secret = identity.secret();
     let key = Keypair::ed25519_from_bytes(&mut *secret).map_err(|error| machine(&error))?;
     let mut how = swarm::Options { mdns: options.mdns, ..swarm::Options::default() };
+    how.limits.serves = options.role != Role::Guest;
     if !options.listen.is_empty() {
         how.listen.clone_from(&options.listen);
     }

@@ -9,12 +9,20 @@
 //! anew for them, so others run such a step once more.
 
 mod join;
+pub mod joining;
+mod listen;
+mod load;
 mod others;
+pub mod own_server;
 
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use backplane::Mesh;
-use backplane::mesh::Running;
+use backplane::federation;
+use backplane::mesh::{LEDGER_FILE, Running};
+use parking_lot::Mutex;
 use protocol::PodId;
 use protocol::mesh::{FederationId, Role};
 use swarm::Swarm;
@@ -22,8 +30,8 @@ use tokio::task::JoinHandle;
 
 pub use join::{JoinOptions, join};
 
-use crate::majordomo::border::mistake;
-use crate::majordomo::request::{Failure, MemberReport, PodsReport};
+use crate::majordomo::border::{self, mistake};
+use crate::majordomo::request::{Failure, LeaveReport, MemberReport, PodsReport};
 
 /// A pod that is in a federation.
 pub struct Joined {
@@ -31,11 +39,14 @@ pub struct Joined {
     swarm: Swarm,
     supply: node::Supply,
     tasks: Vec<JoinHandle<()>>,
-    _running: Running,
+    /// None when it has left.
+    running: Mutex<Option<Running>>,
     /// Where the NATS server is, without secrets.
     server: String,
     /// Whether the federation was made by this very call.
     founded: bool,
+    /// The address that it chose to listen on, if others than this machine's pods reach it there.
+    listening: Option<IpAddr>,
 }
 
 impl Drop for Joined {
@@ -46,6 +57,11 @@ impl Drop for Joined {
 }
 
 impl Joined {
+    /// Whether a home belongs to a federation.
+    pub fn is_member(home: &Path) -> bool {
+        home.join(federation::FILE).exists()
+    }
+
     /// Which federation.
     pub fn federation(&self) -> FederationId {
         self.mesh.federation().id
@@ -64,6 +80,31 @@ impl Joined {
     /// Where the NATS server is, without secrets.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The address that it chose to listen on, if others than this machine's pods reach it there.
+    pub fn listening(&self) -> Option<IpAddr> {
+        self.listening
+    }
+
+    /// Leaves the federation for good: says so, and the home forgets it. From then on the pod only waits for its end.
+    ///
+    /// # Errors
+    /// The back-plane cannot be reached, or the home cannot be written.
+    pub async fn leave(&self, home: &Path) -> Result<LeaveReport, Failure> {
+        self.mesh.federation().leave().await.map_err(|error| join::act_failed(&error))?;
+        // What goes on by itself would write the home's files again.
+        drop(self.running.lock().take());
+        self.supply.part();
+        for file in [federation::FILE, joining::FILE, LEDGER_FILE] {
+            match std::fs::remove_file(home.join(file)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(border::machine(format!("cannot remove `{file}` from the home: {error}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(LeaveReport { federation: self.federation() })
     }
 
     /// Makes an invitation: text that lets so many pods in, for so long.
@@ -128,6 +169,10 @@ impl Joined {
                 addresses: member.addresses.clone(),
                 trouble: status.and_then(|status| status.trouble.clone()),
                 received: status.map_or(0, |status| status.received),
+                load: match member.pod == me {
+                    true => Some(self.mesh.load()),
+                    false => heard.get(&member.pod).map(|heard| heard.beat.clone()),
+                },
             }
         });
         let connection = match &*self.mesh.bus().connection().borrow() {

@@ -29,6 +29,8 @@ mod images;
 #[cfg(test)]
 mod interrupts;
 #[cfg(test)]
+mod joining;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kills;
@@ -62,6 +64,8 @@ mod site;
 #[cfg(test)]
 mod standing;
 mod together;
+#[cfg(test)]
+mod trial;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

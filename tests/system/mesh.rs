@@ -13,16 +13,16 @@ const POLL: Duration = Duration::from_millis(100);
 const POLLS: usize = 600;
 
 /// A place whose pod has joined.
-struct Member {
-    place: Place,
-    pod: Running,
+pub struct Member {
+    pub place: Place,
+    pub pod: Running,
 }
 
-fn server(place: &Place) -> Server {
+pub fn server(place: &Place) -> Server {
     Server::start(&ServerOptions::installed(&place.path().join("nats")).unwrap()).unwrap()
 }
 
-fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) -> Member {
+pub fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) -> Member {
     let mut arguments = vec!["join", server.url(), "--name", name];
     arguments.extend(invitation.into_iter().flat_map(|invitation| ["--invite", invitation]));
     let mut pod = Running::start(place.command("pod", &arguments));
@@ -31,17 +31,17 @@ fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) ->
 }
 
 impl Member {
-    fn invitation(&self) -> String {
+    pub fn invitation(&self) -> String {
         self.place.pod(&["invite"]).ok().stdout.trim().to_owned()
     }
 
-    fn pods(&self) -> Value {
+    pub fn pods(&self) -> Value {
         self.place.pod(&["pods", "--json"]).ok().json()
     }
 
     /// Waits until what it tells of the federation fits.
     #[track_caller]
-    fn waits_until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+    pub fn waits_until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
         let mut last = Value::Null;
         for _ in 0..POLLS {
             last = self.pods();
@@ -55,7 +55,7 @@ impl Member {
 
     /// Waits until it sees just these other pods, all connected.
     #[track_caller]
-    fn sees(&self, others: &[&str]) {
+    pub fn sees(&self, others: &[&str]) {
         self.waits_until(&format!("it sees {others:?}"), |pods| {
             let seen: Vec<_> = others_of(pods).collect();
             let mut names: Vec<_> = seen.iter().map(|pod| pod["name"].as_str().unwrap()).collect();
@@ -70,7 +70,7 @@ impl Member {
         self.waits_until("it sees nobody", |pods| others_of(pods).all(|pod| pod["connected"] == false));
     }
 
-    fn leaves(self) {
+    pub fn leaves(self) {
         self.place.pod(&["stop"]).ok();
         self.pod.end();
         self.place.assert_nothing_left();

@@ -198,6 +198,11 @@ impl Mesh {
         *self.load.write() = Arc::new(load);
     }
 
+    /// What a beat would tell now.
+    pub fn load(&self) -> Beat {
+        (self.load.read().clone())()
+    }
+
     /// Serves questions on a matter, in place of what served them before.
     pub fn serve(&self, matter: &str, handler: Handler) {
         self.handlers.write().insert(matter.to_owned(), handler);
@@ -254,7 +259,7 @@ impl Mesh {
 
     /// Says a beat now: for when the free slots have changed.
     pub async fn beat(&self) -> Result<(), AskError> {
-        let mut beat = (self.load.read().clone())();
+        let mut beat = self.load();
         beat.knows = format!("{:032x}", self.federation.ledger.digest());
         self.tell(&subject::beat(&self.pod()), &beat).await
     }

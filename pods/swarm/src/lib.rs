@@ -32,6 +32,7 @@ pub mod testing;
 pub use chunks::{chunk_list, is_chunked};
 pub use libp2p::Multiaddr;
 pub use libp2p::identity::Keypair;
+pub use libp2p::multiaddr::Protocol;
 pub use net::{Admit, MemoryNet};
 pub use options::{Limits, Options};
 pub use order::{FetchOrder, Fetched, Urgency, Wanted};

@@ -25,6 +25,8 @@ pub struct Limits {
     pub answer: Duration,
     /// Whether objects are fetched for pods that cannot reach who has them.
     pub relays: bool,
+    /// Whether other pods are given anything.
+    pub serves: bool,
 }
 
 impl Default for Options {
@@ -36,6 +38,6 @@ impl Default for Options {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stall: Duration::from_secs(5), answer: Duration::from_secs(5), relays: true }
+        Self { stall: Duration::from_secs(5), answer: Duration::from_secs(5), relays: true, serves: true }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Digest;
 
 /// Message: a pod is alive, and how busy it is. Each few seconds, and at once when its free slots change.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
     /// Slots that nothing runs in.
     pub free_slots: u32,

@@ -1,39 +1,41 @@
 //! `pod join`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use backplane::bus::nats::NatsOptions;
 use clap::Args;
 use protocol::mesh::{Invitation, Role};
 use swarm::Multiaddr;
 
-use super::stand::news;
+use super::detach::detach;
+use super::pods;
+use super::stand::{Stay, stay};
+use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::place;
-use crate::majordomo::request::Failure;
-use crate::majordomo::standing;
-use crate::mesh::{JoinOptions, join};
+use crate::cli::{border, place};
+use crate::majordomo::project_file::size;
+use crate::majordomo::request::{Failure, Report, Request};
+use crate::mesh::joining::{Joining, ServerAt};
 
 /// Make this pod part of a federation, and stay: what one pod has built the others need not build
 ///
-/// Without an invitation, and in a home that belongs to no federation, it founds one and prints an invitation.
+/// Without an invitation, and in a home that belongs to no federation, it founds one and prints an invitation. The home remembers all that is said
+/// here: `pod` alone goes back into the federation, and what is said again replaces what was said before.
 #[derive(Debug, Args)]
 pub struct JoinArgs {
-    /// The NATS server, with JetStream: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]`, or `tls://…`
+    /// The NATS server, with JetStream: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]`, or `tls://…` [default: the one of the last time]
     #[arg(value_name = "NATS-URL")]
-    url: String,
+    url: Option<String>,
     /// What people call this pod [default: the machine's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The invitation, as `pod invite` printed it
     #[arg(long, value_name = "TEXT")]
     invite: Option<Invitation>,
-    /// What it does for the federation: everything, only keep objects, or nothing
-    #[arg(long, value_name = "ROLE", value_parser = role, default_value = "full")]
-    role: Role,
-    /// Where it listens for other pods: `/ip4/10.0.0.2/tcp/4711` [default: loopback, a free port]
+    /// What it does for the federation: everything (`full`), keep objects and run nothing (`store`), or serve nothing (`guest`) [default: full]
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: Option<Role>,
+    /// Where it listens for other pods: `/ip4/10.0.0.2/tcp/4711` [default: the address by which it reaches the server, a free port]
     #[arg(long, value_name = "MULTIADDR")]
     listen: Vec<Multiaddr>,
     /// Look for pods on the local network, and be seen there
@@ -45,6 +47,23 @@ pub struct JoinArgs {
     /// Certificates (PEM) of authorities to trust besides the system's
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
+    /// Steps of others that run here at once [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    slots: Option<u32>,
+    /// Memory that steps of others may have together, such as `8G` [default: what is free]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
+    /// What this pod has or is, for steps that want it
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// Go on in the background: return when it stands
+    #[arg(long)]
+    detach: bool,
+    /// Write who is in the federation as JSON, when it stands
+    #[arg(long)]
+    json: bool,
+    #[arg(long, hide = true)]
+    detached: bool,
 }
 
 /// Reads a role.
@@ -57,7 +76,21 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
     }
 }
 
-fn machine_name() -> String {
+fn memory(text: &str) -> Result<u64, String> {
+    size(text).filter(|size| *size > 0).ok_or_else(|| "wanted a size such as `512M` or `8G`".to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let is_key = |key: &str| {
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    match text.split_once('=') {
+        Some((key, value)) if is_key(key) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("wanted `KEY=VALUE`, the key of letters, digits, `-`, `_` and `.`".to_owned()),
+    }
+}
+
+pub(super) fn machine_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "pod".to_owned() } else { name }
 }
@@ -65,35 +98,60 @@ fn machine_name() -> String {
 impl JoinArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let home = place::home(context.home.as_deref(), &context.env, context.cwd.as_deref().ok())?;
-        let Self { url, name, invite, role, listen, mdns, creds, tls_ca } = self;
-        let server = NatsOptions { creds, tls_ca, ..NatsOptions::new(&url) };
-        let name = name.unwrap_or_else(machine_name);
-        let options = JoinOptions { server, name, role, listen, mdns, invitation: invite };
-        context.arm()?;
-        let (talk, style) = (context.talk.clone(), context.talk_style);
-        let said = talk.clone();
-        standing::stand(&home, &context.interrupt, &mut news(talk, style, &home), |holder| {
-            let host = holder.host().clone();
-            let joined = holder.runtime().block_on(join(&host.pod, options))?;
-            let (federation, is_new) = (joined.federation(), joined.is_new());
-            said.say(&format!("joined the federation {federation} as {}\n", joined.pod()));
-            if is_new {
-                let invitation = holder.runtime().block_on(joined.invite(Role::Full, 1, 24))?;
-                said.say(&format!(
-                    "it is new. On another machine, within 24 h:\n  pod join {} --invite {invitation}\n",
-                    shown(&url)
+        if self.detach {
+            return match detach()? {
+                Some(ended) => Ok(ended),
+                None => context.ask(Request::Pods, self.json, |report, _| match report {
+                    Report::Pods(found) => Some(Said::Data(pods::render(found))),
+                    _ => None,
+                }),
+            };
+        }
+        let cwd = context.cwd()?.to_owned();
+        let joining = self.joining(Joining::read(&home)?, |file| cwd.join(file))?;
+        let Self { invite: invitation, json, detached, .. } = self;
+        stay(context, &home, Stay { joining: Some(joining), invitation, json, detached })
+    }
+
+    /// What was said before, and what is said now in its place.
+    fn joining(
+        &self,
+        before: Option<Joining>,
+        absolute: impl Fn(&PathBuf) -> PathBuf,
+    ) -> Result<Joining, Failure> {
+        let server = match (&self.url, before.as_ref().map(|before| &before.server)) {
+            // How to log in there is said again with another server.
+            (Some(url), Some(same @ ServerAt::Url { url: before, .. })) if url == before => same.clone(),
+            (Some(url), _) => ServerAt::Url { url: url.clone(), creds: None, tls_ca: None },
+            (None, Some(server)) => server.clone(),
+            (None, None) => {
+                return Err(border::mistake(
+                    "over which NATS server is not said, and this home never joined",
+                )
+                .hint(
+                    "`pod join nats://HOST:4222`; `pod` alone brings a server of its own, for trying out",
                 ));
             }
-            // Whoever asks has it from the host; it goes with that.
-            host.joined.set(Arc::new(joined)).ok();
-            Ok(())
-        })?;
-        Ok(Exit::Done)
+        };
+        let mut joining = before.unwrap_or_else(|| Joining::over(server.clone(), machine_name()));
+        joining.server = server;
+        if let ServerAt::Url { creds, tls_ca, .. } = &mut joining.server {
+            *creds = self.creds.as_ref().map(&absolute).or_else(|| creds.take());
+            *tls_ca = self.tls_ca.as_ref().map(&absolute).or_else(|| tls_ca.take());
+        }
+        if let Some(name) = &self.name {
+            joining.name.clone_from(name);
+        }
+        joining.role = self.role.unwrap_or(joining.role);
+        if !self.listen.is_empty() {
+            joining.listen = self.listen.iter().map(ToString::to_string).collect();
+        }
+        joining.mdns |= self.mdns;
+        joining.offer.slots = self.slots.or(joining.offer.slots);
+        joining.offer.memory = self.memory.or(joining.offer.memory);
+        if !self.label.is_empty() {
+            joining.offer.labels = self.label.iter().cloned().collect();
+        }
+        Ok(joining)
     }
-}
-
-/// The URL without what logs in.
-fn shown(url: &str) -> String {
-    let (scheme, _) = url.split_once("://").unwrap_or(("nats", url));
-    format!("{scheme}://{}", NatsOptions::new(url).shown())
 }

@@ -10,10 +10,13 @@ use crate::majordomo::request::Failure;
 
 mod ban;
 mod chef;
+mod detach;
 mod doctor;
 mod fsck;
 mod invite;
 mod join;
+mod leave;
+mod logs;
 mod pods;
 mod stand;
 mod status;
@@ -21,7 +24,8 @@ mod stop;
 
 /// One node of a build mesh: its larder, and where its steps run
 ///
-/// Without a command it starts a pod that stays until it is stopped: builds find it warm.
+/// Without a command it starts a pod that stays until it is stopped: builds find it warm. It goes back into the federation of its home; without one, and where
+/// `nats-server` is installed, it founds one on this machine, with a server of its own, for trying out.
 #[derive(Debug, Parser)]
 #[command(name = "pod", version)]
 pub struct Cli {
@@ -37,12 +41,14 @@ pub struct Cli {
 enum Command {
     Chef(chef::ChefArgs),
     Join(Box<join::JoinArgs>),
+    Leave(leave::LeaveArgs),
     Pods(pods::PodsArgs),
     Invite(invite::InviteArgs),
     Ban(ban::BanArgs),
     Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
+    Logs(logs::LogsArgs),
     Stop(stop::PodStopArgs),
     Completions(CompletionsArgs),
 }
@@ -56,12 +62,14 @@ impl Cli {
         match self.command {
             Some(Command::Chef(args)) => args.run(context),
             Some(Command::Join(args)) => args.run(context),
+            Some(Command::Leave(args)) => args.run(context),
             Some(Command::Pods(args)) => args.run(context),
             Some(Command::Invite(args)) => args.run(context),
             Some(Command::Ban(args)) => args.run(context),
             Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),
+            Some(Command::Logs(args)) => args.run(context),
             Some(Command::Stop(args)) => args.run(context),
             Some(Command::Completions(args)) => args.run::<Self>(context, "pod"),
             None => stand::stand(context),

@@ -38,7 +38,7 @@ use super::secrets::SecretRule;
 pub use error::{ProjectFileError, Wrong};
 pub use limits::pods_limits;
 pub use locate::{Located, Spot, Text};
-pub use value::MAX_TIMEOUT;
+pub use value::{MAX_TIMEOUT, size};
 
 /// The name of the project file in the project's folder.
 pub const PROJECT_FILE: &str = "majordomo.toml";

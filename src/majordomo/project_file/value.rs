@@ -159,7 +159,7 @@ fn whole(value: &DeValue<'_>) -> Option<u64> {
 }
 
 /// `512M`, `1.5G`, `4GiB`, `100`: a number and a power of 1024.
-fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {

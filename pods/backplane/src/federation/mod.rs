@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use ban::MEND_AFTER;
-pub use home::{Kept, KeptError};
+pub use home::{FILE, Kept, KeptError};
 pub use invite::InviteOptions;
 pub use join::{Answerer, JoinError, JoinOptions, Welcome, join};
 pub use members::{KnownMember, MemberList, Members};

@@ -1,5 +1,6 @@
 //! Connections: one for each pod, made when it is wanted, kept where asked for, closed when the pod is out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -9,6 +10,7 @@ use super::Core;
 use super::pods::Peer;
 use crate::link::{Link, LinkError};
 use crate::net::{Conn, NetOrder, Streams};
+use crate::store::{MemoryStore, Store};
 use crate::swarm::PodStatus;
 
 /// Two connections of a pair that come so close together were dialled at the same time from both sides.
@@ -81,7 +83,10 @@ impl Core {
             }
             self.close(old, "a new connection took its place".to_owned());
         }
-        let link = Link::start(conn, streams, self.store.clone(), self.to_core.clone(), self.limits.answer);
+        // Who serves nothing has nothing, as far as others can see.
+        let offered: Arc<dyn Store> =
+            if self.limits.serves { self.store.clone() } else { Arc::new(MemoryStore::default()) };
+        let link = Link::start(conn, streams, offered, self.to_core.clone(), self.limits.answer);
         self.peers.insert(conn, Peer::new(pod, link, dialled, self.now));
         let known = self.pods.entry(pod).or_default();
         known.connected(conn);

@@ -1,10 +1,13 @@
 //! What holds over every network.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use protocol::{Digest, ObjectId, ObjectKind};
 use swarm::testing::noise;
-use swarm::{FetchOrder, Fetched, MemoryStore, Store};
+use swarm::{FetchOrder, Fetched, Limits, MemoryStore, Store};
 
-use crate::federation::{Federation, Tcp, Twin};
+use crate::federation::{Federation, Tcp, Twin, limits};
 
 macro_rules! laws {
     ($($law:ident),* $(,)?) => {
@@ -169,6 +172,20 @@ async fn both_dial_at_once(federation: impl Federation) {
 }
 
 /// The stores of tests are stores.
+#[tokio::test]
+async fn who_serves_nothing_fetches_all_the_same() {
+    let federation = Twin::new();
+    let a = federation.pod().await;
+    let store = MemoryStore::default();
+    let quiet = Limits { serves: false, ..limits() };
+    let guest = federation.pod_over(store.clone(), Arc::new(store), quiet).await;
+    federation.join(&a, &guest).await;
+    let (theirs, ours) = (guest.blobs(1, &[1000]), a.blobs(2, &[1000]));
+    let order = FetchOrder { patience: Duration::ZERO, ..FetchOrder::new(theirs.clone(), &[guest.id()]) };
+    assert_eq!(a.swarm.fetch(order).await.unwrap().missing, theirs);
+    assert_eq!(guest.swarm.fetch(FetchOrder::new(ours, &[a.id()])).await.unwrap().missing, []);
+}
+
 #[test]
 fn the_twin_is_a_store() {
     let store = MemoryStore::default();

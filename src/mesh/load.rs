@@ -1,0 +1,52 @@
+//! What a pod's beats tell of its load.
+
+use std::collections::BTreeMap;
+
+use node::Pod;
+use protocol::mesh::{Beat, Role};
+
+use super::joining::Offer;
+use crate::majordomo::build::default_jobs;
+
+/// Steps that run at once for others: none but at a full member.
+pub fn slots(offer: &Offer, role: Role) -> u32 {
+    let ours = || u32::try_from(default_jobs()).unwrap_or(u32::MAX);
+    if role == Role::Full { offer.slots.unwrap_or_else(ours) } else { 0 }
+}
+
+/// The beat of this moment.
+pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
+    let slots = slots(offer, role);
+    let (_, taken) = pod.slots().counts();
+    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+    let free = free_memory().unwrap_or_default();
+    let mut labels = BTreeMap::from([
+        ("os".to_owned(), std::env::consts::OS.to_owned()),
+        ("arch".to_owned(), std::env::consts::ARCH.to_owned()),
+    ]);
+    labels.extend(offer.labels.clone());
+    Beat {
+        free_slots: slots.saturating_sub(taken),
+        slots,
+        queue: 0,
+        load: load().unwrap_or_default(),
+        processors: u32::try_from(default_jobs()).unwrap_or(u32::MAX),
+        free_memory: offer.memory.map_or(free, |memory| memory.min(free)),
+        labels,
+        ..Beat::default()
+    }
+}
+
+/// Of the last minute, in hundredths of a processor.
+fn load() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some((load * 100.0) as u32)
+}
+
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
