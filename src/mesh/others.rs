@@ -45,6 +45,24 @@ impl Others {
         lacking.extend(objects.into_iter().map(|object| (object.digest, Instant::now())));
     }
 
+    /// Fetches objects; those that nobody gave.
+    async fn fetch(&self, wanted: Vec<ObjectId>, from: &[PodId], urgency: Urgency) -> Vec<ObjectId> {
+        let order = FetchOrder { patience: PATIENCE, urgency, ..FetchOrder::new(wanted, from) };
+        match self.swarm.fetch(order).await {
+            Ok(fetched) => fetched.missing,
+            Err(error) => {
+                tracing::warn!(%error, "nothing could be fetched from other pods");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The pods that we know, and have no connection with.
+    async fn out_of_reach(&self) -> Vec<PodId> {
+        let pods = self.swarm.pods().await.unwrap_or_default();
+        pods.into_iter().filter(|known| !known.connected).map(|known| known.pod).collect()
+    }
+
     async fn is_alone(&self) -> bool {
         !self.swarm.pods().await.is_ok_and(|pods| pods.iter().any(|pod| pod.connected))
     }
@@ -73,11 +91,11 @@ impl Elsewhere for Others {
             if wanted.is_empty() || self.is_alone().await {
                 return;
             }
-            let order = FetchOrder { patience: PATIENCE, urgency, ..FetchOrder::new(wanted, &[]) };
-            match self.swarm.fetch(order).await {
-                Ok(fetched) => self.note_lacking(fetched.missing),
-                Err(error) => tracing::warn!(%error, "nothing could be fetched from other pods"),
-            }
+            let missing = self.fetch(wanted, &[], urgency).await;
+            // What nobody has that we reach somebody may have that others reach.
+            let far = if missing.is_empty() { Vec::new() } else { self.out_of_reach().await };
+            let missing = if far.is_empty() { missing } else { self.fetch(missing, &far, urgency).await };
+            self.note_lacking(missing);
         })
     }
 

@@ -9,6 +9,7 @@ pub mod built;
 pub mod debian;
 pub mod engine;
 pub mod gate;
+pub mod hosts;
 pub mod image;
 pub mod left;
 pub mod place;
@@ -20,6 +21,7 @@ pub mod subject;
 
 pub use built::Built;
 pub use gate::Gate;
+pub use hosts::Hosts;
 pub use place::Place;
 pub use project::Project;
 pub use running::Running;

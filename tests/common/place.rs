@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::engine;
+use super::hosts::Hosts;
 use super::left;
 use super::private_mounts;
 use super::project::Project;
@@ -26,6 +27,7 @@ pub struct Place {
     path: PathBuf,
     home: PathBuf,
     user: Option<u32>,
+    network: Option<String>,
     _folder: TempDir,
     _snapshots: insta::internals::SettingsBindDropGuard,
 }
@@ -82,8 +84,15 @@ impl Place {
         settings.add_filter(r"scratch/\d+-\d+", "scratch/[N]");
         let home = path.join("home");
         let _snapshots = settings.bind_to_scope();
-        let place = Self { home, path, user, _folder: folder, _snapshots };
+        let place = Self { home, path, user, network: None, _folder: folder, _snapshots };
         place.give(&place.path);
+        place
+    }
+
+    /// A place on one of several hosts: its programs have that one's network.
+    pub fn on(hosts: &Hosts, host: usize) -> Self {
+        let mut place = Self::of(None);
+        place.network = Some(hosts.namespace(host));
         place
     }
 
@@ -120,7 +129,15 @@ impl Place {
 
     /// A program of ours with nothing of the caller's environment.
     pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.path.join("programs").join(program));
+        let program = self.path.join("programs").join(program);
+        let mut command = match &self.network {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net=/run/netns/{namespace}")).arg(program);
+                command
+            }
+        };
         self.surround(&mut command);
         command.env("COMPUTEPODS_HOME", &self.home).current_dir(self.path.join("projects")).args(arguments);
         command

@@ -25,6 +25,8 @@ mod functions;
 #[cfg(test)]
 mod hello;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod interrupts;
@@ -50,6 +52,7 @@ mod options;
 mod outputs;
 #[cfg(test)]
 mod real;
+#[cfg(test)]
 mod registered;
 #[cfg(test)]
 mod reports;
@@ -63,6 +66,7 @@ mod security;
 mod site;
 #[cfg(test)]
 mod standing;
+#[cfg(test)]
 mod together;
 #[cfg(test)]
 mod trial;

@@ -23,8 +23,14 @@ pub fn server(place: &Place) -> Server {
 }
 
 pub fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) -> Member {
+    let invitation = invitation.into_iter().flat_map(|invitation| ["--invite", invitation]);
+    joins_so(place, server, name, &invitation.collect::<Vec<_>>())
+}
+
+/// Joins with options.
+pub fn joins_so(place: Place, server: &Server, name: &str, options: &[&str]) -> Member {
     let mut arguments = vec!["join", server.url(), "--name", name];
-    arguments.extend(invitation.into_iter().flat_map(|invitation| ["--invite", invitation]));
+    arguments.extend(options);
     let mut pod = Running::start(place.command("pod", &arguments));
     pod.wait_for_talk("the pod stands");
     Member { place, pod }
@@ -78,13 +84,13 @@ impl Member {
 }
 
 /// All pods that were told of, without the one that tells.
-fn others_of(pods: &Value) -> impl Iterator<Item = &Value> {
+pub fn others_of(pods: &Value) -> impl Iterator<Item = &Value> {
     pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false)
 }
 
 /// Waits until a pod's announcements have reached another one.
 #[track_caller]
-fn is_announced(to: &Member, by: &Member) {
+pub fn is_announced(to: &Member, by: &Member) {
     to.waits_until("both know the same", |pods| pods["known"] == by.pods()["known"]);
 }
 

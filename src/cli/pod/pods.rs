@@ -54,7 +54,7 @@ fn state(pod: &MemberReport) -> String {
         (true, ..) => "this pod".to_owned(),
         (_, true, None) => format!("connected, {heard}, {} came from it", bytes(pod.received)),
         (_, true, Some(trouble)) => format!("connected, {heard}; {trouble}"),
-        (_, false, Some(trouble)) => format!("not connected, {heard}; {trouble}"),
+        (_, false, Some(trouble)) => format!("cannot be reached from here, {heard}: {trouble}"),
         (_, false, None) => format!("not connected, {heard}"),
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::core::ConnectedPoint;
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, connection_limits, mdns, noise, tcp, yamux};
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, connection_limits, mdns, noise, ping, tcp, yamux};
 use protocol::PodId;
 use tokio::sync::mpsc;
 
@@ -21,7 +22,7 @@ use super::{Admit, Conn, Net, NetEvent, NetOrder, QUEUE};
 use crate::task::{Task, spawn};
 use crate::{peer_of, pod_of};
 
-/// Streams of a connection: three are used.
+/// Streams of a connection: three are ours, and one for each direction's pings.
 const MAX_STREAMS: usize = 8;
 /// Streams of a connection that are being negotiated.
 const MAX_NEGOTIATING: usize = 4;
@@ -33,11 +34,17 @@ const MAX_PER_POD: u32 = 3;
 /// Connections altogether.
 const MAX_CONNECTIONS: u32 = 1024;
 
+/// How long a connection may be silent before it is asked for a sign of life.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the sign may take. TCP alone would wait for ever for a host whose cable was pulled while nothing was under way.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 #[derive(NetworkBehaviour)]
-struct Both {
+struct All {
     limits: connection_limits::Behaviour,
     pods: Behaviour,
     mdns: Toggle<mdns::tokio::Behaviour>,
+    ping: ping::Behaviour,
 }
 
 /// Where and how to listen.
@@ -61,7 +68,9 @@ pub(crate) fn start(options: TcpOptions) -> io::Result<(Net, Task)> {
         .with_max_established_per_peer(Some(MAX_PER_POD))
         .with_max_established(Some(MAX_CONNECTIONS));
     let limits = connection_limits::Behaviour::new(limits);
-    let both = Both { limits, pods: Behaviour::new(admit), mdns: nearby.into() };
+    let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
+    let ping = ping::Behaviour::new(ping);
+    let all = All { limits, pods: Behaviour::new(admit), mdns: nearby.into(), ping };
     let muxer = || {
         let mut config = yamux::Config::default();
         config.set_max_num_streams(MAX_STREAMS);
@@ -71,7 +80,7 @@ pub(crate) fn start(options: TcpOptions) -> io::Result<(Net, Task)> {
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer)
         .map_err(io::Error::other)?
-        .with_behaviour(|_| both)
+        .with_behaviour(|_| all)
         .map_err(io::Error::other)?
         .with_swarm_config(|config| {
             config
@@ -99,7 +108,7 @@ struct Connection {
 }
 
 struct Node {
-    swarm: libp2p::Swarm<Both>,
+    swarm: libp2p::Swarm<All>,
     inbox: mpsc::Receiver<NetOrder>,
     outbox: mpsc::Sender<NetEvent>,
     next: Conn,
@@ -137,8 +146,8 @@ impl Node {
                     .addresses(addresses)
                     .build();
                 match self.swarm.dial(dial) {
-                    Ok(()) | Err(libp2p::swarm::DialError::DialPeerConditionFalse(_)) => vec![],
-                    Err(error) => unreachable(error.to_string()),
+                    Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => vec![],
+                    Err(error) => unreachable(reason(&error)),
                 }
             }
             NetOrder::Close { conn } => {
@@ -150,7 +159,7 @@ impl Node {
         }
     }
 
-    fn event(&mut self, event: SwarmEvent<BothEvent>) -> Vec<NetEvent> {
+    fn event(&mut self, event: SwarmEvent<AllEvent>) -> Vec<NetEvent> {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => vec![NetEvent::Listening(address)],
             SwarmEvent::ExpiredListenAddr { address, .. } => vec![NetEvent::NotListening(address)],
@@ -187,7 +196,7 @@ impl Node {
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 match peer_id.as_ref().map(pod_of) {
-                    Some(Some(pod)) => vec![NetEvent::Unreachable { pod, why: error.to_string() }],
+                    Some(Some(pod)) => vec![NetEvent::Unreachable { pod, why: reason(&error) }],
                     _ => vec![],
                 }
             }
@@ -195,7 +204,7 @@ impl Node {
                 tracing::info!(?peer_id, address = %send_back_addr, %error, "a connection was refused");
                 vec![]
             }
-            SwarmEvent::Behaviour(BothEvent::Pods(Ready { pod, connection, opened })) => {
+            SwarmEvent::Behaviour(AllEvent::Pods(Ready { pod, connection, opened })) => {
                 let Some(&conn) = self.numbers.get(&connection) else { return vec![] };
                 let Some(known) = self.connections.get_mut(&conn) else { return vec![] };
                 match opened {
@@ -211,7 +220,19 @@ impl Node {
                     }
                 }
             }
-            SwarmEvent::Behaviour(BothEvent::Mdns(mdns::Event::Discovered(seen))) => {
+            SwarmEvent::Behaviour(AllEvent::Ping(ping::Event {
+                connection,
+                result: Err(ping::Failure::Timeout | ping::Failure::Other { .. }),
+                ..
+            })) => {
+                let known = self.numbers.get(&connection).and_then(|conn| self.connections.get_mut(conn));
+                if let Some(known) = known {
+                    known.why = Some("it no longer answers");
+                }
+                self.swarm.close_connection(connection);
+                vec![]
+            }
+            SwarmEvent::Behaviour(AllEvent::Mdns(mdns::Event::Discovered(seen))) => {
                 let seen = seen.into_iter().filter_map(|(peer, address)| Some((pod_of(&peer)?, address)));
                 seen.map(|(pod, address)| NetEvent::Seen { pod, address }).collect()
             }
@@ -222,4 +243,18 @@ impl Node {
             _ => vec![],
         }
     }
+}
+
+/// Why nobody was reached, address by address: of each chain of causes the last one, which the others only repeat.
+fn reason(error: &DialError) -> String {
+    let DialError::Transport(tried) = error else { return error.to_string() };
+    let causes = tried.iter().map(|(address, error)| {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let address = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
+        format!("{}: {cause}", address.collect::<Multiaddr>())
+    });
+    causes.collect::<Vec<_>>().join("; ")
 }
