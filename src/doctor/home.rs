@@ -1,6 +1,8 @@
 //! The home: its disk, its file system, and what a dead pod has left.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -41,24 +43,41 @@ fn left(home: &Path) -> Option<Finding> {
     if flock(&lock, FlockOperation::NonBlockingLockShared).is_err() {
         return Some(Finding::fine(name, "none: a pod holds the home", why));
     }
-    let is_filled = |folder: fs::DirEntry| folder.path().join("upper").exists();
-    let uppers = fs::read_dir(home.join("scratch"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|folder| is_filled(folder).then_some(()))
-        .count();
-    let socket = home.join("pod.sock").exists();
-    let mut found = Vec::new();
-    if uppers > 0 {
-        found.push(format!("what {uppers} steps wrote"));
-    }
-    if socket {
-        found.push("a socket".to_owned());
-    }
+    let mended = "start a pod, or build anything: it is swept then";
+    let there = match kitchen::left(&home.join("scratch"), &node::owner(home)) {
+        Ok(there) => there,
+        Err(error) => {
+            return Some(
+                Finding::fine(name, format!("podman cannot be asked: {error}"), why)
+                    .is(State::Slower, "podman ps --all"),
+            );
+        }
+    };
+    let count = |count: usize, of: &str| (count > 0).then(|| format!("{of}: {count}"));
+    let found: Vec<String> = [
+        count(there.uppers, "folders that steps wrote"),
+        count(there.containers, "containers"),
+        count(there.groups, "control groups"),
+        count(mounts(home), "mounts"),
+        home.join("pod.sock").exists().then(|| "a socket".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     Some(match found.is_empty() {
         true => Finding::fine(name, "none", why),
-        false => Finding::fine(name, found.join(", "), why)
-            .is(State::Slower, "start a pod, or build anything: it is swept then"),
+        false => Finding::fine(name, found.join(", "), why).is(State::Slower, mended),
     })
+}
+
+/// What is mounted below a home. Pods mount in a namespace of their own, so that here there is nothing.
+fn mounts(home: &Path) -> usize {
+    let Ok(home) = fs::canonicalize(home) else { return 0 };
+    let mounted = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let below = |line: &&[u8]| {
+        let at = line.split(|&byte| byte == b' ').nth(4).unwrap_or_default();
+        let at = Path::new(OsStr::from_bytes(at));
+        at.starts_with(&home) && at != home
+    };
+    mounted.split(|&byte| byte == b'\n').filter(below).count()
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -49,6 +49,38 @@ pub fn assert_nothing(folder: &Path) {
         .map(String::from_utf8_lossy)
         .collect();
     assert!(mounted.is_empty(), "left mounted: {mounted:#?}");
+}
+
+/// Asserts that nothing of a home's kitchens is left: no folder that a step wrote to, no control group.
+#[track_caller]
+pub fn assert_no_kitchen(home: &Path) {
+    let scratch = home.join("scratch");
+    let folders: Vec<_> =
+        fs::read_dir(&scratch).into_iter().flatten().flatten().map(|it| it.path()).collect();
+    assert!(folders.is_empty(), "left in scratch: {folders:?}");
+    // As the kitchen names them: after the folder that all of its scratch folders are in.
+    let digest = protocol::Digest::of(scratch.as_os_str().as_bytes()).short();
+    assert_nothing_named(&[format!("computepods-{}-", digest.trim_start_matches("b3:"))]);
+}
+
+/// Asserts that no control group and no mount has any of these in its name.
+#[track_caller]
+pub fn assert_nothing_named(names: &[String]) {
+    let has = |text: &[u8]| names.iter().any(|name| contains(text, name.as_bytes()));
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for group in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if group.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let path = group.path();
+                assert!(!has(group.file_name().as_bytes()), "left: {}", path.display());
+                folders.push(path);
+            }
+        }
+    }
+    let mounts = fs::read("/proc/thread-self/mountinfo").unwrap();
+    let left: Vec<_> =
+        mounts.split(|&byte| byte == b'\n').filter(|line| has(line)).map(String::from_utf8_lossy).collect();
+    assert!(left.is_empty(), "left mounted: {left:#?}");
 }
 
 /// The processes that run a program of the folder, or see it in their mounts without being ours. What other users' processes

@@ -203,6 +203,7 @@ impl Place {
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         left::assert_nothing(&self.path);
+        left::assert_no_kitchen(&self.home);
         assert!(!self.home.join("pod.sock").exists(), "the socket is left");
     }
 }

@@ -102,10 +102,10 @@ fn what_is_missing_is_named_with_what_mends_it() {
 fn leftovers_and_a_server_that_is_not_there() {
     let place = Place::new();
     place.project("p", "[step.s]\nrun = 'true'\n").build(&[]).ok();
-    std::fs::create_dir_all(place.home().join("scratch/3/upper")).unwrap();
+    std::fs::create_dir_all(place.home().join("scratch/3-1/1/upper")).unwrap();
     let report = doctor(&place, &["--nats", "nats://127.0.0.1:1"]).code(3).json();
-    assert_eq!(finding(&report, "leftovers")["found"], "what 1 steps wrote");
+    assert_eq!(finding(&report, "leftovers")["found"], "folders that steps wrote: 1");
     let bus = finding(&report, "NATS");
     assert_eq!((&bus["state"], &report["can_build"]), (&Value::from("missing"), &Value::from(false)));
-    assert!(place.home().join("scratch/3/upper").exists(), "the doctor changes nothing");
+    assert!(place.home().join("scratch/3-1/1/upper").exists(), "the doctor changes nothing");
 }

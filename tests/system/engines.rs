@@ -9,7 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::engine::{self, assert_no_container, containers};
 use crate::common::running::LIMIT;
-use crate::common::{Place, Project, left};
+use crate::common::subject::{Random, number};
+use crate::common::{Place, Project, Running, left};
+use crate::security::Subject;
+
+/// How often a pod is killed, if nobody says so.
+const KILLS: u64 = 4;
 
 /// Whether podman can start a container here; where it cannot, it says why.
 pub fn has_podman() -> bool {
@@ -79,7 +84,7 @@ fn without_podman_auto_is_native_and_podman_says_what_is_missing() {
         let mut command = place.command("majordomo", &["build", "--sandbox", engine, "-p"]);
         // The programs of steps come from the view, whatever the pod's own path says.
         command.arg(project.path()).env("PATH", "/nowhere");
-        crate::common::Running::start(command).end()
+        Running::start(command).end()
     };
     let refused = build("podman");
     assert_eq!(refused.code, Some(3));
@@ -100,7 +105,7 @@ fn an_engine_that_is_none_is_a_mistake() {
     let project = place.example("hello");
     let mut command = place.command("majordomo", &["build", "-p"]);
     command.arg(project.path()).env("COMPUTEPODS_SANDBOX", "docker");
-    let refused = crate::common::Running::start(command).end();
+    let refused = Running::start(command).end();
     assert_eq!(refused.code, Some(2));
     insta::assert_snapshot!(refused.stderr, @r"
     error: `docker` in `COMPUTEPODS_SANDBOX` is no engine
@@ -130,10 +135,6 @@ fn the_only_container(place: &Place) -> String {
         }
         assert!(Instant::now() < deadline, "what the last pod left was not removed: {there:?}");
     }
-}
-
-fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 /// A container that nobody of ours made, labelled as a home's.
@@ -178,46 +179,119 @@ fn a_pod_that_goes_has_removed_what_a_dead_one_left() {
     assert_eq!(still, [false; 3]);
 }
 
-/// kill -9 of the pod, and in every second round of all that podman has running for it too.
-fn kills(place: &Place, rounds: u64) {
-    let foreign = Foreign::of(place, Path::new("/another/home"));
-    let project =
-        place.project("p", "[step.s]\nrun = 'echo up; cat source; exec sleep 5142'\nout = 'made'\n");
-    for round in 0..rounds {
-        project.write("source", round.to_string());
-        let mut running = project.start(&["--sandbox", "podman"]);
-        running.wait_for_output("up");
-        let victims = around(place, &the_only_container(place));
-        running.signal(Signal::KILL);
-        if round % 2 == 1 {
-            victims.into_iter().for_each(kill);
-        }
-        drop(running);
-        left::assert_nothing(place.path());
-        if round % 2 == 0 {
-            assert_no_container(|| place.podman(), place.home());
-        }
+/// What a pod has started: its container and the monitor of it, or the zygote and its steps.
+fn victims(place: &Place, engine: &str, pod: Pid) -> Vec<i32> {
+    if engine == "podman" {
+        return around(place, &the_only_container(place));
     }
-    project.write("majordomo.toml", "[step.s]\nrun = 'echo x > made'\nout = 'made'\n");
-    project.build(&["--sandbox", "podman"]).ok();
-    assert_no_container(|| place.podman(), place.home());
-    assert!(foreign.is_there(), "another home's container was removed");
+    left::pids(place.path()).into_iter().filter(|pid| Pid::from_raw(*pid) != Some(pod)).collect()
 }
 
-fn rounds() -> u64 {
-    std::env::var("COMPUTEPODS_PODMAN_KILLS").map_or(3, |rounds| rounds.parse().unwrap())
+/// A build whose step has a folder, a control group and what its engine gives it; then kill -9 of the pod, with `all` of everything that it
+/// has started too. Gives the containers that there were.
+fn kill_a_build(place: &Place, project: &Project<'_>, engine: &str, all: bool) -> Vec<String> {
+    project.write(
+        "majordomo.toml",
+        "[step.s]\nlimits = { processes = 1000 }\nrun = 'echo x > made; echo up; cat source; exec sleep 5142'\nout = 'made'\n",
+    );
+    let mut running = project.start(&["--sandbox", engine]);
+    running.wait_for_output("up");
+    let victims = victims(place, engine, running.pid());
+    let containers = match engine {
+        "podman" => containers(&mut place.podman(), place.home()),
+        _ => vec![],
+    };
+    running.signal(Signal::KILL);
+    if all {
+        // Some end by themselves when others are killed.
+        victims.into_iter().for_each(|pid| drop(kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL)));
+    }
+    drop(running);
+    left::assert_nothing(place.path());
+    containers
+}
+
+/// A build that goes in order, and so removes what others left.
+fn build_in_order(project: &Project<'_>, engine: &str) {
+    project.write("majordomo.toml", "[step.s]\nrun = 'echo x > made'\nout = 'made'\n");
+    project.build(&["--sandbox", engine, "--cold"]).ok();
+}
+
+/// kill -9 of the pod, and in every second round of all that it has started; now and then a build in between.
+fn kills(place: &Place, engine: &str) {
+    let foreign = (engine == "podman").then(|| Foreign::of(place, Path::new("/another/home")));
+    let project = place.project("p", "");
+    let mut random = Random(number("COMPUTEPODS_SEED", 1));
+    let mut containers = Vec::new();
+    for round in 0..number("COMPUTEPODS_KILLS", KILLS) {
+        project.write("source", round.to_string());
+        let all = random.below(2) == 1;
+        containers.extend(kill_a_build(place, &project, engine, all));
+        // Podman's monitor removes the container of a pod that was killed alone.
+        if engine == "podman" && !all {
+            assert_no_container(|| place.podman(), place.home());
+        }
+        if random.below(8) == 0 {
+            build_in_order(&project, engine);
+            place.assert_nothing_left();
+        }
+    }
+    build_in_order(&project, engine);
+    assert_no_container(|| place.podman(), place.home());
+    place.assert_nothing_left();
+    left::assert_nothing_named(&containers);
+    assert!(foreign.is_none_or(|foreign| foreign.is_there()), "another home's container was removed");
 }
 
 #[test]
 fn a_pod_that_is_killed_leaves_nothing() {
-    if has_podman() {
-        kills(&Place::new(), rounds());
-    }
+    kills(&Place::new(), "native");
 }
 
 #[test]
 fn a_pod_of_an_ordinary_user_that_is_killed_leaves_nothing() {
+    kills(&Place::ordinary(), "native");
+}
+
+#[test]
+fn a_pod_with_containers_that_is_killed_leaves_nothing() {
     if has_podman() {
-        kills(&Place::ordinary(), rounds());
+        kills(&Place::new(), "podman");
+    }
+}
+
+#[test]
+fn a_pod_with_containers_of_an_ordinary_user_that_is_killed_leaves_nothing() {
+    if has_podman() {
+        kills(&Place::ordinary(), "podman");
+    }
+}
+
+#[test]
+fn the_doctor_counts_what_a_pod_left_that_was_killed() {
+    let place = Place::new();
+    let project = place.project("p", "");
+    let left = || {
+        let report = Running::start(place.command("pod", &["doctor", "--json"])).end().ok().json();
+        let findings = report["findings"].as_array().unwrap().clone();
+        let found = findings.into_iter().find(|finding| finding["name"] == "leftovers").unwrap();
+        (found["state"] == "fine", found["found"].as_str().unwrap().to_owned())
+    };
+    let has_groups = Subject { engine: "native", ordinary: false }.has_groups();
+    for engine in ["native", "podman"] {
+        if engine == "podman" && !has_podman() {
+            continue;
+        }
+        project.write("source", engine);
+        kill_a_build(&place, &project, engine, true);
+        let (is_fine, found) = left();
+        assert!(
+            !is_fine && found.contains("folders that steps wrote: 1, ") && found.ends_with(", a socket"),
+            "{found}"
+        );
+        assert_eq!(found.contains(", containers: 1, "), engine == "podman", "{found}");
+        assert_eq!(found.contains("control groups: "), has_groups, "{found}");
+        build_in_order(&project, engine);
+        assert_eq!(left(), (true, "none".to_owned()));
     }
 }

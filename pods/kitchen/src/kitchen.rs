@@ -36,6 +36,9 @@ const NETWORK_FILES: [&str; 2] = ["resolv.conf", "hosts"];
 /// How long the end of a pod waits for podman to remove what a dead one left.
 const SWEEPING: Duration = Duration::from_secs(30);
 
+/// How long the end of a pod waits until what steps wrote is removed.
+const CLEANING: Duration = Duration::from_secs(10);
+
 /// How the zygote is started: a program that calls [`crate::zygote_main`], with the arguments that make it do so.
 #[derive(Debug, Clone)]
 pub struct ZygoteProgram {
@@ -237,6 +240,17 @@ impl Kitchen {
         }
     }
 
+    /// Ends the kitchen, if this is its last clone and nothing of any step is used any more: returns when its scratch folder is gone. For the
+    /// end of a pod, after [`settled`](Self::settled).
+    pub async fn close(self) {
+        let mut scratch = self.0.scratch.gone();
+        drop(self);
+        let gone = async { while scratch.changed().await.is_ok() {} };
+        if tokio::time::timeout(CLEANING, gone).await.is_err() {
+            tracing::debug!("what a step wrote is still in use; the next start removes it");
+        }
+    }
+
     fn register(
         &self,
         group: Option<Arc<Cgroup>>,
@@ -298,10 +312,17 @@ async fn reached(how: &HowEnded, limits: &Limits, running: &Running) -> Option<L
 }
 
 /// The name of the group above those of a kitchen's steps: one for each scratch folder, which belongs to one pod alone.
-pub(crate) fn group_name(scratch: &Path) -> String {
+fn group_name(scratch: &Path) -> String {
+    let above = group_prefix(scratch.parent().unwrap_or(scratch));
+    let name = scratch.file_name().unwrap_or_default();
+    format!("{above}{}", name.to_string_lossy())
+}
+
+/// How the names of groups begin whose scratch folders are in this folder.
+pub(crate) fn group_prefix(folder: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    let digest = protocol::Digest::of(scratch.as_os_str().as_bytes());
-    format!("computepods-{}", digest.short().trim_start_matches("b3:"))
+    let digest = protocol::Digest::of(folder.as_os_str().as_bytes());
+    format!("computepods-{}-", digest.short().trim_start_matches("b3:"))
 }
 
 fn pipe() -> Result<(io::PipeReader, io::PipeWriter), KitchenError> {

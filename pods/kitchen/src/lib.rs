@@ -11,7 +11,8 @@
 //! the scratch folder, handed to the caller as [`UpperDir`].
 //!
 //! Ends. A pod that dies in any way closes the socket: the zygote ends, each init dies with the zygote, each step with its
-//! init, the mounts with the last of them. What remains is the scratch folder, which the next start empties.
+//! init, the mounts with the last of them. What remains is the scratch folder, which the next start empties, and control groups and containers,
+//! which it removes; a pod that goes in order leaves none of them.
 //!
 //! Rights. As root, steps live in a user namespace of their own, in which 1000 is an outer number that nobody else has; as an
 //! ordinary user, the namespaces belong to that user. Either way a step is uid 1000 without capabilities,
@@ -23,6 +24,7 @@ mod clock;
 mod engine;
 mod error;
 mod kitchen;
+mod left;
 mod limits;
 mod order;
 mod output;
@@ -41,6 +43,7 @@ pub use clock::{Clock, Paused};
 pub use engine::{Engine, ImageRoot, Podman, Runtime};
 pub use error::{KitchenError, Missing};
 pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
+pub use left::{Left, left};
 pub use limits::cgroups::{Holds, what_groups_hold};
 pub use limits::{Limit, Limits};
 pub use order::{Ended, HowEnded, Line, Order, Usage};

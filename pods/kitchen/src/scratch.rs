@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use crate::kitchen::group_name;
+use crate::kitchen::group_prefix;
 use crate::remove::{empty_folder, remove_tree};
 
 /// Folders that are made before one is used again. Each costs reads of a block group that may not be in memory; with fewer, the
@@ -22,12 +23,14 @@ const IN_TURN: u64 = 16;
 /// Folders that may wait to be emptied; beyond that whoever is done with one empties it himself.
 const WAITING: usize = 1024;
 
-/// All folders for steps of one kitchen.
+/// All folders for steps of one kitchen. Dropped, which is when none of them is used any more, it is removed.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
     sweeper: SyncSender<(Arc<Scratch>, u64)>,
     state: Mutex<State>,
+    /// Goes when the folder has gone.
+    here: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +44,7 @@ struct State {
 pub fn sweep(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let path = path.canonicalize()?;
-    let kitchens = fs::read_dir(&path)?.collect::<io::Result<Vec<_>>>()?;
-    crate::limits::cgroups::sweep(kitchens.iter().map(|kitchen| group_name(&kitchen.path())));
+    crate::limits::cgroups::sweep(&group_prefix(&path));
     empty_folder(&path)
 }
 
@@ -65,11 +67,17 @@ impl Scratch {
                 scratch.clean(number);
             }
         })?;
-        Ok(Arc::new(Self { path: path.canonicalize()?, sweeper, state: Mutex::default() }))
+        let here = watch::Sender::new(());
+        Ok(Arc::new(Self { path: path.canonicalize()?, sweeper, state: Mutex::default(), here }))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Changes never, and ends when the folder has gone.
+    pub(crate) fn gone(&self) -> watch::Receiver<()> {
+        self.here.subscribe()
     }
 
     /// A folder with an empty `work` and without `upper`.
@@ -102,6 +110,14 @@ impl Scratch {
             Err(error) => {
                 tracing::warn!(path = %folder.display(), %error, "what a step wrote cannot be removed")
             }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "a scratch folder stays until the next start");
         }
     }
 }
@@ -161,5 +177,14 @@ mod tests {
             }
         }
         assert!(seen.len() as u64 <= IN_TURN + 1, "{} folders", seen.len());
+        // What is still used holds it.
+        let used = scratch.take().unwrap();
+        fs::create_dir(used.upper()).unwrap();
+        let mut gone = scratch.gone();
+        drop(scratch);
+        assert!(used.upper().exists());
+        drop(used);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(gone.changed()).is_err() && !path.exists());
     }
 }

@@ -289,13 +289,16 @@ impl Kitchens {
     pub async fn stop(&self) {
         let all = std::mem::take(&mut self.state.lock().await.of);
         for running in all.into_values().flatten() {
-            running.kitchen.settled().await;
+            let kitchen = running.kitchen.clone();
+            kitchen.settled().await;
+            drop(running);
+            kitchen.close().await;
         }
     }
 }
 
 /// What a home is called in the labels of its containers.
-fn owner(home: &std::path::Path) -> String {
+pub fn owner(home: &std::path::Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let home = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
     Digest::of(home.as_os_str().as_bytes()).to_string().trim_start_matches("b3:").chars().take(16).collect()

@@ -32,7 +32,7 @@ pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
-pub use kitchens::{PoolOptions, Sandbox};
+pub use kitchens::{PoolOptions, Sandbox, owner};
 pub use lenses::{Lenses, MAX_LENSED};
 pub use pod::{Access, Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};

@@ -66,15 +66,27 @@ pub(crate) struct Cgroup {
     limits: Limits,
 }
 
-/// Removes the groups of kitchens with these names, whose pod is dead.
-pub(crate) fn sweep(names: impl Iterator<Item = String>) {
+/// Removes the groups of kitchens whose names begin so, and whose pod is dead.
+pub(crate) fn sweep(prefix: &str) {
+    named(prefix).iter().for_each(Place::remove);
+}
+
+/// The groups of kitchens whose names begin so.
+pub(crate) fn count(prefix: &str) -> usize {
+    named(prefix).len()
+}
+
+fn named(prefix: &str) -> Vec<Place> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let places = candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
-    for name in names {
-        for place in &places {
-            Place { folder: place.folder.join(&name), ..place.clone() }.remove();
+    let mut found = Vec::new();
+    for place in candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")) {
+        for group in fs::read_dir(&place.folder).into_iter().flatten().flatten() {
+            if group.file_name().to_string_lossy().starts_with(prefix) {
+                found.push(Place { folder: group.path(), ..place.clone() });
+            }
         }
     }
+    found
 }
 
 impl Cgroups {

@@ -33,18 +33,23 @@ fn started(stat: &str) -> &str {
     stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)).unwrap_or("0")
 }
 
-/// Removes all containers of this home that are not this process's; the caller holds the home, so their pods are dead. Gives how many.
-pub(crate) fn sweep(owner: &str) -> io::Result<usize> {
+/// The containers of this home: their numbers, and whose they are.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`]: there is no podman.
+pub(crate) fn containers(owner: &str) -> io::Result<Vec<(String, String)>> {
     let filter = format!("label={HOME}={owner}");
     let format = format!("{{{{.ID}}}} {{{{index .Labels \"{POD}\"}}}}");
     let listed = podman(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", &format])?;
+    let parted = listed.lines().filter_map(|line| line.split_once(' '));
+    Ok(parted.map(|(id, pod)| (id.to_owned(), pod.to_owned())).collect())
+}
+
+/// Removes all containers of this home that are not this process's; the caller holds the home, so their pods are dead. Gives how many.
+pub(crate) fn sweep(owner: &str) -> io::Result<usize> {
+    let all = containers(owner)?;
     let mine = myself();
-    let left: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(_, pod)| *pod != mine)
-        .map(|(id, _)| id)
-        .collect();
+    let left: Vec<&str> = all.iter().filter(|(_, pod)| *pod != mine).map(|(id, _)| id.as_str()).collect();
     if left.is_empty() {
         return Ok(0);
     }
