@@ -24,7 +24,7 @@ pub const COMPUTEPODS_LOG: EnvVar = EnvVar {
 /// Where steps run.
 pub const COMPUTEPODS_SANDBOX: EnvVar = EnvVar {
     name: "COMPUTEPODS_SANDBOX",
-    help: "Where a pod that is started with it runs steps: `native` (bare Linux namespaces), `podman`, or `auto` (podman where it can start a container). `--sandbox` goes before it; without both it is `native`.",
+    help: "Where a pod that is started with it runs steps: `native` (bare Linux namespaces), `podman`, or `auto` (podman where it can start a container). `--sandbox` goes before it; without both it is what `sandbox` in the home's `pod.toml` says, else `native`.",
 };
 
 /// The base of the default home.

@@ -15,7 +15,7 @@ const TOO_LITTLE: u64 = 256 << 20;
 const LITTLE: u64 = 5 << 30;
 
 pub(super) fn all(home: &Path) -> Vec<Finding> {
-    [disk(home), left(home)].into_iter().flatten().collect()
+    [disk(home), elsewhere(home), left(home)].into_iter().flatten().collect()
 }
 
 fn disk(home: &Path) -> Option<Finding> {
@@ -33,6 +33,18 @@ fn disk(home: &Path) -> Option<Finding> {
     } else {
         finding
     })
+}
+
+/// Where steps write if they cannot in the home.
+fn elsewhere(home: &Path) -> Option<Finding> {
+    let why = "what a step writes is the upper folder of an overlay, which not every file system can hold";
+    let place = kitchen::scratch_place(&home.join("scratch"), &node::owner(home));
+    let unfit = place.instead_of?;
+    // It stays if a pod uses it.
+    let _is_removed = std::fs::remove_dir(&place.path).is_ok();
+    let found = format!("the home is on {unfit}, so steps write to `{}`", place.path.display());
+    let mend = "name a home on a local file system such as ext4, xfs or btrfs: `--home DIR`";
+    Some(Finding::fine("upper folders", found, why).is(State::Slower, mend))
 }
 
 /// What is there though nobody holds the home.

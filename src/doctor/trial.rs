@@ -71,6 +71,17 @@ pub(super) fn all(place: &Place) -> Vec<Finding> {
 
 /// Starts a kitchen and runs `true` in it, over the tools of this machine.
 async fn attempt(engine: Engine, scratch: &Path) -> Result<Tried, Failed> {
+    let place = kitchen::scratch_place(scratch, &format!("doctor-{}", std::process::id()));
+    let tried = attempt_at(engine, &place.path).await;
+    if place.instead_of.is_some()
+        && let Err(error) = kitchen::remove_tree(&place.path)
+    {
+        tracing::warn!(path = %place.path.display(), %error, "the doctor's folder is left");
+    }
+    tried
+}
+
+async fn attempt_at(engine: Engine, scratch: &Path) -> Result<Tried, Failed> {
     let zygote = ZygoteProgram { program: "/proc/self/exe".into(), arguments: vec![OsString::from(ZYGOTE)] };
     let (kitchen, fds) =
         Kitchen::start(kitchen::Options { zygote, engine, scratch: scratch.to_owned() }).await?;

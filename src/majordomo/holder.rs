@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use kitchen::{Limits, ZygoteProgram};
-use node::{Home, Pod, PodOptions, PoolOptions};
+use kitchen::ZygoteProgram;
+use node::{Home, Pod, PodOptions};
 use tokio::runtime::Runtime;
 
 use super::border;
-use super::project_file::{ProjectFileError, pods_limits};
+use super::project_file::{PODS_FILE, PodsFile, ProjectFileError, pods_file};
 use super::request::{Failure, Sandbox};
 use super::serve::Listener;
 use super::sink::Cancel;
@@ -51,20 +51,20 @@ fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().thread_name("pod").enable_all().build()
 }
 
-/// What the pod's owner lets steps use of which nobody else says: `pod.toml` in the home, if it is there.
-fn limits_of(home: &Path) -> Result<Limits, Failure> {
-    let file = home.join("pod.toml");
+/// What the pod's owner wants: `pod.toml` in the home, if it is there.
+fn pods_file_of(home: &Path) -> Result<PodsFile, Failure> {
+    let file = home.join(PODS_FILE);
     match std::fs::read_to_string(&file) {
-        Ok(text) => pods_limits(&file, &text).map_err(|wrong| border::project_file(&wrong.into())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Limits::default()),
+        Ok(text) => pods_file(&file, &text).map_err(|wrong| border::project_file(&wrong.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PodsFile::default()),
         Err(source) => Err(border::project_file(&ProjectFileError::Unreadable { file, source })),
     }
 }
 
-/// The engine that this pod has for a default.
-fn sandbox() -> Result<Sandbox, Failure> {
+/// The engine that this pod has for a default: `says` is what its owner's file says.
+fn sandbox(says: Option<Sandbox>) -> Result<Sandbox, Failure> {
     let Some(said) = std::env::var_os(COMPUTEPODS_SANDBOX.name).filter(|said| !said.is_empty()) else {
-        return Ok(Sandbox::default());
+        return Ok(says.unwrap_or_default());
     };
     let said = said.to_string_lossy();
     Sandbox::from_str(&said, false).map_err(|_| {
@@ -83,12 +83,13 @@ impl Holder {
     /// The larder cannot be opened, or nobody could ask.
     pub fn begin(home: Home, stop: Option<Cancel>) -> Result<Self, Failure> {
         let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
+        let PodsFile { sandbox: says, limits, pool } = pods_file_of(home.path())?;
         let options = PodOptions {
             zygote: ZygoteProgram::myself(ZYGOTE),
             larder: larder::Options::default(),
-            limits: limits_of(home.path())?,
-            sandbox: sandbox()?.into(),
-            pool: PoolOptions::default(),
+            limits,
+            sandbox: sandbox(says)?.into(),
+            pool,
         };
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::engine::podman::sweep;
 use crate::kitchen::group_prefix;
 use crate::limits::cgroups;
+use crate::scratch_place::elsewhere;
 
 /// What is there of kitchens of one home. It is a dead pod's, if nobody holds the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,16 +20,20 @@ pub struct Left {
     pub containers: usize,
 }
 
-/// Counts what is there. `scratch`: the folder that [`sweep`](crate::sweep) empties; `owner`: as in [`Podman`](crate::Podman).
+/// Counts what is there. `scratch`: what [`scratch_place`](crate::scratch_place) is asked for; `owner`: as in [`Podman`](crate::Podman).
 ///
 /// # Errors
 /// Podman is there and cannot be asked.
 pub fn left(scratch: &Path, owner: &str) -> io::Result<Left> {
     let below =
         |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let steps = below(scratch).flat_map(|kitchen| below(&kitchen).collect::<Vec<_>>());
-    let uppers = steps.filter(|step| step.join("upper").exists()).count();
-    let groups = scratch.canonicalize().map_or(0, |scratch| cgroups::count(&group_prefix(&scratch)));
+    let (mut uppers, mut groups) = (0, 0);
+    for scratch in std::iter::once(scratch.to_owned()).chain(elsewhere(owner)) {
+        let Ok(scratch) = scratch.canonicalize() else { continue };
+        let steps = below(&scratch).flat_map(|kitchen| below(&kitchen).collect::<Vec<_>>());
+        uppers += steps.filter(|step| step.join("upper").exists()).count();
+        groups += cgroups::count(&group_prefix(&scratch));
+    }
     let containers = match sweep::containers(owner) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         containers => containers?.len(),

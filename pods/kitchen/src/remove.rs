@@ -11,7 +11,7 @@ use rustix::io::Errno;
 /// Folders inside folders that are followed; deeper ones are moved up to the top first, so that few descriptors do for any depth.
 const DEEPEST: usize = 32;
 
-/// Removes a folder and all that is in it, whatever modes it has, never following a link. One that is not there is no error.
+/// Removes a folder and all that is in it, whatever modes it has, never following a link. What is not there, or no longer, is no error.
 ///
 /// # Errors
 /// Something in it cannot be removed.
@@ -22,7 +22,12 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error.into()),
     };
     empty_top(&top)?;
-    Ok(unlinkat(CWD, path, AtFlags::REMOVEDIR)?)
+    Ok(unless_gone(unlinkat(CWD, path, AtFlags::REMOVEDIR))?)
+}
+
+/// Somebody else may be removing the same tree.
+fn unless_gone(removed: Result<(), Errno>) -> Result<(), Errno> {
+    if removed == Err(Errno::NOENT) { Ok(()) } else { removed }
 }
 
 /// Removes all that is in a folder.
@@ -59,18 +64,21 @@ fn empty(
             match unlinkat(folder, name, AtFlags::empty()) {
                 Err(Errno::ISDIR) => {}
                 removed => {
-                    removed?;
+                    unless_gone(removed)?;
                     continue;
                 }
             }
         }
-        if unlinkat(folder, name, AtFlags::REMOVEDIR).is_ok() {
+        if unless_gone(unlinkat(folder, name, AtFlags::REMOVEDIR)).is_ok() {
             continue;
         }
-        let inside = open(folder, name)?;
+        let inside = match open(folder, name) {
+            Err(Errno::NOENT) => continue,
+            inside => inside?,
+        };
         if depth < DEEPEST {
             empty(inside.as_fd(), top, depth + 1, moved_up, next_name)?;
-            unlinkat(folder, name, AtFlags::REMOVEDIR)?;
+            unless_gone(unlinkat(folder, name, AtFlags::REMOVEDIR))?;
         } else {
             move_up(folder, name, top, moved_up, next_name)?;
         }

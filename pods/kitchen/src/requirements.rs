@@ -104,9 +104,14 @@ impl Facts {
             max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
             unprivileged_clone: number("/proc/sys/kernel/unprivileged_userns_clone") != Some(0),
             apparmor_restricts: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1),
-            scratch_type: rustix::fs::statfs(scratch).ok().and_then(|stat| unfit(stat.f_type as u64)),
+            scratch_type: unfit_at(scratch),
         }
     }
+}
+
+/// The name of a folder's file system, if it cannot hold an overlay's upper folder.
+pub(crate) fn unfit_at(folder: &Path) -> Option<&'static str> {
+    rustix::fs::statfs(folder).ok().and_then(|stat| unfit(stat.f_type as u64))
 }
 
 /// File systems that cannot hold an overlay's upper folder.

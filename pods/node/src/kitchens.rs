@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use kitchen::{Engine, Kitchen, KitchenError, Limits, Podman, ZygoteProgram};
+use kitchen::{Engine, Kitchen, KitchenError, Limits, Podman, ScratchPlace, ZygoteProgram};
 use larder::Larder;
 use protocol::Digest;
 use tokio::runtime::Handle;
@@ -121,7 +121,9 @@ pub(crate) struct Kitchens {
 #[derive(Default)]
 struct State {
     of: BTreeMap<Kind, Vec<Arc<Running>>>,
-    /// Folders in scratch that were given out; none: what a dead pod left is still there.
+    /// Where scratch folders are; `None`: what a dead pod left is still there.
+    scratch: Option<ScratchPlace>,
+    /// Folders in it that were given out.
     scratches: u64,
     /// Podman was tried for `auto`, and starts no container.
     no_podman: bool,
@@ -193,18 +195,26 @@ impl Kitchens {
     }
 
     async fn start(&self, state: &mut State, kind: Kind) -> Result<Arc<Running>, NodeError> {
-        if state.scratches == 0 {
-            let swept = kitchen::sweep(&self.scratch);
-            swept.map_err(|source| KitchenError::Scratch { path: self.scratch.clone(), source })?;
-        }
-        let scratch = self.next_scratch(state);
+        let scratch = self.next_scratch(state)?;
         self.open(kind, scratch).await
     }
 
     /// A folder that no other process ever has: a container that a dead pod has still begun to start may live for a moment.
-    fn next_scratch(&self, state: &mut State) -> PathBuf {
+    fn next_scratch(&self, state: &mut State) -> Result<PathBuf, KitchenError> {
+        let place = match &state.scratch {
+            Some(place) => place.clone(),
+            None => {
+                let place = kitchen::scratch_place(&self.scratch, &owner(&self.home));
+                if let Some(unfit) = place.instead_of {
+                    tracing::info!(at = %place.path.display(), "the home is on {unfit}: steps write elsewhere");
+                }
+                kitchen::sweep(&place.path)
+                    .map_err(|source| KitchenError::Scratch { path: place.path.clone(), source })?;
+                state.scratch.insert(place).clone()
+            }
+        };
         state.scratches += 1;
-        self.scratch.join(format!("{}-{}", std::process::id(), state.scratches))
+        Ok(place.path.join(format!("{}-{}", std::process::id(), state.scratches)))
     }
 
     async fn open(&self, kind: Kind, scratch: PathBuf) -> Result<Arc<Running>, NodeError> {
@@ -242,7 +252,10 @@ impl Kitchens {
         let Some(myself) = self.myself.upgrade() else { return };
         self.runtime.spawn(async move {
             let scratch = myself.next_scratch(&mut *myself.state.lock().await);
-            let opened = myself.open(Kind::Podman, scratch).await;
+            let opened = match scratch {
+                Ok(scratch) => myself.open(Kind::Podman, scratch).await,
+                Err(error) => Err(error.into()),
+            };
             let mut state = myself.state.lock().await;
             state.growing = false;
             match opened {
@@ -287,12 +300,20 @@ impl Kitchens {
 
     /// Waits until nothing of any step is left, and ends all.
     pub async fn stop(&self) {
-        let all = std::mem::take(&mut self.state.lock().await.of);
+        let (all, scratch) = {
+            let mut state = self.state.lock().await;
+            (std::mem::take(&mut state.of), state.scratch.take())
+        };
         for running in all.into_values().flatten() {
             let kitchen = running.kitchen.clone();
             kitchen.settled().await;
             drop(running);
             kitchen.close().await;
+        }
+        if let Some(ScratchPlace { path, instead_of: Some(_) }) = scratch
+            && let Err(error) = std::fs::remove_dir(&path)
+        {
+            tracing::debug!(path = %path.display(), %error, "the folder in which steps wrote stays");
         }
     }
 }

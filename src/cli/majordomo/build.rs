@@ -61,7 +61,7 @@ pub struct BuildArgs {
     /// Write events as JSON lines to FILE, `-` for stdout; best outside of the project, where no step sees it
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else its `pod.toml`, else native]
     #[arg(long, value_enum, value_name = "ENGINE")]
     sandbox: Option<Sandbox>,
     /// Say nothing but failures and what failed steps printed

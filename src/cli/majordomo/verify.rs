@@ -37,7 +37,7 @@ pub struct VerifyArgs {
     /// Steps that run at once [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else its `pod.toml`, else native]
     #[arg(long, value_enum, value_name = "ENGINE")]
     sandbox: Option<Sandbox>,
     /// Write the report as JSON

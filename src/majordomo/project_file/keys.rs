@@ -81,6 +81,41 @@ pub const LIMITS_KEYS: [Key; 6] = [
     key("time", "as `timeout`", "none", "What `timeout` is, for steps that have none."),
 ];
 
+/// Keys of the pod's own file.
+pub const POD_KEYS: [Key; 3] = [
+    key(
+        "sandbox",
+        "`\"native\"`, `\"podman\"` or `\"auto\"`",
+        "`\"native\"`",
+        "The engine of builds that ask for none ([how to](../how-to/podman.md)). `--sandbox` goes before `COMPUTEPODS_SANDBOX`, and that before this.",
+    ),
+    key(
+        "limits",
+        "table",
+        "none",
+        "How much of the machine a step may use of which no project says more; see [Limits](#limits).",
+    ),
+    key(
+        "pool",
+        "table",
+        "see there",
+        "How many containers there are, where steps run in containers: `{ maximum = 2, idle = \"10m\" }`.",
+    ),
+];
+
+/// Keys of `[pool]`.
+pub const POOL_KEYS: [Key; 4] = [
+    key("minimum", "whole number", "1", "Containers that stay, once the first step has run in one."),
+    key("maximum", "whole number", "4", "Containers at most."),
+    key(
+        "steps",
+        "whole number",
+        "32",
+        "Steps at once in each container, beyond which another one is started beside it.",
+    ),
+    key("idle", "as `timeout`", "`\"1m\"`", "How long one beyond the minimum stays without a step."),
+];
+
 /// Keys of `[tools]`.
 pub const TOOLS_KEYS: [Key; 1] = [key(
     "roots",

@@ -7,6 +7,7 @@
 //! - [`load`]: bytes from disk, bounded, UTF-8;
 //! - `read`: the tables; `value`, `run`: single values;
 //! - [`keys`]: the known keys, from which the reference page is made ([`mod@reference`]);
+//! - `pods_file`: the file of a pod's owner;
 //! - `beside`: a chef's plan and the file, as one;
 //! - [`locate`]: places and excerpts; - [`error`]: what can be wrong, and what to do about it.
 
@@ -18,6 +19,7 @@ mod limits;
 pub mod load;
 pub mod locate;
 pub mod nearest;
+mod pods_file;
 mod read;
 pub mod reference;
 mod run;
@@ -36,8 +38,8 @@ use protocol::Digest;
 use super::secrets::SecretRule;
 
 pub use error::{ProjectFileError, Wrong};
-pub use limits::pods_limits;
 pub use locate::{Located, Spot, Text};
+pub use pods_file::{PODS_FILE, PodsFile, pods_file};
 pub use value::{MAX_TIMEOUT, size};
 
 /// The name of the project file in the project's folder.

@@ -4,7 +4,7 @@
 use protocol::glob::MAX_ALTERNATIVES;
 
 use super::error::SMALLEST_EXAMPLE;
-use super::keys::{Key, LIMITS_KEYS, PROJECT_KEYS, STEP_KEYS, TOOLS_KEYS};
+use super::keys::{Key, LIMITS_KEYS, POD_KEYS, POOL_KEYS, PROJECT_KEYS, STEP_KEYS, TOOLS_KEYS};
 use super::load::MAX_FILE_SIZE;
 use super::{MAX_TIMEOUT, PROJECT_FILE};
 
@@ -27,6 +27,8 @@ pub fn page() -> String {
     page += PATTERNS;
     page += ORDER;
     page += TARGETS;
+    section(&mut page, "## The pod's own file", POD_INTRO, &POD_KEYS);
+    section(&mut page, "### `[pool]`", "", &POOL_KEYS);
     let days = MAX_TIMEOUT.as_secs() / 86_400;
     let size = MAX_FILE_SIZE >> 20;
     page += &format!(
@@ -52,6 +54,11 @@ const LIMITS_INTRO: &str = "\
 `limits` of a step goes before that of `[project]`, and that before `[limits]` in the pod's `pod.toml` ([how to](../how-to/limits.md)). A size is whole bytes or
 a text such as `\"512M\"`: `K`, `M`, `G`, `T` are powers of 1024. No limit is part of a key: changing one runs nothing again. A step that reaches one has failed, and
 says so, whatever its commands made of it.
+
+";
+
+const POD_INTRO: &str = "\
+`pod.toml` in the pod's home says what the machine's owner wants for all projects. It is read as strictly, when the pod starts.
 
 ";
 

@@ -38,7 +38,7 @@ pub struct LaunchArgs {
     /// Calls that run at once [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Where calls run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    /// Where calls run [default: `$COMPUTEPODS_SANDBOX` of the pod, else its `pod.toml`, else native]
     #[arg(long, value_enum, value_name = "ENGINE")]
     sandbox: Option<Sandbox>,
     /// The interpreter of the program

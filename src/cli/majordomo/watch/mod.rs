@@ -71,7 +71,7 @@ pub struct WatchArgs {
     /// Write the events of all builds as JSON lines to FILE, `-` for stdout; best outside of the project
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else native]
+    /// Where steps run [default: `$COMPUTEPODS_SANDBOX` of the pod, else its `pod.toml`, else native]
     #[arg(long, value_enum, value_name = "ENGINE")]
     sandbox: Option<Sandbox>,
     /// Leave on the screen what earlier builds said
