@@ -16,6 +16,7 @@ pub mod mesh;
 pub mod object;
 pub mod observation;
 pub mod path;
+pub mod plan;
 pub mod pod_id;
 pub mod socket;
 pub mod stamp;

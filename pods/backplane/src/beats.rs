@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use protocol::PodId;
 use protocol::mesh::Beat;
+use tokio::sync::watch;
 
 /// How often a pod beats.
 pub const EVERY: Duration = Duration::from_secs(2);
@@ -30,7 +31,9 @@ pub enum Liveness {
 pub struct Heard {
     /// What it said.
     pub beat: Beat,
-    /// How long ago.
+    /// When.
+    pub at: Instant,
+    /// How long ago that was.
     pub ago: Duration,
     /// What follows from that.
     pub liveness: Liveness,
@@ -41,12 +44,13 @@ pub struct Beats {
     every: Duration,
     began: Instant,
     last: Mutex<BTreeMap<PodId, (Beat, Instant)>>,
+    count: watch::Sender<u64>,
 }
 
 impl Beats {
     /// Of pods that beat this often.
     pub fn new(every: Duration) -> Self {
-        Self { every, began: Instant::now(), last: Mutex::default() }
+        Self { every, began: Instant::now(), last: Mutex::default(), count: watch::Sender::new(0) }
     }
 
     /// How often a pod beats.
@@ -56,6 +60,7 @@ impl Beats {
 
     pub(crate) fn hear(&self, pod: PodId, beat: Beat) {
         self.last.lock().insert(pod, (beat, Instant::now()));
+        self.count.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn retain(&self, member: impl Fn(&PodId) -> bool) {
@@ -68,12 +73,17 @@ impl Beats {
         judge(last.unwrap_or_else(|| self.began.elapsed()), self.every)
     }
 
+    /// How many were heard, as that changes.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.count.subscribe()
+    }
+
     /// All that were heard, by pod.
     pub fn all(&self) -> BTreeMap<PodId, Heard> {
         let last = self.last.lock();
         let heard = last.iter().map(|(pod, (beat, at))| {
             let ago = at.elapsed();
-            (*pod, Heard { beat: beat.clone(), ago, liveness: judge(ago, self.every) })
+            (*pod, Heard { beat: beat.clone(), at: *at, ago, liveness: judge(ago, self.every) })
         });
         heard.collect()
     }

@@ -8,8 +8,10 @@
 //! Errors travel as [`NodeError`]; a step that fails is no error but a [`StepRun`]. A crash loses the step that ran:
 //! nothing of it was published, and its upper folder is swept by the next pod of the home.
 //!
-//! Not here: what to run and in which order, keys and traces' adoption (the majordomo's). Other pods are behind [`Elsewhere`].
+//! Not here: what to run and in which order, keys and traces' adoption (the majordomo's). Other pods are behind [`Elsewhere`] and
+//! [`OtherKitchens`].
 
+mod away;
 mod elsewhere;
 mod error;
 mod evaluate;
@@ -27,6 +29,7 @@ mod stock;
 #[cfg(test)]
 mod testing;
 
+pub use away::{OtherKitchens, Place, Wish};
 pub use elsewhere::{Elsewhere, MAX_LEARNED, Supply};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
@@ -37,7 +40,8 @@ pub use lenses::{Lenses, MAX_LENSED};
 pub use pod::{Access, Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
 pub use project::{
-    Ages, Entry, Names, Outputs, OutputsBuilder, Project, Promised, PromisedAt, SourceFiles, Sources,
+    Ages, Entry, MAX_SHARED, Names, Outputs, OutputsBuilder, Project, Promised, PromisedAt, SharedSources,
+    SourceFiles, Sources,
 };
 pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
 pub use slots::{Share, Slot, Slots};

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use kitchen::{ImageRoot, Limits, ZygoteProgram};
 use larder::Larder;
+use parking_lot::RwLock;
 use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
 use view::{DigestMemo, HostOptions, HostTools};
 
 use crate::kitchens::{Kitchens, PoolOptions, Sandbox};
 use crate::run::{StepOrder, StepRun, run};
-use crate::{Home, NodeError, PrintedLine, Slots, Supply};
+use crate::{Home, NodeError, OtherKitchens, PrintedLine, Slots, Supply};
 
 /// How a pod is started.
 #[derive(Debug, Clone)]
@@ -41,6 +42,7 @@ struct Inner {
     /// View and zygotes, from the first step on.
     kitchens: Arc<Kitchens>,
     slots: Slots,
+    others: RwLock<Option<Arc<dyn OtherKitchens>>>,
     home: Home,
 }
 
@@ -108,6 +110,7 @@ impl Pod {
             runtime,
             kitchens,
             slots: Slots::default(),
+            others: RwLock::default(),
         })))
     }
 
@@ -134,6 +137,16 @@ impl Pod {
     /// How many steps may run at once, for all builds together.
     pub fn slots(&self) -> &Slots {
         &self.0.slots
+    }
+
+    /// From now on steps may run on other pods; `None`: from now on they may not.
+    pub fn lend(&self, others: Option<Arc<dyn OtherKitchens>>) {
+        *self.0.others.write() = others;
+    }
+
+    /// Other pods that run steps, if there are any.
+    pub fn others(&self) -> Option<Arc<dyn OtherKitchens>> {
+        self.0.others.read().clone()
     }
 
     /// The runtime on which the pod's tasks run.

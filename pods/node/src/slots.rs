@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 #[derive(Default)]
 struct State {
@@ -19,30 +19,48 @@ struct State {
 
 /// All slots of a pod. Clones share them.
 #[derive(Clone, Default)]
-pub struct Slots(Arc<Mutex<State>>);
+pub struct Slots(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    /// How many there are, and how many of them are taken.
+    counts: watch::Sender<(usize, usize)>,
+}
+
+impl State {
+    fn counts(&self) -> (usize, usize) {
+        (self.limits.iter().copied().max().unwrap_or(0), self.taken)
+    }
+}
 
 impl Slots {
     /// A build begins that lets this many steps run at once.
     pub fn share(&self, limit: usize) -> Share {
-        self.0.lock().limits.push(limit);
+        self.0.state.lock().limits.push(limit);
         self.hand_out();
         Share { slots: self.clone(), limit }
     }
 
     /// How many slots there are, and how many of them are taken.
     pub fn counts(&self) -> (usize, usize) {
-        let state = self.0.lock();
-        (state.limits.iter().copied().max().unwrap_or(0), state.taken)
+        self.0.state.lock().counts()
+    }
+
+    /// The same, as it changes.
+    pub fn watch(&self) -> watch::Receiver<(usize, usize)> {
+        self.0.counts.subscribe()
     }
 
     fn hand_out(&self) {
         loop {
-            let mut state = self.0.lock();
-            let total = state.limits.iter().copied().max().unwrap_or(0);
-            if state.taken >= total {
+            let mut state = self.0.state.lock();
+            let (total, taken) = state.counts();
+            let next = if taken < total { state.waiting.pop_front() } else { None };
+            let Some(next) = next else {
+                self.0.counts.send_replace((total, taken));
                 return;
-            }
-            let Some(next) = state.waiting.pop_front() else { return };
+            };
             state.taken += 1;
             drop(state);
             // Whoever does not wait any more drops the slot, and so gives it back.
@@ -67,7 +85,7 @@ impl Share {
     /// Gets in line for a slot. Dropping the receiver gives the place, or the slot, up.
     pub fn queue(&self) -> oneshot::Receiver<Slot> {
         let (sender, receiver) = oneshot::channel();
-        self.slots.0.lock().waiting.push_back(sender);
+        self.slots.0.state.lock().waiting.push_back(sender);
         self.slots.hand_out();
         receiver
     }
@@ -75,10 +93,11 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut state = self.slots.0.lock();
+        let mut state = self.slots.0.state.lock();
         if let Some(at) = state.limits.iter().position(|limit| *limit == self.limit) {
             state.limits.swap_remove(at);
         }
+        self.slots.0.counts.send_replace(state.counts());
     }
 }
 
@@ -88,7 +107,7 @@ pub struct Slot(Slots);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.0.lock().taken -= 1;
+        self.0.0.state.lock().taken -= 1;
         self.0.hand_out();
     }
 }

@@ -9,6 +9,7 @@ mod handover;
 mod invitation;
 mod member;
 mod owner;
+pub mod run;
 pub mod subject;
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,10 @@ pub(crate) fn judge(
 }
 
 fn is_source(project: &Project, path: &RelPath) -> bool {
-    matches!(project.sources().get(path), Some(Entry::Source { .. } | Entry::Link { .. }))
+    matches!(
+        project.sources().get(path),
+        Some(Entry::Source { .. } | Entry::Output { .. } | Entry::Link { .. })
+    )
 }
 
 /// A source in a folder or below it.

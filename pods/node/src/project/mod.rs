@@ -10,6 +10,7 @@
 
 mod outputs;
 mod promised;
+mod shared;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use view::{Body, Node, Source, SourceError};
 
 pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
+pub use shared::{MAX_SHARED, SharedSources};
 pub use sources::{Entry, Names, SourceFiles, Sources};
 
 use crate::Lenses;

@@ -59,7 +59,7 @@ pub type Names = Vec<(Box<[u8]>, FileKind)>;
 
 /// The sources of a snapshot, as the majordomo has them. Answers come from memory.
 pub trait Sources: Send + Sync + 'static {
-    /// What stands at a path; never [`Entry::Output`]. The root is a folder.
+    /// What stands at a path; [`Entry::Output`] where the sources are on another pod. The root is a folder.
     fn get(&self, path: &RelPath) -> Option<Entry>;
     /// The names in a folder; `None` if no folder stands there.
     fn list(&self, path: &RelPath) -> Option<Names>;

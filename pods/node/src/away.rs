@@ -1,0 +1,62 @@
+//! Steps on other pods: the seam between a build and whoever knows them.
+//!
+//! Actors. [`OtherKitchens`] is whatever knows other pods that run steps (back-plane and swarm, put together by the program); it is given to
+//! a pod with [`Pod::lend`](crate::Pod::lend) and may come and go. A build takes a [`Place`], gives it an order, and has what came of it;
+//! the objects that the order names are in its larder, and the trace that comes back names objects that other pods have.
+//!
+//! Errors: a pod that goes, refuses or falls silent is a [`RunEnd::NotRun`]: the step runs elsewhere, or at home. What comes back is
+//! a claim: whoever takes it holds its observations against what is seen here.
+
+use futures::future::BoxFuture;
+use protocol::Digest;
+use protocol::RelPath;
+use protocol::mesh::run::{RunEnd, RunOrder};
+use tokio::sync::watch;
+
+use crate::PrintedLine;
+
+/// What is known of a step that is to be placed.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// The first words of its commands.
+    pub programs: Vec<Vec<u8>>,
+    /// What it looked at outside of the project when it last ran.
+    pub tools: Vec<RelPath>,
+    /// What it opened of the project when it last ran.
+    pub inputs: Vec<Digest>,
+}
+
+/// Pods that run steps for this one, as far as they can be reached.
+pub trait OtherKitchens: Send + Sync + 'static {
+    /// How many steps could begin elsewhere now. Answers from what is known here.
+    fn free(&self) -> usize;
+
+    /// Changes when that may have become more.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// A place for a step: at the pod that has most of its inputs, among those with free slots whose tools are not known to differ
+    /// from ours where it looks at them. `None`: there is no such pod now.
+    fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;
+}
+
+/// A slot of another pod, as far as is known here. Dropping it gives it up.
+pub trait Place: Send + Sync {
+    /// What people call the pod.
+    fn pod(&self) -> &str;
+
+    /// Runs a step there; `on_line` is called for each line as it comes. When `cancel` is done the step is ended. Dropping the future
+    /// ends it, too.
+    fn run<'a>(
+        &'a self,
+        order: RunOrder,
+        on_line: &'a (dyn Fn(PrintedLine) + Send + Sync),
+        cancel: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, RunEnd>;
+
+    /// That pod sees something else than this one at a path outside of the project: steps that look there, or run the same programs, are not
+    /// placed there for a while. Whether that is news.
+    fn differs(&self, wish: &Wish, path: &RelPath) -> bool;
+
+    /// These objects are at that pod.
+    fn holds(&self, objects: &[Digest]);
+}

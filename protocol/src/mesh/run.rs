@@ -1,0 +1,126 @@
+//! Steps that run on another pod: the order, and what comes back.
+//!
+//! The pod that wants a step run asks another one with a [`RunOrder`]; what the order names are objects, which that pod pulls over the
+//! swarm. From then on the running pod reports ([`RunNews`]) at least each [`REPORT_EVERY`]: that is the lease on both
+//! sides. Who does not know a run any more says so, and its end is not waited for.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Stream;
+use crate::{Digest, RelPath, WorkspaceId};
+
+/// The matter of a [`RunOrder`].
+pub const RUN: &str = "run";
+/// The matter of [`RunNews`].
+pub const RUN_NEWS: &str = "run-news";
+/// The matter of a [`RunCancel`].
+pub const RUN_CANCEL: &str = "run-cancel";
+/// How often a running pod reports at least.
+pub const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// Question: run a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrder {
+    /// A number that the asking pod gives no other run.
+    pub run: u64,
+    /// The workspace that it is for.
+    pub workspace: WorkspaceId,
+    /// The [`crate::plan::SharedPlan`], a blob.
+    pub plan: Digest,
+    /// The step's place in it.
+    pub step: usize,
+    /// The tree of the project's sources.
+    pub sources: Digest,
+    /// Trees over the sources, the later over the earlier.
+    pub over: Vec<Digest>,
+    /// The trees of steps that have made what they promise, by their place. Of the others the step sees names only.
+    pub made: Vec<(usize, Digest)>,
+    /// Blobs that it will most probably open.
+    pub ahead: Vec<Digest>,
+    /// Folders of tools besides the usual ones, relative to `/`.
+    pub tool_roots: Vec<RelPath>,
+    /// When it is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: RunLimits,
+}
+
+/// What a step may use, as far as its project says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLimits {
+    /// Bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Thousandths of a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milli_cpus: Option<u64>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// Open files of one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// Bytes written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u64>,
+    /// Time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Duration>,
+}
+
+/// What a pod answers to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunAnswer {
+    /// It has a slot, and begins.
+    Accepted,
+    /// All of its slots are taken.
+    Busy,
+}
+
+/// Question to the pod that wanted a run: what has become of it. Answered by whether that pod still wants it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunNews {
+    /// Which run.
+    pub run: u64,
+    /// Lines that it has printed since, UTF-8 (lossy).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<(Stream, String)>,
+    /// How it ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<RunEnd>,
+    /// Slots of the running pod that are free now.
+    pub free_slots: u32,
+}
+
+/// How a run on another pod ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// Well.
+    Made {
+        /// Its trace.
+        trace: Digest,
+        /// The trace's questions.
+        path_set: Digest,
+    },
+    /// It looked at something promised that is not made yet.
+    Unmade(RelPath),
+    /// It failed: what that pod's tools make of it counts nowhere else.
+    Failed(String),
+    /// It was ended because somebody wanted it.
+    Cancelled,
+    /// It could not be run.
+    NotRun(String),
+}
+
+/// Question: end a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCancel {
+    /// Which.
+    pub run: u64,
+}
