@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::joining::Offer;
 use super::others::Others;
+use super::steps::Steps;
 use super::{Joined, listen, load};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
@@ -170,6 +171,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
         tokio::spawn(announce(mesh.clone(), traces.clone(), announced)),
     ];
+    let steps = Steps::begin(&mesh, pod, load::slots(&options.offer, role));
     let others = Others {
         me: mesh.pod(),
         traces,
@@ -180,7 +182,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let supply = pod.supply().clone();
     supply.join(Arc::new(others));
     let tasks: Vec<JoinHandle<()>> = tasks;
-    let running = parking_lot::Mutex::new(Some(running));
+    let running = parking_lot::Mutex::new(Some((running, steps)));
     Ok(Joined { mesh, swarm, supply, tasks, running, server, founded, listening })
 }
 

@@ -8,12 +8,15 @@
 //! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard; the next build makes none
 //! anew for them, so others run such a step once more.
 
+mod away;
 mod join;
 pub mod joining;
+mod kitchen;
 mod listen;
 mod load;
 mod others;
 pub mod own_server;
+mod steps;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -29,6 +32,7 @@ use swarm::Swarm;
 use tokio::task::JoinHandle;
 
 pub use join::{JoinOptions, join};
+use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};
 use crate::majordomo::request::{Failure, LeaveReport, MemberReport, PodsReport};
@@ -40,7 +44,7 @@ pub struct Joined {
     supply: node::Supply,
     tasks: Vec<JoinHandle<()>>,
     /// None when it has left.
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<(Running, Steps)>>,
     /// Where the NATS server is, without secrets.
     server: String,
     /// Whether the federation was made by this very call.

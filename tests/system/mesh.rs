@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::common::{Place, Running};
 
+mod steps;
+
 /// How often a federation is looked at that is to come together.
 const POLL: Duration = Duration::from_millis(100);
 /// How often at most.

@@ -6,14 +6,16 @@ use node::{Evaluator, NodeError, Outputs, Pod, Project, Promised, SourceFiles, S
 use parking_lot::Mutex;
 use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, Trace, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::OnceCell;
 use view::HostTools;
 
 use super::demand::StepView;
 use super::made::MadeSoFar;
+use super::step::Shared;
 use super::verify::Verification;
 use crate::majordomo::images::Images;
 use crate::majordomo::plan::Plan;
-use crate::majordomo::prepare::Prepared;
+use crate::majordomo::prepare::{Given, Prepared};
 use crate::majordomo::recall::Recall;
 use crate::majordomo::records::{self, Edges, Record};
 use crate::majordomo::request::{BuildOptions, Failure};
@@ -149,6 +151,12 @@ pub struct Context {
     pub printed: Mutex<Vec<(usize, Digest)>>,
     /// The steps that failed, in the order in which that was final.
     pub unexplained: Mutex<Vec<Unexplained>>,
+    /// What other pods that run its steps are given, once one is to; `None`: they are given none.
+    pub shared: OnceCell<Option<Shared>>,
+    /// What some steps see over the sources, and none of them made.
+    pub given: Given,
+    /// Folders of tools beyond the usual ones.
+    pub tool_roots: Vec<RelPath>,
 }
 
 impl Context {
@@ -204,6 +212,9 @@ impl Context {
             caller: Vec::new(),
             printed: Default::default(),
             unexplained: Default::default(),
+            shared: OnceCell::new(),
+            given: prepared.given.clone(),
+            tool_roots: prepared.tool_roots.iter().map(|root| root.path.clone()).collect(),
         })
     }
 

@@ -55,7 +55,7 @@ impl MadeSoFar {
     /// Nothing yet.
     fn new(plan: Arc<Plan>, sources: Arc<dyn Sources>) -> Self {
         Self {
-            promises: Arc::new(Promises::new(Arc::clone(&plan))),
+            promises: Arc::new(Promises::new(&plan)),
             given: Default::default(),
             sources,
             steps: RwLock::new(vec![Made::default(); plan.steps.len()]),
@@ -86,25 +86,29 @@ impl MadeSoFar {
     /// What a step sees over the sources besides what is promised: all that the steps before it made, and what `producers`
     /// made without having promised it.
     pub fn outputs_for(&self, step: usize, producers: &[usize]) -> Outputs {
-        let before = self.promises.before(step);
         let (given, to) = &self.given;
         let given = if step < *to { Outputs::default() } else { given.clone() };
         let mut builder = OutputsBuilder::over(given);
+        self.trees_for(step, producers).iter().for_each(|tree| builder.apply(tree));
+        builder.finish()
+    }
+
+    /// The same as trees, the later over the earlier, but for what is given.
+    pub fn trees_for(&self, step: usize, producers: &[usize]) -> Vec<Arc<Tree>> {
+        let before = self.promises.before(step);
         if before.is_empty() && producers.is_empty() {
-            return builder.finish();
+            return Vec::new();
         }
         let mut all: Vec<(usize, bool)> = before.iter().map(|&before| (before, true)).collect();
         let is_other = |producer: &&usize| **producer != step && !before.contains(producer);
         all.extend(producers.iter().filter(is_other).map(|&producer| (producer, false)));
         all.sort_by_key(|&(step, _)| self.promises.position(step));
         let steps = self.steps.read();
-        for (step, is_before) in all {
-            let tree = if is_before { &steps[step].tree } else { &steps[step].unpromised };
-            if let Some(tree) = tree {
-                builder.apply(tree);
-            }
-        }
-        builder.finish()
+        let tree = |(step, is_before): (usize, bool)| match is_before {
+            true => steps[step].tree.clone(),
+            false => steps[step].unpromised.clone(),
+        };
+        all.into_iter().filter_map(tree).filter(|tree| !tree.is_empty()).collect()
     }
 
     /// The tree of a step.

@@ -37,7 +37,7 @@ pub use self::keep::{is_kept, kept};
 pub use self::made::MadeSoFar;
 pub use self::planning::{Planning, run_planning};
 pub use self::promises::Promises;
-pub use self::words::{chain, shown_command, signal_name};
+pub use self::words::{chain, failure_words, shown_command, signal_name};
 use super::request::{BuildOptions, Failure, Reply};
 use super::sink::{Cancel, Sink};
 use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};

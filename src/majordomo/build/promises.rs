@@ -7,6 +7,8 @@
 use std::sync::{Arc, OnceLock};
 
 use node::{Names, PromisedAt};
+use protocol::plan::SharedPlan;
+use protocol::step::Promise;
 use protocol::{FileKind, RelPath};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -25,7 +27,8 @@ type NamesBy = FxHashMap<Box<[u8]>, (FileKind, Vec<usize>)>;
 
 /// The promises of a plan.
 pub struct Promises {
-    plan: Arc<Plan>,
+    /// The steps that come right before each.
+    after: Vec<Arc<[usize]>>,
     /// The makers of each promised path, in the order in which they could run.
     makers: FxHashMap<RelPath, Vec<usize>>,
     /// Promised trees.
@@ -39,27 +42,48 @@ pub struct Promises {
 
 impl Promises {
     /// Those of a plan.
-    pub fn new(plan: Arc<Plan>) -> Self {
+    pub fn new(plan: &Plan) -> Self {
         let mut position = vec![0; plan.steps.len()];
         for (place, step) in plan.one_by_one().into_iter().enumerate() {
             position[step] = place;
         }
+        let after = plan.steps.iter().map(|step| Arc::clone(&step.after)).collect();
+        Self::of(after, position, plan.outputs().iter().map(|output| (output.step, &output.promise)))
+    }
+
+    /// Those of a plan that another pod has.
+    pub fn shared(plan: &SharedPlan) -> Self {
+        let after = plan.steps.iter().map(|step| Arc::clone(&step.after)).collect();
+        let position = plan.steps.iter().map(|step| step.turn).collect();
+        let steps = plan.steps.iter().enumerate();
+        Self::of(
+            after,
+            position,
+            steps.flat_map(|(place, step)| step.spec.out.iter().map(move |out| (place, out))),
+        )
+    }
+
+    fn of<'a>(
+        after: Vec<Arc<[usize]>>,
+        position: Vec<usize>,
+        promises: impl Iterator<Item = (usize, &'a Promise)>,
+    ) -> Self {
         let mut makers: FxHashMap<RelPath, Vec<usize>> = FxHashMap::default();
         let mut trees = FxHashSet::default();
         let mut folders: FxHashMap<RelPath, NamesBy> = FxHashMap::default();
-        for output in plan.outputs() {
-            let path = output.path();
+        for (step, promise) in promises {
+            let (path, is_tree) = (promise.path(), matches!(promise, Promise::Tree(_)));
             let at = makers.entry(path.clone()).or_default();
-            at.push(output.step);
+            at.push(step);
             at.sort_by_key(|&step| position[step]);
-            if output.is_tree() {
+            if is_tree {
                 trees.insert(path.clone());
             }
             let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
             let is_known = folders.contains_key(&parent);
-            let kind = if output.is_tree() { FileKind::Dir } else { FileKind::File };
+            let kind = if is_tree { FileKind::Dir } else { FileKind::File };
             let names = folders.entry(parent.clone()).or_default();
-            names.entry(name.into()).or_insert((kind, Vec::new())).1.push(output.step);
+            names.entry(name.into()).or_insert((kind, Vec::new())).1.push(step);
             if is_known {
                 continue;
             }
@@ -80,11 +104,11 @@ impl Promises {
                 .into_iter()
                 .map(|(folder, names)| (folder, names.into_iter().map(named).collect()))
                 .collect(),
-            before: plan.steps.iter().map(|_| OnceLock::new()).collect(),
+            before: after.iter().map(|_| OnceLock::new()).collect(),
+            after,
             makers,
             trees,
             position,
-            plan,
         }
     }
 
@@ -95,7 +119,7 @@ impl Promises {
 
     /// Whether a step is `after` another one, through any number of others.
     pub fn is_after(&self, later: usize, earlier: usize) -> bool {
-        if self.plan.steps[later].after.is_empty() || self.position[later] <= self.position[earlier] {
+        if self.after[later].is_empty() || self.position[later] <= self.position[earlier] {
             return false;
         }
         self.before_set(later).contains(&earlier)
@@ -104,10 +128,10 @@ impl Promises {
     fn before_set(&self, step: usize) -> &FxHashSet<usize> {
         self.before[step].get_or_init(|| {
             let mut seen = FxHashSet::default();
-            let mut todo: Vec<usize> = self.plan.steps[step].after.to_vec();
+            let mut todo: Vec<usize> = self.after[step].to_vec();
             while let Some(next) = todo.pop() {
                 if seen.insert(next) {
-                    todo.extend(self.plan.steps[next].after.iter());
+                    todo.extend(self.after[next].iter());
                 }
             }
             seen
@@ -116,7 +140,7 @@ impl Promises {
 
     /// All steps that come before this one, in an order in which they could run one by one.
     pub fn before(&self, step: usize) -> Vec<usize> {
-        if self.plan.steps[step].after.is_empty() {
+        if self.after[step].is_empty() {
             return Vec::new();
         }
         let mut before: Vec<usize> = self.before_set(step).iter().copied().collect();
@@ -193,7 +217,7 @@ mod tests {
     fn promises(text: &str) -> (Arc<Plan>, Promises) {
         let file = ProjectFile::parse(Path::new("p/majordomo.toml"), text.as_bytes()).unwrap();
         let plan = Arc::new(Plan::new(&file, &Vec::<RelPath>::new(), &|_| None).unwrap());
-        (Arc::clone(&plan), Promises::new(plan))
+        (Arc::clone(&plan), Promises::new(&plan))
     }
 
     fn path(text: &str) -> RelPath {

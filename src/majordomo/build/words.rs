@@ -1,5 +1,7 @@
 //! Words for how steps fail, as people read them.
 
+use std::time::Duration;
+
 use kitchen::HowEnded;
 use node::Entry;
 use protocol::{Look, PathSet, RelPath, Tree};
@@ -7,14 +9,15 @@ use protocol::{Look, PathSet, RelPath, Tree};
 use super::context::Context;
 use crate::majordomo::plan::PlannedStep;
 
-pub(super) fn failure_words(how: &HowEnded, planned: &PlannedStep) -> (Option<i32>, String) {
+/// How a step ended that did not end well: its exit code, and words; `timeout`: its own.
+pub fn failure_words(how: &HowEnded, timeout: Option<Duration>) -> (Option<i32>, String) {
     let name = |command: &[u8]| protocol::path::escape(command);
     match how {
         HowEnded::Exit(code) => (Some(*code), format!("exit code {code}")),
         HowEnded::Signal(signal) => (None, format!("a signal ended it: {}", signal_name(*signal))),
         HowEnded::TimedOut => {
             // One that it does not have itself is the pod's.
-            let text = match planned.timeout {
+            let text = match timeout {
                 Some(timeout) => format!("it was ended after {} s, its `timeout`", timeout.as_secs_f64()),
                 None => "it was ended after the `time` that the pod's `pod.toml` gives to a step".to_owned(),
             };

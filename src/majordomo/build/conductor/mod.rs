@@ -3,13 +3,14 @@
 //! Actors. One [`Conductor`] owns where each step is ([`state`]); look-ups and runs are tasks of their own, whose ends come
 //! back to it; held look-ups ([`super::demand`]) ask it from the threads of the view. The way of a step: it waits for what
 //! it is `after` and for what the last build saw it read ([`readiness`]); it is looked up; it runs in the next free slot
-//! ([`starting`]); what it made is published ([`publishing`]), and held against what all others saw ([`staleness`]); a failure
+//! ([`starting`]), or on another pod ([`away`]); what it made is published ([`publishing`]), and held against what all others saw ([`staleness`]); a failure
 //! waits until nothing is left that could still have helped ([`failing`]); steps that feed each other go round until
 //! they settle ([`circles`]). When nothing moves any more, [`unsticking`] opens a circle, or ends what cannot be helped.
 //!
 //! Errors of the machine end the attempt ([`Stop`]); a step that fails is counted. Everything is bounded: look-ups ahead by
 //! [`LOOK_AHEAD`], held steps by [`HELD_PER_SLOT`], passes of a step by its `max_passes`. A crash loses the runs that are under way.
 
+mod away;
 mod circles;
 mod failing;
 mod hazards;
@@ -25,10 +26,10 @@ mod unsticking;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use node::{Share, Slot};
+use node::{OtherKitchens, Share, Slot};
 use protocol::event::{Event, How};
 use rustc_hash::FxHashSet;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::circles::Circles;
@@ -83,6 +84,8 @@ pub(super) struct Conductor {
     context: Arc<Context>,
     share: Share,
     taking: Option<TakingSlot>,
+    /// Other pods that run steps, and when they have room.
+    others: Option<(Arc<dyn OtherKitchens>, watch::Receiver<u64>)>,
     steps: Vec<Step>,
     ready: BTreeSet<(Rank, usize)>,
     missed: BTreeSet<(Rank, usize)>,
@@ -133,6 +136,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         context: Arc::clone(context),
         share: context.pod.slots().share(context.jobs),
         taking: None,
+        others: context.pod.others().map(|others| (Arc::clone(&others), others.changes())),
         steps: (0..count).map(|_| Step::new()).collect(),
         ready: BTreeSet::new(),
         missed: BTreeSet::new(),
@@ -190,6 +194,7 @@ impl Conductor {
                 continue;
             }
             self.start_taking();
+            self.place_away();
             if self.is_ending() {
                 self.end_held();
                 if self.tasks.is_empty() {
@@ -216,6 +221,7 @@ impl Conductor {
                 }
                 Some(hold) = self.holds.recv() => self.held(hold),
                 Some((index, run)) = self.endings.recv() => self.commands_ended(index, run),
+                () = room(&mut self.others), if !is_ending && !self.missed.is_empty() => {}
                 slot = taken(&mut self.taking), if self.taking.is_some() => {
                     self.taking = None;
                     if let Some(slot) = slot {
@@ -301,6 +307,16 @@ struct Ending {
     /// Why it did not have to run, where that is asked for.
     reason: Option<String>,
     command: Option<String>,
+}
+
+async fn room(others: &mut Option<(Arc<dyn OtherKitchens>, watch::Receiver<u64>)>) {
+    // Whoever has gone has no room any more.
+    if let Some((_, changes)) = others
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn taken(taking: &mut Option<TakingSlot>) -> Option<Slot> {

@@ -16,7 +16,7 @@ use super::state::{EndedRun, Phase, Running, Standing};
 use super::{Conductor, Ending, LOOK_AHEAD, Outcome, Rank};
 use crate::majordomo::sink::Cancel;
 
-/// The name of the pod that runs steps, as events give it.
+/// What this pod is called in events.
 const HERE: &str = "here";
 
 impl Conductor {
@@ -25,7 +25,7 @@ impl Conductor {
         while !self.is_ending() {
             let Some(&(rank, next)) = self.ready.first() else { return Ok(()) };
             let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred).count();
-            let is_full = self.looking + waiting >= self.context.jobs + LOOK_AHEAD;
+            let is_full = self.looking + waiting >= self.context.jobs + self.free_away() + LOOK_AHEAD;
             if is_full && rank != Rank::Demanded {
                 return Ok(());
             }
@@ -184,6 +184,7 @@ impl Conductor {
         step.phase = Phase::Running(Box::new(Running {
             run,
             slot: Some(slot),
+            is_away: false,
             is_judged: false,
             cancel: cancel.clone(),
             held: Vec::new(),
@@ -224,7 +225,10 @@ impl Conductor {
         }
         let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Ready);
         let Phase::Running(running) = phase else { return Ok(()) };
-        let Running { slot, is_judged, ended, epoch, .. } = *running;
+        let Running { slot, is_away, is_judged, ended, epoch, .. } = *running;
+        if is_away {
+            self.unheld -= 1;
+        }
         if is_judged {
             self.judged -= 1;
             self.unheld -= 1;
@@ -254,6 +258,11 @@ impl Conductor {
                 Ok(())
             }
             (Ran::Failed(failed), None) => self.failed(index, *failed, epoch).await,
+            (Ran::Unmade(by), None) => {
+                self.wait_for(index, by);
+                Ok(())
+            }
+            (Ran::NotAway { why, is_final }, None) => self.came_back(index, why, is_final).await,
         }
     }
 }

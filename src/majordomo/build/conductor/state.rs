@@ -28,6 +28,8 @@ pub struct Running {
     pub run: u64,
     /// Its slot; `None` while it is held, and while it is judged.
     pub slot: Option<Slot>,
+    /// Whether it runs on another pod.
+    pub is_away: bool,
     /// Whether its commands have ended and its slot has gone back.
     pub is_judged: bool,
     /// Ends it.
@@ -129,6 +131,10 @@ pub struct Step {
     pub is_demanded: bool,
     /// The number of its last run.
     pub run: u64,
+    /// How often it ran on another pod in vain.
+    pub in_vain: usize,
+    /// Whether it has to run at home.
+    pub stays_home: bool,
 }
 
 impl Step {
@@ -153,6 +159,8 @@ impl Step {
             has_demanded: false,
             is_demanded: false,
             run: 0,
+            in_vain: 0,
+            stays_home: false,
         }
     }
 

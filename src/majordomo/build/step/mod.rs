@@ -5,6 +5,7 @@
 //! of what the build started from travel as [`Stop`](super::context::Stop); a step that fails is a [`Ran`]. A crash loses the run that is
 //! under way: a trace is there once its outputs are.
 
+mod away;
 mod look;
 mod run;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use node::{Outputs, Project};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, Trace, Tree};
 
+pub use self::away::Shared;
+pub(super) use self::away::{may_go, run_away, wish};
 pub(super) use self::look::{is_there, look, outputs_of};
 pub(super) use self::run::{run, show_again};
 use super::context::Context;
@@ -82,6 +85,15 @@ pub(super) enum Ran {
     Failed(Box<Failed>),
     /// It was ended.
     Cancelled,
+    /// On another pod, where it looked at what this step has to make first.
+    Unmade(usize),
+    /// Not to the end on another pod, or to one that does not count here.
+    NotAway {
+        /// Why.
+        why: String,
+        /// Whether it has to run at home.
+        is_final: bool,
+    },
 }
 
 /// How a run failed.

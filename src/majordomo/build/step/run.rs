@@ -32,7 +32,7 @@ pub(in super::super) async fn show_again(
     Ok(())
 }
 
-fn print(sink: &Sink, step: &StepId, line: &PrintedLine) {
+pub(super) fn print(sink: &Sink, step: &StepId, line: &PrintedLine) {
     let text = String::from_utf8_lossy(&line.bytes).into_owned();
     sink.event(Event::StepOutput { step: step.clone(), stream: line.stream, text });
 }
@@ -121,13 +121,13 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
             let made = (trace, path_set, outputs);
             let hit = match &context.verification {
                 Some(verification) => verify::compare(context, index, verification, made).await?,
-                None => publish(context, index, made).await?,
+                None => publish(context, index, made, Maker::Here).await?,
             };
             Ok(Ran::Made(Box::new(keep::carry(pass.state.as_ref(), hit))))
         }
         StepEnd::Failed(HowEnded::Cancelled) => Ok(Ran::Cancelled),
         StepEnd::Failed(how) => {
-            let (exit, mut words) = failure_words(&how, planned);
+            let (exit, mut words) = failure_words(&how, planned.timeout);
             if let Some(link) = link_out(context, &looked_at) {
                 words.push_str(&link);
             }
@@ -199,10 +199,20 @@ fn is_disk_full(failure: &view::SourceFailure) -> bool {
     }
 }
 
-async fn publish(
+/// Whose run a trace is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// This pod's: it tells the others.
+    Here,
+    /// Another pod's, which has told.
+    Elsewhere,
+}
+
+pub(super) async fn publish(
     context: &Context,
     index: usize,
     (trace, path_set, outputs): (Trace, PathSet, Tree),
+    by: Maker,
 ) -> Result<Hit, Stop> {
     let planned = &context.plan.steps[index];
     let mut hit = Hit {
@@ -218,7 +228,9 @@ async fn publish(
     match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
         Added::New(digest) => {
             hit.digest = digest;
-            context.pod.supply().announce(&hit.trace, digest);
+            if by == Maker::Here {
+                context.pod.supply().announce(&hit.trace, digest);
+            }
         }
         Added::Known(digest) | Added::Revoked(digest) => hit.digest = digest,
         Added::Differs { first, now } => {

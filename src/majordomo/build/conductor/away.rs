@@ -1,0 +1,118 @@
+//! Steps on other pods: who goes, and what becomes of those that come back without a result.
+//!
+//! Steps that have to run take the slots of this pod first; the others go to where there is room. One that looked there at what
+//! is not made yet waits for its maker; one whose run does not count here runs at home, and so does one that went in vain too often.
+
+use std::sync::Arc;
+
+use protocol::event::Event;
+
+use super::super::context::Stop;
+use super::super::step::{self, Pass};
+use super::state::{Phase, Running};
+use super::{Conductor, Outcome, Rank};
+use crate::majordomo::sink::Cancel;
+
+/// How often a step may go to other pods in vain.
+const MAX_IN_VAIN: usize = 3;
+
+impl Conductor {
+    /// How many steps could begin on other pods now.
+    pub(super) fn free_away(&self) -> usize {
+        self.others.as_ref().map_or(0, |(others, _)| others.free())
+    }
+
+    /// Sends steps for which there is no slot here to other pods.
+    pub(super) fn place_away(&mut self) {
+        let Some((others, _)) = &self.others else { return };
+        if self.is_ending() || others.free() == 0 {
+            return;
+        }
+        let (others, context) = (Arc::clone(others), Arc::clone(&self.context));
+        let mut here = self.room_here();
+        let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred);
+        let waiting: Vec<(Rank, usize)> = waiting.copied().collect();
+        for (rank, index) in waiting {
+            if here > 0 {
+                here -= 1;
+                continue;
+            }
+            let Phase::Missed { pass, .. } = &self.steps[index].phase else { continue };
+            if self.steps[index].stays_home || !step::may_go(&context, index, pass) {
+                continue;
+            }
+            let wish = step::wish(&context, index);
+            let Some(place) = others.place(&wish) else {
+                if others.free() == 0 {
+                    return;
+                }
+                continue;
+            };
+            self.missed.remove(&(rank, index));
+            let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Ready);
+            if let Phase::Missed { pass, epoch } = phase {
+                self.run_away(index, *pass, epoch, (place, wish));
+            }
+        }
+    }
+
+    /// How many steps are about to get a slot of this pod.
+    fn room_here(&self) -> usize {
+        let (all, taken) = self.context.pod.slots().counts();
+        let of_pod = all.saturating_sub(taken) + usize::from(self.taking.is_some());
+        self.context.jobs.saturating_sub(self.slots_used).min(of_pod)
+    }
+
+    fn run_away(&mut self, index: usize, pass: Pass, epoch: u64, there: (Box<dyn node::Place>, node::Wish)) {
+        let context = Arc::clone(&self.context);
+        self.last_run += 1;
+        let (run, cancel) = (self.last_run, Cancel::default());
+        context.sink.event(Event::StepStarted {
+            step: context.plan.steps[index].id.clone(),
+            pod: there.0.pod().to_owned(),
+            reason: pass.reason.clone(),
+        });
+        self.unheld += 1;
+        let producers = self.producers(index);
+        let step = &mut self.steps[index];
+        step.run = run;
+        step.ran.get_or_insert_with(|| pass.reason.clone());
+        step.is_said = false;
+        step.runs += 1;
+        step.phase = Phase::Running(Box::new(Running {
+            run,
+            slot: None,
+            is_away: true,
+            is_judged: false,
+            cancel: cancel.clone(),
+            held: Vec::new(),
+            answers: Vec::new(),
+            ended: None,
+            epoch,
+        }));
+        self.tasks.spawn(async move {
+            let ran = step::run_away(&context, index, (pass, producers), there, cancel).await;
+            (index, Outcome::Ran(run, ran))
+        });
+    }
+
+    /// A step has to wait for another one before it runs again.
+    pub(super) fn wait_for(&mut self, index: usize, by: usize) {
+        if matches!(self.steps[by].phase, Phase::Over) {
+            return self.skip(index, by);
+        }
+        self.steps[index].producers.insert(by);
+        self.need(&[by]);
+        self.demand(by);
+        self.try_ready(index);
+    }
+
+    /// A step that was on another pod runs again.
+    pub(super) async fn came_back(&mut self, index: usize, why: String, is_final: bool) -> Result<(), Stop> {
+        tracing::debug!(step = %self.context.plan.steps[index].id, why, "it did not run on another pod");
+        let step = &mut self.steps[index];
+        step.in_vain += 1;
+        step.stays_home |= is_final || step.in_vain >= MAX_IN_VAIN;
+        self.look_instead(index).await
+    }
+}

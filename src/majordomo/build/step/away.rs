@@ -1,0 +1,255 @@
+//! A pass on another pod: what it is given, and what of its answer is believed.
+//!
+//! The other pod gets the tree of the sources, the trees of what was made, and the plan, whose promises tell it what is still to be made.
+//! A look at such a thing ends the run there: the step waits for its maker, and goes again. What comes back is a trace, and it counts
+//! only if all that it observed holds here, tools included: so a pod with another compiler costs time, never truth.
+
+use std::sync::Arc;
+
+use larder::ObjectKind;
+use node::{Place, PromisedAt, Wish};
+use protocol::mesh::run::{RunEnd, RunLimits, RunOrder};
+use protocol::plan::{SharedPlan, SharedStep};
+use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
+
+use super::super::context::{Context, Stop};
+use super::super::words::strictly;
+use super::run::{Maker, print, publish};
+use super::{Pass, Ran, outputs_of};
+use crate::majordomo::prepare::in_project;
+use crate::majordomo::records;
+use crate::majordomo::sink::Cancel;
+
+/// The most blobs that another pod is told to fetch before a step asks for them.
+const MAX_AHEAD: usize = 4096;
+/// The most steps whose outputs another pod is given though nothing says that it needs them.
+const MAX_MADE: usize = 256;
+
+/// What all steps of an attempt that run on other pods have in common: objects in the larder.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    sources: Digest,
+    plan: Digest,
+    given: Option<Digest>,
+}
+
+/// Whether a pass may run on another pod. What it sees, uses or says has to be the same there.
+pub(in super::super) fn may_go(context: &Context, index: usize, pass: &Pass) -> bool {
+    context.verification.is_none()
+        && !context.plan.steps[index].stays_home()
+        && context.images.get(index).is_none()
+        && !context.specs[index].alters
+        && pass.state.is_none()
+        && !pass.view.goes_round()
+        && !matches!(context.shared.get(), Some(None))
+}
+
+fn last_trace(context: &Context, index: usize) -> Option<(Trace, Arc<PathSet>)> {
+    let record = context.last.get(&context.plan.steps[index].id)?;
+    records::trace(context.pod.larder(), &record.trace).ok()?
+}
+
+/// What is known of a step that is to be placed, from its last run.
+pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
+    let programs = context.specs[index].commands.iter().filter_map(|argv| argv.first().cloned()).collect();
+    let mut wish = Wish { programs, ..Wish::default() };
+    let Some((trace, set)) = last_trace(context, index) else { return wish };
+    for (path, _, seen) in trace.observations(&set).into_iter().flatten() {
+        match seen {
+            Seen::Content { digest, .. } if in_project(path).is_some() => wish.inputs.push(*digest),
+            _ if in_project(path).is_none() => wish.tools.push(path.clone()),
+            _ => {}
+        }
+    }
+    wish
+}
+
+/// What is given to other pods; `None`: this project's steps stay at home. Reads all sources that nobody has read.
+async fn shared(context: &Context) -> Result<Option<Shared>, Stop> {
+    let share = async || {
+        let (files, sources) = (Arc::clone(&context.files), Arc::clone(&context.sources));
+        let reading = tokio::task::spawn_blocking(move || files.tree(&*sources));
+        let tree = match reading.await.map_err(|_| node::NodeError::Task("share the sources"))? {
+            Ok(tree) => tree,
+            Err(error @ view::SourceError::Changed { .. }) => {
+                return Err(Stop::from(node::NodeError::Source(error)));
+            }
+            Err(error) => {
+                // Perhaps no step needs it.
+                let why = format!("steps stay on this pod, since a source cannot be read: {error}");
+                context.sink.note(false, why);
+                None
+            }
+        };
+        let Some(tree) = tree else { return Ok(None) };
+        let larder = context.pod.larder();
+        let turns = context.made.promises();
+        let step = |(index, spec): (usize, &Arc<protocol::StepSpec>)| SharedStep {
+            spec: (**spec).clone(),
+            after: Arc::clone(&context.plan.steps[index].after),
+            turn: turns.position(index),
+        };
+        let plan = SharedPlan { steps: context.specs.iter().enumerate().map(step).collect() };
+        let given = match context.given.tree.is_empty() {
+            true => None,
+            false => Some(larder.put(ObjectKind::Tree, &context.given.tree.encode())?),
+        };
+        Ok(Some(Shared {
+            sources: larder.put(ObjectKind::Tree, &tree.encode())?,
+            plan: larder.put(ObjectKind::Blob, &plan.encode())?,
+            given,
+        }))
+    };
+    Ok(context.shared.get_or_try_init(share).await?.clone())
+}
+
+/// The order for a pass. `producers`: whose outputs it sees besides those of the steps before it.
+fn order(
+    context: &Context,
+    index: usize,
+    (pass, producers): (&Pass, &[usize]),
+    shared: Shared,
+) -> Result<RunOrder, Stop> {
+    let larder = context.pod.larder();
+    let put = |tree: &Tree| larder.put(ObjectKind::Tree, &tree.encode());
+    let given = shared.given.filter(|_| index >= context.given.to);
+    let mut over: Vec<Digest> = given.into_iter().collect();
+    for tree in context.made.trees_for(index, producers) {
+        over.push(put(&tree)?);
+    }
+    let mut made = Vec::new();
+    // It will look at those; at others perhaps, and each look at what it is not given is a round.
+    let others = (0..context.plan.steps.len()).filter(|step| *step != index && !producers.contains(step));
+    for producer in producers.iter().copied().chain(others) {
+        if made.len() < MAX_MADE.max(producers.len())
+            && let Some(tree) = context.made.good(producer)
+        {
+            made.push((producer, put(&tree)?));
+        }
+    }
+    let mut ahead = Vec::new();
+    if let Some((trace, set)) = last_trace(context, index) {
+        for (path, look, _) in trace.observations(&set).into_iter().flatten() {
+            if let (Look::Content, Some(inside)) = (look, in_project(path))
+                && ahead.len() < MAX_AHEAD
+                // What is promised and unmade, or gone, is nothing to fetch.
+                && let Ok(Some(digest)) = pass.project.digest_now(&inside)
+            {
+                ahead.push(digest);
+            }
+        }
+    }
+    let planned = &context.plan.steps[index];
+    let kitchen::Limits { memory, milli_cpus, processes, open_files, disk, time } = planned.limits;
+    Ok(RunOrder {
+        run: 0,
+        workspace: context.workspace,
+        plan: shared.plan,
+        step: index,
+        sources: shared.sources,
+        over,
+        made,
+        ahead,
+        tool_roots: context.tool_roots.clone(),
+        timeout: planned.timeout,
+        limits: RunLimits { memory, milli_cpus, processes, open_files, disk, time },
+    })
+}
+
+fn not_away(why: impl Into<String>) -> Ran {
+    Ran::NotAway { why: why.into(), is_final: true }
+}
+
+/// Runs a pass on another pod. `cancel` ends it, and so does the build's own. Dropping the future ends it too.
+pub(in super::super) async fn run_away(
+    context: &Context,
+    index: usize,
+    (pass, producers): (Pass, Vec<usize>),
+    (place, wish): (Box<dyn Place>, Wish),
+    cancel: Cancel,
+) -> Result<Ran, Stop> {
+    let Some(shared) = shared(context).await? else {
+        return Ok(not_away("the project cannot be given to other pods"));
+    };
+    let order = order(context, index, (&pass, &producers), shared)?;
+    let id = &context.plan.steps[index].id;
+    let on_line = |line| {
+        if !cancel.is_set() {
+            print(&context.sink, id, &line);
+        }
+    };
+    let ended = async {
+        tokio::select! {
+            () = context.cancel.wait() => {}
+            () = cancel.wait() => {}
+        }
+    };
+    match place.run(order, &on_line, Box::pin(ended)).await {
+        RunEnd::Made { trace, path_set } => {
+            let ran = taken_over(context, index, &pass, (&*place, &wish), (trace, path_set)).await;
+            match ran {
+                Err(Stop::NotYet(path)) => Ok(unmade(context, index, &path)),
+                ran => ran,
+            }
+        }
+        RunEnd::Unmade(path) => Ok(unmade(context, index, &path)),
+        RunEnd::Cancelled => Ok(Ran::Cancelled),
+        RunEnd::Failed(why) => Ok(not_away(format!("it failed on {}: {why}", place.pod()))),
+        RunEnd::NotRun(why) => Ok(Ran::NotAway { why: format!("{}: {why}", place.pod()), is_final: false }),
+    }
+}
+
+fn unmade(context: &Context, index: usize, path: &protocol::RelPath) -> Ran {
+    match context.made.promises().at(index, path) {
+        Some(PromisedAt::By(by)) => Ran::Unmade(by),
+        _ => not_away(format!("it looked at `{path}`, which nobody makes")),
+    }
+}
+
+/// What another pod's run came to, if all that it observed holds here.
+async fn taken_over(
+    context: &Context,
+    index: usize,
+    pass: &Pass,
+    (place, wish): (&dyn Place, &Wish),
+    (digest, set): (Digest, Digest),
+) -> Result<Ran, Stop> {
+    let supply = context.pod.supply();
+    let objects = [(ObjectKind::Trace, digest), (ObjectKind::PathSet, set)];
+    let objects = objects.map(|(kind, digest)| ObjectId { kind, digest });
+    supply.bring(objects.to_vec(), node::Urgency::Urgent).await?;
+    let Some((trace, set)) = records::trace(supply.larder(), &digest)? else {
+        return Ok(not_away("its trace did not come"));
+    };
+    if trace.weak != context.specs[index].weak_key() || supply.larder().is_revoked(&digest)? {
+        return Ok(not_away("its trace is of something else"));
+    }
+    let differences = context.evaluator.differences(&trace, &set, &pass.project, 1).await?;
+    if let Some((path, ..)) = differences.first() {
+        let pod = place.pod();
+        if in_project(path).is_some() {
+            return Ok(not_away(format!("`{path}` is not what {pod} saw")));
+        }
+        if place.differs(wish, path) {
+            let said = format!("{pod} has another `/{path}`: its results are not used where that matters");
+            context.sink.note(true, said);
+        }
+        return Ok(not_away(format!("{pod} has another `/{path}`")));
+    }
+    let Some(tree) = outputs_of(context, &trace).await? else {
+        return Ok(not_away("what it made is gone"));
+    };
+    let files = tree.entries().iter().filter_map(|(_, entry)| match entry {
+        TreeEntry::File { digest, .. } => Some(*digest),
+        _ => None,
+    });
+    place.holds(&files.collect::<Vec<_>>());
+    let planned = &context.plan.steps[index];
+    if planned.strict
+        && let Some(broken) = strictly(context, planned, &set, &tree)
+    {
+        return Ok(not_away(broken));
+    }
+    let made = (trace, (*set).clone(), tree);
+    Ok(Ran::Made(Box::new(publish(context, index, made, Maker::Elsewhere).await?)))
+}

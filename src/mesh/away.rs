@@ -1,0 +1,326 @@
+//! Steps of this pod's builds on other pods: where there is room, and runs that are under way there.
+//!
+//! Actors. [`Away`] answers the builds ([`OtherKitchens`]) from the beats, and counts what it has placed since. A run is ordered by a
+//! question; from then on the running pod reports, and [`Away::heard`] hands its reports to whoever waits. A pod that falls silent is
+//! asked whether it is there; that it is not, or that it does not know the run any more, ends the run here. While the back-plane itself is down nobody is
+//! given up until [`DOWN_FOR`] has passed.
+//!
+//! Errors are [`RunEnd::NotRun`]. Nothing here outlives a crash: the running pod then finds that nobody wants its run.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backplane::Mesh;
+use backplane::beats::Liveness;
+use backplane::bus::{BusError, Connection};
+use backplane::keys::random;
+use backplane::mesh::AskError;
+use futures::future::BoxFuture;
+use node::{OtherKitchens, Place, PrintedLine, Wish};
+use parking_lot::Mutex;
+use protocol::mesh::Role;
+use protocol::mesh::run::{REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder};
+use protocol::{Digest, PodId, RelPath};
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, watch};
+
+/// How long a pod may take to answer an order.
+const ANSWER: Duration = Duration::from_secs(5);
+/// A running pod that is silent for so long is asked whether it is there.
+const SILENT: Duration = Duration::from_millis(1500);
+/// One that is silent for so long is given up.
+const LOST: Duration = Duration::from_secs(10);
+/// How long runs are waited for while the back-plane is down.
+const DOWN_FOR: Duration = Duration::from_secs(30);
+/// How long a pod whose tools differ is not asked again for steps that look at them.
+const DIFFERS_FOR: Duration = Duration::from_secs(600);
+/// Paths and programs that are remembered to differ, for each pod.
+const MAX_DIFFERENT: usize = 1024;
+/// Files of which it is remembered who made them.
+const MAX_MAKERS: usize = 1 << 20;
+/// Reports of a run that wait for the build.
+const NEWS: usize = 64;
+
+/// Other pods, as builds of this one see them.
+pub(super) struct Away {
+    mesh: Arc<Mesh>,
+    pods: Mutex<FxHashMap<PodId, Known>>,
+    runs: Mutex<FxHashMap<(PodId, u64), mpsc::Sender<RunNews>>>,
+    /// Which pod made what.
+    makers: Mutex<FxHashMap<Digest, PodId>>,
+    changes: watch::Sender<u64>,
+}
+
+/// What is known of a pod.
+struct Known {
+    /// When it said how many slots are free.
+    at: Instant,
+    /// How many are, less those that were placed since.
+    free: u32,
+    /// What it has otherwise than we, outside of projects, and since when.
+    different: FxHashMap<RelPath, Instant>,
+    /// Programs of steps that saw it.
+    programs: FxHashMap<Vec<u8>, Instant>,
+}
+
+impl Known {
+    fn new() -> Self {
+        Self { at: Instant::now(), free: 0, different: FxHashMap::default(), programs: FxHashMap::default() }
+    }
+
+    fn fits(&self, wish: &Wish) -> bool {
+        let lasts = |since: Option<&Instant>| since.is_some_and(|since| since.elapsed() < DIFFERS_FOR);
+        if wish.tools.is_empty() {
+            return !wish.programs.iter().any(|program| lasts(self.programs.get(program)));
+        }
+        !wish.tools.iter().any(|path| lasts(self.different.get(path)))
+    }
+}
+
+impl Away {
+    /// Over a mesh.
+    pub fn new(mesh: Arc<Mesh>) -> Arc<Self> {
+        Arc::new(Self {
+            mesh,
+            pods: Mutex::default(),
+            runs: Mutex::default(),
+            makers: Mutex::default(),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// Passes on that beats were heard. Ends with the mesh.
+    pub async fn follow_beats(self: Arc<Self>) {
+        let mut beats = self.mesh.beats().watch();
+        while beats.changed().await.is_ok() {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Takes in what a running pod reports. Whether the run is still wanted.
+    pub async fn heard(&self, from: PodId, news: RunNews) -> bool {
+        if let Some(known) = self.pods.lock().get_mut(&from) {
+            (known.free, known.at) = (news.free_slots, Instant::now());
+        }
+        let key = (from, news.run);
+        let Some(run) = self.runs.lock().get(&key).cloned() else { return false };
+        let is_taken = run.send(news).await.is_ok();
+        self.changed();
+        is_taken
+    }
+
+    /// The pods that run steps and are heard, brought up to what their last beats say.
+    fn refreshed(&self, pods: &mut FxHashMap<PodId, Known>) -> Vec<PodId> {
+        let members = self.mesh.members().list();
+        let heard = self.mesh.beats().all();
+        pods.retain(|pod, _| members.contains_key(pod));
+        let alive = heard.into_iter().filter(|(pod, heard)| {
+            let is_full =
+                members.get(pod).is_some_and(|member| member.is_member() && member.role == Role::Full);
+            is_full && heard.liveness == Liveness::Alive && !heard.beat.leaving
+        });
+        let mut all = Vec::new();
+        for (pod, heard) in alive {
+            let known = pods.entry(pod).or_insert_with(|| Known {
+                at: heard.at,
+                free: heard.beat.free_slots,
+                ..Known::new()
+            });
+            if heard.at > known.at {
+                (known.at, known.free) = (heard.at, heard.beat.free_slots);
+            }
+            all.push(pod);
+        }
+        all
+    }
+
+    fn is_down(&self) -> bool {
+        matches!(&*self.mesh.bus().connection().borrow(), Connection::Down(_))
+    }
+
+    fn name(&self, pod: &PodId) -> String {
+        let members = self.mesh.members().list();
+        members.get(pod).map_or_else(|| pod.to_string(), |member| member.name.clone())
+    }
+}
+
+/// What a build sees.
+pub(super) struct Others(pub Arc<Away>);
+
+impl OtherKitchens for Others {
+    fn free(&self) -> usize {
+        let mut pods = self.0.pods.lock();
+        let alive = self.0.refreshed(&mut pods);
+        alive.iter().filter_map(|pod| pods.get(pod)).map(|known| known.free as usize).sum()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn place(&self, wish: &Wish) -> Option<Box<dyn Place>> {
+        let mut has: FxHashMap<PodId, u64> = FxHashMap::default();
+        let makers = self.0.makers.lock();
+        for pod in wish.inputs.iter().filter_map(|digest| makers.get(digest)) {
+            *has.entry(*pod).or_default() += 1;
+        }
+        drop(makers);
+        let mut pods = self.0.pods.lock();
+        let alive = self.0.refreshed(&mut pods);
+        let with_room = alive
+            .into_iter()
+            .filter(|pod| pods.get(pod).is_some_and(|known| known.free > 0 && known.fits(wish)));
+        // Of those that have as much, the one with the most room.
+        let best = with_room.max_by_key(|pod| {
+            (has.get(pod).copied().unwrap_or(0), pods.get(pod).map_or(0, |known| known.free))
+        })?;
+        let known = pods.get_mut(&best)?;
+        known.free -= 1;
+        drop(pods);
+        Some(Box::new(Taken { name: self.0.name(&best), pod: best, away: self.0.clone() }))
+    }
+}
+
+/// A slot of another pod.
+struct Taken {
+    pod: PodId,
+    name: String,
+    away: Arc<Away>,
+}
+
+impl Place for Taken {
+    fn pod(&self) -> &str {
+        &self.name
+    }
+
+    fn run<'a>(
+        &'a self,
+        order: RunOrder,
+        on_line: &'a (dyn Fn(PrintedLine) + Send + Sync),
+        cancel: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, RunEnd> {
+        Box::pin(async move {
+            let Ok(run) = random::<8>().map(u64::from_le_bytes) else {
+                return RunEnd::NotRun("the system gives no random numbers".to_owned());
+            };
+            let (sender, news) = mpsc::channel(NEWS);
+            self.away.runs.lock().insert((self.pod, run), sender);
+            let wanted = Wanted { away: self.away.clone(), pod: self.pod, run, is_over: false };
+            wanted.run(RunOrder { run, ..order }, news, on_line, cancel).await
+        })
+    }
+
+    fn differs(&self, wish: &Wish, path: &RelPath) -> bool {
+        let mut pods = self.away.pods.lock();
+        let known = pods.entry(self.pod).or_insert_with(Known::new);
+        if known.different.len() + known.programs.len() >= MAX_DIFFERENT {
+            known.different.clear();
+            known.programs.clear();
+        }
+        let now = Instant::now();
+        known.programs.extend(wish.programs.iter().map(|program| (program.clone(), now)));
+        let before = known.different.insert(path.clone(), now);
+        before.is_none_or(|before| before.elapsed() >= DIFFERS_FOR)
+    }
+
+    fn holds(&self, objects: &[Digest]) {
+        let mut makers = self.away.makers.lock();
+        if makers.len() + objects.len() > MAX_MAKERS {
+            makers.clear();
+        }
+        makers.extend(objects.iter().map(|digest| (*digest, self.pod)));
+    }
+}
+
+/// A run that is under way elsewhere. Dropping it has the other pod end it.
+struct Wanted {
+    away: Arc<Away>,
+    pod: PodId,
+    run: u64,
+    is_over: bool,
+}
+
+impl Wanted {
+    async fn run(
+        mut self,
+        order: RunOrder,
+        mut news: mpsc::Receiver<RunNews>,
+        on_line: &(dyn Fn(PrintedLine) + Send + Sync),
+        mut cancel: BoxFuture<'_, ()>,
+    ) -> RunEnd {
+        let mesh = self.away.mesh.clone();
+        let ordered = tokio::select! {
+            answer = mesh.ask::<_, RunAnswer>(&self.pod, RUN, &order, ANSWER) => answer,
+            () = &mut cancel => return RunEnd::Cancelled,
+        };
+        match ordered {
+            Ok(RunAnswer::Accepted) => {}
+            Ok(RunAnswer::Busy) => {
+                self.is_over = true;
+                return RunEnd::NotRun("all of its slots are taken".to_owned());
+            }
+            Err(error) => {
+                if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
+                    // Until it is heard again.
+                    (known.free, known.at) = (0, Instant::now());
+                }
+                return RunEnd::NotRun(error.to_string());
+            }
+        }
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                report = news.recv() => {
+                    heard = Instant::now();
+                    let Some(RunNews { lines, end, .. }) = report else { break };
+                    for (stream, text) in lines {
+                        on_line(PrintedLine { stream, bytes: text.into_bytes() });
+                    }
+                    if let Some(end) = end {
+                        self.is_over = true;
+                        return end;
+                    }
+                }
+                () = &mut cancel => return RunEnd::Cancelled,
+                () = tokio::time::sleep(REPORT_EVERY) => {
+                    if self.is_gone(heard.elapsed()).await {
+                        break;
+                    }
+                }
+            }
+        }
+        RunEnd::NotRun("it is silent".to_owned())
+    }
+
+    /// Whether a pod that has been silent for so long is there no more.
+    async fn is_gone(&self, silent: Duration) -> bool {
+        if self.away.is_down() {
+            return silent >= DOWN_FOR;
+        }
+        if silent < SILENT {
+            return false;
+        }
+        // It never had such a run: whoever answers is there.
+        let asked =
+            self.away.mesh.ask::<_, bool>(&self.pod, RUN_CANCEL, &RunCancel { run: 0 }, REPORT_EVERY).await;
+        matches!(asked, Err(AskError::Bus(BusError::Nobody(_)))) || silent >= LOST
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.away.runs.lock().remove(&(self.pod, self.run));
+        if !self.is_over {
+            let (mesh, pod, run) = (self.away.mesh.clone(), self.pod, self.run);
+            // The pod that does not hear of it finds out when it reports.
+            tokio::spawn(async move {
+                mesh.ask::<_, bool>(&pod, RUN_CANCEL, &RunCancel { run }, ANSWER).await.ok()
+            });
+        }
+        self.away.changed();
+    }
+}

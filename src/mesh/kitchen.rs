@@ -1,0 +1,392 @@
+//! Steps of other pods' builds in this pod's kitchen.
+//!
+//! Actors. [`Kitchen`] takes orders while it has free slots, runs them over what the order names – pulled over the swarm, most of it as the step
+//! opens it –, with the tools of this machine, publishes what comes of them as it does for its own, and reports to the pod that asked. That one
+//! answers whether it still wants the run: if it does not, or is silent for [`SILENT`] while the back-plane is there, the step is ended.
+//!
+//! Errors: what cannot be run is [`RunEnd::NotRun`], and nobody here is told. A crash loses the steps that run; whoever asked finds out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backplane::Mesh;
+use backplane::bus::Connection;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kitchen::{Clock, Limits};
+use larder::{Added, ObjectKind};
+use node::{
+    Access, Names, NodeError, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share,
+    SharedSources, Slot, SourceFiles, StepEnd, StepOrder, StepRun, Urgency,
+};
+use parking_lot::Mutex;
+use protocol::event::Stream;
+use protocol::mesh::run::{REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunLimits, RunNews, RunOrder};
+use protocol::plan::SharedPlan;
+use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree, WorkspaceId};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+use view::{HostTools, SourceError};
+
+use crate::majordomo::build::{Promises, failure_words};
+use crate::majordomo::sink::Cancel;
+
+/// How long whoever asked may be silent.
+const SILENT: Duration = Duration::from_secs(10);
+/// How long it may take to answer a report.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Lines that wait to be reported; a step that prints faster is held back by nobody, and whoever asked sees less of it live.
+const LINES: usize = 1024;
+/// Lines in one report.
+const LINES_AT_ONCE: usize = 256;
+/// Plans and source trees that are kept for the next step of a build.
+const KEPT: usize = 8;
+
+/// Runs steps of others.
+pub(super) struct Kitchen {
+    mesh: Arc<Mesh>,
+    pod: Pod,
+    share: Share,
+    slots: u32,
+    runs: Mutex<FxHashMap<(PodId, u64), Cancel>>,
+    plans: Mutex<Vec<(Digest, Arc<Known>)>>,
+    sources: Mutex<Vec<(Digest, Arc<SharedSources>)>>,
+    /// The tools that steps see; made anew when no step has run for a while.
+    tools: Mutex<Option<(Vec<RelPath>, Arc<HostTools>)>>,
+}
+
+/// A plan, and what follows from it.
+struct Known {
+    plan: SharedPlan,
+    promises: Promises,
+}
+
+/// The promises of other steps, as a step from elsewhere sees them.
+struct Promise {
+    plan: Arc<Known>,
+    step: usize,
+    made: FxHashMap<usize, Arc<Tree>>,
+    /// What it looked at that is not made; the run ends then.
+    unmade: Mutex<Option<RelPath>>,
+    ends: Cancel,
+}
+
+impl Promised for Promise {
+    fn at(&self, path: &RelPath) -> Option<PromisedAt> {
+        self.plan.promises.at(self.step, path)
+    }
+
+    fn names(&self, folder: &RelPath) -> Names {
+        self.plan.promises.names(self.step, folder)
+    }
+
+    fn made(&self, by: usize) -> Option<Option<Arc<Tree>>> {
+        self.made.get(&by).map(|tree| Some(Arc::clone(tree)))
+    }
+
+    fn make<'a>(
+        &'a self,
+        _: usize,
+        path: &'a RelPath,
+    ) -> BoxFuture<'a, Result<Option<Arc<Tree>>, SourceError>> {
+        self.unmade.lock().get_or_insert_with(|| path.clone());
+        self.ends.set();
+        Box::pin(std::future::ready(Err(SourceError::NotYet { path: path.clone() })))
+    }
+}
+
+/// A line as it is reported.
+type Line = (Stream, String);
+
+/// Why an order is not run, in words for whoever asked.
+struct NotRun(String);
+
+impl<E: std::error::Error> From<E> for NotRun {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Kitchen {
+    /// With so many slots for steps, those of this pod's own builds among them.
+    pub fn new(mesh: Arc<Mesh>, pod: Pod, slots: u32) -> Arc<Self> {
+        let share = pod.slots().share(slots as usize);
+        Arc::new(Self {
+            mesh,
+            pod,
+            share,
+            slots,
+            runs: Mutex::default(),
+            plans: Mutex::default(),
+            sources: Mutex::default(),
+            tools: Mutex::default(),
+        })
+    }
+
+    /// Begins a run, if there is a slot.
+    pub fn take(self: &Arc<Self>, from: PodId, order: RunOrder) -> RunAnswer {
+        if self.free_slots() == 0 {
+            return RunAnswer::Busy;
+        }
+        let Some(Ok(slot)) = self.share.queue().now_or_never() else { return RunAnswer::Busy };
+        let (kitchen, cancel) = (self.clone(), Cancel::default());
+        self.runs.lock().insert((from, order.run), cancel.clone());
+        self.pod.runtime().spawn(async move { kitchen.serve(from, order, slot, cancel).await });
+        RunAnswer::Accepted
+    }
+
+    /// Slots for others: what this pod's own builds have taken counts.
+    fn free_slots(&self) -> u32 {
+        let (_, taken) = self.pod.slots().counts();
+        self.slots.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    /// Ends a run. Whether there was such a one.
+    pub fn cancel(&self, from: PodId, run: u64) -> bool {
+        self.runs.lock().get(&(from, run)).map(Cancel::set).is_some()
+    }
+
+    /// Ends all runs.
+    pub fn cancel_all(&self) {
+        self.runs.lock().values().for_each(Cancel::set);
+    }
+
+    /// Runs, and reports until whoever asked has the end, or does not want it.
+    async fn serve(self: Arc<Self>, from: PodId, order: RunOrder, slot: Slot, cancel: Cancel) {
+        let run = order.run;
+        let (sender, mut lines) = mpsc::channel(LINES);
+        let (kitchen, ends) = (self.clone(), cancel.clone());
+        let mut ended = tokio::spawn(async move { kitchen.run(order, sender, &ends).await });
+        let mut slot = Some(slot);
+        let (mut heard, mut end) = (Instant::now(), None);
+        loop {
+            let mut waiting = Vec::new();
+            if end.is_none() {
+                tokio::select! {
+                    run_end = &mut ended => {
+                        let lost = |_| RunEnd::NotRun("it ended in the middle".to_owned());
+                        end = Some(run_end.unwrap_or_else(lost));
+                        slot = None;
+                    }
+                    count = lines.recv_many(&mut waiting, LINES_AT_ONCE), if !lines.is_closed() || !lines.is_empty() => {
+                        debug_assert!(count <= LINES_AT_ONCE);
+                    }
+                    () = tokio::time::sleep(REPORT_EVERY) => {}
+                }
+            }
+            if end.is_some() {
+                while let Ok(line) = lines.try_recv() {
+                    waiting.push(line);
+                }
+            }
+            let news = RunNews { run, lines: waiting, end: end.clone(), free_slots: self.free_slots() };
+            match self.mesh.ask::<_, bool>(&from, RUN_NEWS, &news, ANSWER).await {
+                Ok(true) if end.is_some() => break,
+                Ok(true) => heard = Instant::now(),
+                Ok(false) => {
+                    cancel.set();
+                    if end.is_some() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%from, run, %error, "a report was not heard");
+                    // While the back-plane is away the step goes on.
+                    if matches!(&*self.mesh.bus().connection().borrow(), Connection::Down(_)) {
+                        heard = Instant::now();
+                    }
+                    if heard.elapsed() >= SILENT {
+                        cancel.set();
+                        if end.is_some() {
+                            break;
+                        }
+                    }
+                    tokio::time::sleep(REPORT_EVERY).await;
+                }
+            }
+        }
+        drop(slot);
+        let mut runs = self.runs.lock();
+        runs.remove(&(from, run));
+        if runs.is_empty() {
+            // What is seen next may be another version.
+            *self.tools.lock() = None;
+        }
+    }
+
+    async fn run(&self, order: RunOrder, lines: mpsc::Sender<Line>, cancel: &Cancel) -> RunEnd {
+        match self.cooked(order, lines, cancel).await {
+            Ok(end) => end,
+            Err(NotRun(why)) => RunEnd::NotRun(why),
+        }
+    }
+
+    async fn cooked(
+        &self,
+        order: RunOrder,
+        lines: mpsc::Sender<Line>,
+        cancel: &Cancel,
+    ) -> Result<RunEnd, NotRun> {
+        let supply = self.pod.supply();
+        let tree = |digest: &Digest| ObjectId { kind: ObjectKind::Tree, digest: *digest };
+        let mut wanted = vec![ObjectId::blob(order.plan), tree(&order.sources)];
+        wanted.extend(order.over.iter().chain(order.made.iter().map(|(_, made)| made)).map(tree));
+        tokio::select! {
+            brought = supply.bring(wanted, Urgency::Urgent) => brought?,
+            () = cancel.wait() => return Ok(RunEnd::Cancelled),
+        }
+        let known = self.plan(&order.plan)?;
+        let step = known.plan.steps.get(order.step).ok_or(NotRun("the plan has no such step".to_owned()))?;
+        let spec = Arc::new(step.spec.clone());
+        if spec.network || !spec.secrets.is_empty() || spec.keep != Keep::Nothing {
+            return Err(NotRun("a step with network, secrets or kept files runs at home".to_owned()));
+        }
+        let sources = self.sources(&order.sources)?;
+        let mut over = OutputsBuilder::default();
+        for digest in &order.over {
+            over.apply(&self.tree(digest)?);
+        }
+        let mut made = FxHashMap::default();
+        for (by, digest) in &order.made {
+            made.insert(*by, Arc::new(self.tree(digest)?));
+        }
+        let ends = Cancel::default();
+        let promise = Arc::new(Promise {
+            plan: known,
+            step: order.step,
+            made,
+            unmade: Mutex::default(),
+            ends: ends.clone(),
+        });
+        let files = SourceFiles::new(self.pod.home().path(), supply.clone(), self.pod.runtime().clone())?;
+        let project = Project::new(sources, Arc::new(files), over.finish())
+            .with_promises(Arc::clone(&promise) as Arc<dyn Promised>)
+            .seen_by(&spec);
+        let ahead = order.ahead.iter().map(|digest| ObjectId::blob(*digest)).collect();
+        let ahead = supply.bring(ahead, Urgency::Bulk);
+        let RunLimits { memory, milli_cpus, processes, open_files, disk, time } = order.limits;
+        let tools = self.tools(order.tool_roots)?;
+        let step = StepOrder {
+            spec: Arc::clone(&spec),
+            project: Arc::new(project),
+            tools,
+            timeout: order.timeout,
+            limits: Limits { memory, milli_cpus, processes, open_files, disk, time },
+            secrets: Vec::new(),
+            previous: None,
+            sandbox: self.pod.sandbox(),
+            clock: Clock::default(),
+        };
+        let on_line = move |line: &PrintedLine| {
+            // What does not fit is in what is kept of the run.
+            lines.try_send((line.stream, String::from_utf8_lossy(&line.bytes).into_owned())).ok();
+        };
+        let ended = async {
+            tokio::select! {
+                () = cancel.wait() => {}
+                () = ends.wait() => {}
+            }
+        };
+        let running = self.pod.run(step, &on_line, || (), ended);
+        tokio::pin!(running);
+        let ran = tokio::select! {
+            ran = &mut running => ran,
+            // It goes on when all is here that it was thought to need.
+            brought = ahead => {
+                brought?;
+                running.await
+            }
+        };
+        let unmade = promise.unmade.lock().take();
+        if let Some(path) = unmade {
+            return Ok(RunEnd::Unmade(path));
+        }
+        self.ended(order.workspace, order.timeout, ran?)
+    }
+
+    fn ended(
+        &self,
+        workspace: WorkspaceId,
+        timeout: Option<Duration>,
+        run: StepRun,
+    ) -> Result<RunEnd, NotRun> {
+        Ok(match run.end {
+            StepEnd::Made { path_set, trace, .. } => {
+                let added = self.pod.larder().add_trace(&trace, &path_set, workspace)?;
+                if let Added::New(digest) = added {
+                    self.pod.supply().announce(&trace, digest);
+                }
+                let digest = match added {
+                    Added::New(digest) | Added::Known(digest) => digest,
+                    // The first result stays.
+                    Added::Differs { first, .. } => first,
+                    Added::Revoked(_) => {
+                        return Ok(RunEnd::Failed("its result was revoked there".to_owned()));
+                    }
+                };
+                RunEnd::Made { trace: digest, path_set: path_set.digest() }
+            }
+            StepEnd::Failed(kitchen::HowEnded::Cancelled) => RunEnd::Cancelled,
+            StepEnd::Failed(how) => RunEnd::Failed(failure_words(&how, timeout).1),
+            StepEnd::Refused(refusal) => RunEnd::Failed(refusal.to_string()),
+            StepEnd::ToolsChanged(_) => {
+                *self.tools.lock() = None;
+                RunEnd::NotRun("its tools changed meanwhile".to_owned())
+            }
+            StepEnd::SourceChanged(path) | StepEnd::Lost(path) => {
+                RunEnd::NotRun(format!("nobody gave it `{path}`"))
+            }
+            StepEnd::Unreadable(failure) => RunEnd::NotRun(failure.to_string()),
+        })
+    }
+
+    fn tree(&self, digest: &Digest) -> Result<Tree, NotRun> {
+        let bytes = self.pod.larder().get(ObjectKind::Tree, digest)?;
+        let bytes = bytes.ok_or_else(|| NotRun(format!("nobody gave it the tree {}", digest.short())))?;
+        Ok(Tree::decode(&bytes)?)
+    }
+
+    fn plan(&self, digest: &Digest) -> Result<Arc<Known>, NotRun> {
+        if let Some(known) = kept(&self.plans, digest) {
+            return Ok(known);
+        }
+        let bytes = self.pod.larder().get(ObjectKind::Blob, digest)?;
+        let plan = SharedPlan::decode(&bytes.ok_or_else(|| NotRun("nobody gave it the plan".to_owned()))?)?;
+        let known = Arc::new(Known { promises: Promises::shared(&plan), plan });
+        keep(&self.plans, *digest, &known);
+        Ok(known)
+    }
+
+    fn sources(&self, digest: &Digest) -> Result<Arc<SharedSources>, NotRun> {
+        if let Some(known) = kept(&self.sources, digest) {
+            return Ok(known);
+        }
+        let known = Arc::new(SharedSources::from(&self.tree(digest)?));
+        keep(&self.sources, *digest, &known);
+        Ok(known)
+    }
+
+    fn tools(&self, roots: Vec<RelPath>) -> Result<Arc<HostTools>, NodeError> {
+        let mut tools = self.tools.lock();
+        if let Some((known, tools)) = &*tools
+            && *known == roots
+        {
+            return Ok(Arc::clone(tools));
+        }
+        let made = self.pod.tools(roots.clone(), Access::Remember)?;
+        *tools = Some((roots, Arc::clone(&made)));
+        Ok(made)
+    }
+}
+
+fn kept<T>(all: &Mutex<Vec<(Digest, Arc<T>)>>, digest: &Digest) -> Option<Arc<T>> {
+    all.lock().iter().find(|(known, _)| known == digest).map(|(_, found)| Arc::clone(found))
+}
+
+fn keep<T>(all: &Mutex<Vec<(Digest, Arc<T>)>>, digest: Digest, one: &Arc<T>) {
+    let mut all = all.lock();
+    if all.len() >= KEPT {
+        all.remove(0);
+    }
+    all.push((digest, Arc::clone(one)));
+}

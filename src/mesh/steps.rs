@@ -1,0 +1,101 @@
+//! Steps that move between pods: this pod's on others, and others' on this one.
+
+use std::future::ready;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use backplane::Mesh;
+use node::Pod;
+use protocol::PodId;
+use protocol::mesh::run::{RUN, RUN_CANCEL, RUN_NEWS, RunCancel, RunNews, RunOrder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+
+use super::away::{Away, Others};
+use super::kitchen::Kitchen;
+
+/// How long a change of the free slots is kept back, so that a pod of short steps does not talk of nothing else.
+const BEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// Both directions. When it is dropped no step of others runs here any more, and builds of this pod ask nobody.
+pub(super) struct Steps {
+    pod: Pod,
+    kitchen: Arc<Kitchen>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.pod.lend(None);
+        self.kitchen.cancel_all();
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Steps {
+    /// Begins to take orders while fewer steps run than this, and to place steps.
+    pub fn begin(mesh: &Arc<Mesh>, pod: &Pod, slots: u32) -> Self {
+        let away = Away::new(mesh.clone());
+        let kitchen = Kitchen::new(mesh.clone(), pod.clone(), slots);
+        // What the mesh has of both is weak: they have the mesh.
+        let asked: Weak<Kitchen> = Arc::downgrade(&kitchen);
+        serve(mesh, RUN, {
+            let asked = asked.clone();
+            move |from, order: RunOrder| {
+                let kitchen = asked.upgrade().filter(|_| slots > 0);
+                let answer = kitchen.map(|kitchen| kitchen.take(from, order));
+                ready(answer.ok_or_else(|| "this pod runs no steps".to_owned()))
+            }
+        });
+        serve(mesh, RUN_CANCEL, move |from, cancel: RunCancel| {
+            ready(Ok(asked.upgrade().is_some_and(|kitchen| kitchen.cancel(from, cancel.run))))
+        });
+        let told = Arc::downgrade(&away);
+        serve(mesh, RUN_NEWS, move |from, news: RunNews| {
+            let told = told.upgrade();
+            async move {
+                match told {
+                    Some(away) => Ok(away.heard(from, news).await),
+                    None => Ok(false),
+                }
+            }
+        });
+        let tasks = [
+            tokio::spawn(away.clone().follow_beats()),
+            tokio::spawn(beat_on_change(mesh.clone(), pod.slots().watch())),
+        ];
+        pod.lend(Some(Arc::new(Others(away))));
+        Self { pod: pod.clone(), kitchen, tasks }
+    }
+}
+
+/// Serves a matter whose questions and answers have types.
+fn serve<Q, A, F>(mesh: &Mesh, matter: &str, answer: impl Fn(PodId, Q) -> F + Send + Sync + 'static)
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, String>> + Send + 'static,
+{
+    mesh.serve(
+        matter,
+        Arc::new(move |from, question| {
+            let answering = serde_json::from_value(question).map(|question| answer(from, question));
+            Box::pin(async move {
+                let answer = answering.map_err(|error| error.to_string())?.await?;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            })
+        }),
+    );
+}
+
+/// Beats when the free slots have changed.
+async fn beat_on_change(mesh: Arc<Mesh>, mut counts: tokio::sync::watch::Receiver<(usize, usize)>) {
+    while counts.changed().await.is_ok() {
+        tokio::time::sleep(BEAT_AFTER).await;
+        counts.mark_unchanged();
+        if let Err(error) = mesh.beat().await {
+            tracing::debug!(%error, "no beat");
+        }
+    }
+}

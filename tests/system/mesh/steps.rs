@@ -1,0 +1,203 @@
+//! Steps on other pods: they run where there is room, and what comes of them is what comes of them at home.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{Member, POLL, POLLS, is_announced, joins, server};
+use crate::common::private_mounts::{put_file, unshare_mounts};
+use crate::common::{Built, Place, Project, Running};
+
+/// A project of so many steps that each take some tenths of a second.
+fn wide(count: usize, seconds: &str) -> String {
+    (0..count)
+        .map(|n| format!("[step.s{n}]\nrun = 'sleep {seconds}; cat words > out/{n}; echo {n} >> out/{n}'\nout = 'out/{n}'\n"))
+        .collect()
+}
+
+/// How many steps began on each pod.
+fn started(built: &Built) -> BTreeMap<String, usize> {
+    let mut pods = BTreeMap::new();
+    for event in built.events.iter().filter(|event| event["event"] == "step-started") {
+        *pods.entry(event["pod"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    pods
+}
+
+/// How many objects are in a pod's larder.
+fn objects(member: &Member) -> u64 {
+    member.place.pod(&["status", "--json"]).ok().json()["objects"].as_u64().unwrap()
+}
+
+/// All that a project has, with its bytes.
+fn contents(project: &Project<'_>, folder: &str) -> Vec<(String, String)> {
+    project.files(folder).into_iter().map(|path| (path.clone(), project.read(&path))).collect()
+}
+
+/// The same project, built by a pod that is alone.
+fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String, String)> {
+    let place = Place::new();
+    let project = place.project("p", file);
+    sources.iter().for_each(|(path, text)| project.write(path, text));
+    project.build(&[]).ok();
+    contents(&project, folder)
+}
+
+/// Two pods that see each other.
+fn two() -> (Place, backplane::server::Server, Member, Member) {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    (ground, server, a, b)
+}
+
+#[test]
+fn steps_run_where_there_is_room() {
+    let (_ground, _server, a, b) = two();
+    let file = wide(12, "0.3");
+    let project = a.place.project("p", &file);
+    project.write("words", "shared\n");
+    let before = objects(&b);
+    let built = project.build(&["--jobs", "1"]).ok();
+    let pods = started(&built);
+    assert_eq!(built.ran().len(), 12);
+    assert!(pods["b"] >= 4 && pods["here"] >= 1, "{pods:?}\n{}", built.said());
+    // What b made is in its own larder: a blob and a tree of each step, and their traces.
+    assert!(objects(&b) >= before + 3 * pods["b"] as u64);
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "shared\n")], "out"));
+    // Nothing of it runs again, here or there.
+    is_announced(&b, &a);
+    assert_eq!(project.build(&[]).ok().ran(), [""; 0]);
+    let there = b.place.project("q", &file);
+    there.write("words", "shared\n");
+    assert_eq!(there.build(&[]).ok().ran(), [""; 0]);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn what_is_promised_is_made_before_it_is_seen_elsewhere() {
+    let (_ground, _server, a, b) = two();
+    let mut file = wide(6, "0.3");
+    file.push_str("[step.head]\nrun = 'sleep 0.5; tr a-z A-Z < words > gen.h'\nout = 'gen.h'\n");
+    for n in 0..4 {
+        file.push_str(&format!(
+            "[step.r{n}]\nrun = 'cat gen.h words > out/r{n}; echo read {n}'\nout = 'out/r{n}'\n"
+        ));
+    }
+    let project = a.place.project("p", &file);
+    project.write("words", "promised\n");
+    let built = project.build(&["--jobs", "1"]).ok();
+    assert!(started(&built).contains_key("b"), "{}", built.said());
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "promised\n")], "out"));
+    assert_eq!(built.output("r2"), ["read 2"]);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn a_pod_with_another_tool_is_not_believed() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let invitation = a.invitation();
+    let place = Place::new();
+    let command = place.command("pod", &["join", server.url(), "--name", "b", "--invite", &invitation]);
+    // A program of the machine is another one, for this pod alone.
+    let pod = std::thread::spawn(|| {
+        let tool = Path::new("/usr/bin/tr");
+        let mut bytes = std::fs::read(tool).unwrap();
+        bytes.extend(b"another one");
+        unshare_mounts().then(|| {
+            put_file(tool, &bytes);
+            Running::start(command)
+        })
+    });
+    let Some(mut pod) = pod.join().unwrap() else { return a.leaves() };
+    pod.wait_for_talk("the pod stands");
+    let b = Member { place, pod };
+    a.sees(&["b"]);
+    let file: String = (0..8)
+        .map(|n| format!("[step.s{n}]\nrun = 'sleep 0.3; tr a-z A-Z < words > out/{n}'\nout = 'out/{n}'\n"))
+        .collect();
+    let project = a.place.project("p", &file);
+    project.write("words", "compiled\n");
+    let built = project.build(&["--jobs", "1"]).ok();
+    let said: Vec<&str> =
+        built.notes().into_iter().filter(|note| note.contains("another `/usr/bin/tr`")).collect();
+    assert_eq!(
+        said,
+        ["b has another `/usr/bin/tr`: its results are not used where that matters"],
+        "{}",
+        built.said()
+    );
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "compiled\n")], "out"));
+    // What it knows by now keeps further ones at home.
+    project.write("words", "once more\n");
+    let again = project.build(&["--jobs", "1"]).ok();
+    assert_eq!(started(&again).into_iter().collect::<Vec<_>>(), [("here".to_owned(), 8)]);
+    b.leaves();
+    a.leaves();
+}
+
+/// Waits until a step of a build prints on a pod that is not this one.
+fn runs_elsewhere(build: &mut Running) -> Value {
+    build.wait_for(|event| event["event"] == "step-started" && event["pod"] == "b")
+}
+
+#[test]
+fn a_pod_that_is_killed_costs_time_and_no_result() {
+    let (_ground, _server, a, b) = two();
+    let file = wide(10, "0.5");
+    let project = a.place.project("p", &file);
+    project.write("words", "killed\n");
+    let mut build = project.start(&["--jobs", "1"]);
+    runs_elsewhere(&mut build);
+    b.pod.signal(Signal::KILL);
+    let built = build.built().ok();
+    assert_eq!(built.ran().len(), 10);
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "killed\n")], "out"));
+    b.pod.end();
+    a.leaves();
+}
+
+/// The processes whose command line has this in it.
+fn processes_with(text: &str) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).replace('\0', " ").contains(text)).count()
+}
+
+fn wait_for_processes(text: &str, fits: impl Fn(usize) -> bool) {
+    for _ in 0..POLLS {
+        if fits(processes_with(text)) {
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+    panic!("{} processes have `{text}`", processes_with(text));
+}
+
+#[test]
+fn an_interrupt_ends_steps_elsewhere() {
+    let (_ground, _server, a, b) = two();
+    // No other step of this machine sleeps for just so long.
+    let seconds = format!("{}.25", 4000 + std::process::id() % 1000);
+    let file = wide(2, &seconds);
+    let project = a.place.project("p", &file);
+    project.write("words", "interrupted\n");
+    let mut build = project.start(&["--jobs", "1"]);
+    runs_elsewhere(&mut build);
+    let sleeps = format!("sleep {seconds}");
+    wait_for_processes(&sleeps, |count| count >= 2);
+    build.signal(Signal::INT);
+    build.end().code(130);
+    wait_for_processes(&sleeps, |count| count == 0);
+    b.leaves();
+    a.leaves();
+}
