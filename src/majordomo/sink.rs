@@ -1,13 +1,14 @@
 //! Where replies go, and how a request is cancelled.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use protocol::StepId;
 use protocol::event::{Event, How, Stamped};
 use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 
 use super::request::Reply;
@@ -93,16 +94,24 @@ impl Sink {
         micros / 1e6
     }
 
-    /// Sends a reply. Blocks while [`REPLY_QUEUE`] replies wait.
+    /// Sends a reply. Waits while [`REPLY_QUEUE`] replies wait, and lets other tasks of the runtime go on meanwhile.
     pub fn reply(&self, reply: Reply) {
-        self.replies.send(reply).ok();
+        if let Err(TrySendError::Full(reply)) = self.replies.try_send(reply) {
+            aside(|| self.replies.send(reply).ok());
+        }
     }
 
     /// Sends an event. Events of one step are made to fit each other, whatever order attempts and passes say them in:
     /// see `docs/reference/events.md`.
     pub fn event(&self, event: Event) {
-        // Held until all is sent, so that times never run backwards.
-        let mut steps = self.steps.lock();
+        match self.steps.try_lock() {
+            Some(steps) => self.say(steps, event),
+            None => aside(|| self.say(self.steps.lock(), event)),
+        }
+    }
+
+    /// Keeps the lock until all is sent, so that times never run backwards.
+    fn say(&self, mut steps: MutexGuard<'_, Steps>, event: Event) {
         let mut events = match event {
             Event::BuildFinished { .. } => steps.abandoned(),
             _ => Vec::new(),
@@ -121,6 +130,14 @@ impl Sink {
     /// Words to the user that belong to no step.
     pub fn note(&self, warning: bool, text: impl Into<String>) {
         self.event(Event::Note { warning, text: text.into() });
+    }
+}
+
+/// Does what may wait for a reader, which must not hold a thread on which others' tasks run.
+fn aside<T>(wait: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Builds at one time: of one project, and of two projects in one home.
 
-use crate::common::{Gate, Place};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::{Gate, Place, Running};
 
 #[test]
 fn two_builds_of_one_project_at_once() {
@@ -31,7 +35,7 @@ fn two_builds_of_one_project_with_homes_of_their_own() {
     let visitor = gate.arrival();
     let mut command = place.command("majordomo", &["build", "p", "--events", "-", "--home"]);
     command.arg(place.path().join("other-home"));
-    let mut second = crate::common::Running::start(command);
+    let mut second = Running::start(command);
     second.wait_for_talk("waiting");
     visitor.go();
     first.built().ok();
@@ -60,6 +64,29 @@ fn the_second_build_in_a_home_is_a_client_of_the_first() {
     holding.built().ok();
     assert_eq!(first.read("a"), "1");
     place.assert_nothing_left();
+}
+
+#[test]
+fn who_does_not_read_stops_nobody_else() {
+    let place = Place::new();
+    let steps = |name: &str| {
+        format!("[step.{name}]\nrun = 'yes {name} | head -n 40000; touch {name}'\nout = '{name}'\n")
+    };
+    let project = place.project("p", &(steps("a") + &steps("b")));
+    let mut pod = Running::start(place.command("pod", &[]));
+    pod.wait_for_talk("the pod stands");
+    let mut flooded = project.start(&["-j2"]);
+    flooded.wait_for_output("a");
+    flooded.signal(Signal::STOP);
+    // What its pipes and queues hold is full long before the last of these.
+    for _ in 0..30 {
+        place.pod(&["status"]).ok();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    flooded.signal(Signal::CONT);
+    assert_eq!(flooded.built().ok().ran(), ["a", "b"]);
+    place.pod(&["stop"]).ok();
+    pod.end();
 }
 
 #[test]
