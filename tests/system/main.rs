@@ -50,6 +50,7 @@ mod mistakes;
 mod options;
 #[cfg(test)]
 mod outputs;
+mod pool;
 #[cfg(test)]
 mod real;
 #[cfg(test)]

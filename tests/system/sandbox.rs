@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::common::private_mounts::{small_disk, unshare_mounts};
 use crate::common::{Gate, Place, Project, Running};
+use crate::engines::has_podman;
 
 /// Runs a script in a step of its own, and gives what it printed.
 #[track_caller]
@@ -25,12 +26,19 @@ test -w /usr && echo '/usr can be written'
 touch /usr/x 2>/dev/null || echo 'no writing outside of the project'
 cat /etc/shadow 2>/dev/null || echo 'no shadow'
 ls /proc | grep -c '^[0-9]*$' | sed 's/^[1-9]$/few/'
+grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\t'
+test -t 0 && echo 'a session' || echo 'no session'
+env | cut -d= -f1 | grep -v '^_$' | sort | tr '\n' ' ' | sed 's/ $//'
 "#;
 
 #[test]
-fn a_step_is_the_same_user_on_the_same_machine_whoever_calls() {
-    let place = Place::new();
-    let as_caller = step_says(&place.project("p", ""), WHO);
+fn a_step_is_the_same_user_on_the_same_machine_whoever_calls_and_in_each_engine() {
+    let says = |place: &Place, engine: &str| {
+        let project = place.project(engine, &format!("[step.s]\nrun = '''\n{WHO}\n'''\n"));
+        project.build(&["--sandbox", engine]).ok().output("s").join("\n")
+    };
+    let places = [Place::new(), Place::ordinary()];
+    let as_caller = says(&places[0], "native");
     insta::assert_snapshot!(as_caller, @r"
     1000:1000 build /home/build kitchen 0022
     3 users
@@ -44,10 +52,18 @@ fn a_step_is_the_same_user_on_the_same_machine_whoever_calls() {
     no writing outside of the project
     no shadow
     few
+    CapEff:0000000000000000
+    NoNewPrivs:1
+    Seccomp:2
+    no session
+    HOME LC_ALL PATH PWD SOURCE_DATE_EPOCH TZ USER
     ");
-    drop(place);
-    let place = Place::ordinary();
-    assert_eq!(step_says(&place.project("p", ""), WHO), as_caller);
+    assert_eq!(says(&places[1], "native"), as_caller);
+    if has_podman() {
+        for place in &places {
+            assert_eq!(says(place, "podman"), as_caller);
+        }
+    }
 }
 
 #[test]

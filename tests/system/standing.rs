@@ -8,7 +8,8 @@ use crate::common::{Gate, Place, Running};
 
 const PROJECT: &str = "[step.s]\nrun = 'cp source made'\nout = 'made'\n";
 
-fn standing(place: &Place) -> Running {
+/// A pod that stands in a place's home.
+pub fn standing(place: &Place) -> Running {
     let mut pod = Running::start(place.command("pod", &[]));
     pod.wait_for_talk("the pod stands");
     pod

@@ -262,6 +262,9 @@ impl Kitchens {
                 Ok(running) => state.of.entry(Kind::Podman).or_default().push(running),
                 Err(error) => tracing::warn!(%error, "no other container could be started"),
             }
+            drop(state);
+            // Those for whom it was started may all have ended meanwhile.
+            myself.rest();
         });
     }
 
