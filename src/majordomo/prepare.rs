@@ -5,12 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use node::{Access, Evaluator, Pod, SourceFiles};
+use node::{Access, AskedLenses, Evaluator, Pod, SourceFiles};
 use protocol::{RelPath, StepId, StepSpec, Tree};
 use rustc_hash::FxHashSet;
 use view::HostTools;
 
 use super::chefs::ByChefs;
+use super::chefs::lenses::{Asking, Lenses};
 use super::images::Images;
 use super::plan::{Plan, PlannedStep};
 use super::project_file::ProjectFile;
@@ -35,6 +36,8 @@ pub struct Planned {
     passed_on: Vec<String>,
     /// Folders of tools besides the usual ones.
     tool_roots: Vec<ToolRoot>,
+    /// The lenses of chefs that its steps name.
+    lenses: Arc<Lenses>,
 }
 
 /// A project as a scan found it.
@@ -81,6 +84,10 @@ pub struct Prepared {
     pub tools: Arc<HostTools>,
     /// What some steps see instead.
     pub images: Images,
+    /// The lenses of chefs that its steps name.
+    pub lenses: Arc<Lenses>,
+    /// Who asks them.
+    pub asking: Option<Arc<Asking>>,
     /// What steps that plan see over the sources, and none of them made.
     pub given: Given,
     /// Steps that came to a good end while it was planned.
@@ -105,9 +112,10 @@ impl Scanned {
 }
 
 impl Planned {
-    /// Plans. Changes nothing. The environment answers for variables that steps pass on.
+    /// Plans. Changes nothing. The environment answers for variables that steps pass on; the lenses of chefs that the file names
+    /// have been found.
     pub fn new(
-        file: &ProjectFile,
+        (file, lenses): (&ProjectFile, Arc<Lenses>),
         scanned: Scanned,
         environment: &HashMap<String, String>,
     ) -> Fallible<Self> {
@@ -121,14 +129,15 @@ impl Planned {
         let plan = Plan::new(file, &names, &lookup).map_err(boxed(border::plan))?;
         let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
         let passed_on = passed_on.into_inner().into_iter().collect();
-        Ok(Self { workspace, manifest, snapshot, plan, passed_on, tool_roots })
+        Ok(Self { workspace, manifest, snapshot, plan, passed_on, tool_roots, lenses })
     }
 
     /// With a plan that is there already.
     pub fn with(plan: Plan, scanned: Scanned, environment: &HashMap<String, String>) -> Fallible<Self> {
         let Scanned { workspace, manifest, snapshot } = scanned;
         let tool_roots = tool_roots::find(&plan.tool_roots, workspace.project(), environment)?;
-        Ok(Self { workspace, manifest, snapshot, plan, passed_on: Vec::new(), tool_roots })
+        let (passed_on, lenses) = (Vec::new(), Arc::default());
+        Ok(Self { workspace, manifest, snapshot, plan, passed_on, tool_roots, lenses })
     }
 
     /// And these steps, each after steps of the plan alone.
@@ -140,21 +149,34 @@ impl Planned {
 impl Prepared {
     /// What a pod needs to build the plan, or to look at it.
     pub fn of(planned: Planned, pod: &Pod, access: Access) -> Fallible<Self> {
-        let Planned { workspace, manifest, snapshot, plan, passed_on, tool_roots } = planned;
+        let Planned { workspace, manifest, snapshot, plan, passed_on, tool_roots, lenses } = planned;
         let specs = plan.steps.iter().map(|step| Arc::new(with_path(&step.spec, &tool_roots))).collect();
-        let files = SourceFiles::new(workspace.project(), pod.supply().clone(), pod.runtime().clone())
-            .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))?;
+        let files = || {
+            SourceFiles::new(workspace.project(), pod.supply().clone(), pod.runtime().clone())
+                .map_err(|e| Box::new(border::machine(format!("the project cannot be opened: {e}"))))
+        };
+        let extra = tool_roots.iter().map(|root| root.path.clone()).collect();
+        let tools = pod.tools(extra, access).map_err(boxed(border::node))?;
+        let asking = match lenses.is_empty() {
+            true => None,
+            false => Some(Arc::new(Asking::new(Arc::clone(&lenses), pod, Arc::clone(&tools), files()?))),
+        };
+        let files = match &asking {
+            Some(asking) => files()?.with_lenses(Arc::clone(asking) as Arc<dyn AskedLenses>),
+            None => files()?,
+        };
         let files = match access {
             Access::Remember => files,
             Access::OnlyLook => files.only_looking(),
         };
-        let extra = tool_roots.iter().map(|root| root.path.clone()).collect();
         Ok(Self {
+            lenses,
+            asking,
+            tools,
             given: Given::default(),
             by_chefs: None,
             made_by_now: Arc::default(),
             images: Images::of(&plan, pod, access).map_err(boxed(border::node))?,
-            tools: pod.tools(extra, access).map_err(boxed(border::node))?,
             sources: Arc::new(sources::SnapshotSources(snapshot.clone())),
             files: Arc::new(files),
             plan: Arc::new(plan),

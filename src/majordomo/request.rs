@@ -392,6 +392,12 @@ pub struct ChefInfo {
     pub tools: Vec<String>,
     /// Those of them that are not where steps look.
     pub missing: Vec<String>,
+    /// Its projections.
+    #[serde(default)]
+    pub projections: Vec<String>,
+    /// Its normalisers, and what each is for.
+    #[serde(default)]
+    pub normalisers: std::collections::BTreeMap<String, Vec<String>>,
     /// Seconds after which it is ended; `None`: it is built in.
     pub timeout: Option<u64>,
     /// Keys of its steps, where a plan does not say them.

@@ -7,6 +7,8 @@
 mod common;
 
 #[cfg(test)]
+mod chef_lenses;
+#[cfg(test)]
 mod chefs;
 #[cfg(test)]
 mod configured;

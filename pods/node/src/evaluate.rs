@@ -13,7 +13,7 @@ use protocol::{Digest, Look, PathSet, RelPath, Seen, Trace, WorkspaceId};
 use rustc_hash::FxHashMap;
 use view::{HostTools, SourceError, see};
 
-use crate::lenses::{Sight, through};
+use crate::lenses::{Sight, ask_ahead, is_to_ask, through};
 use crate::run::project_prefix;
 use crate::{NodeError, Project};
 
@@ -174,7 +174,7 @@ impl Evaluator {
     }
 
     /// What a path set's looks see now, those that cost nothing first. As soon as an answer costs something – a long file has to be read, a step
-    /// has to run – the traces that there are say whether it could matter.
+    /// or a lens has to run – the traces that there are say whether it could matter.
     async fn answers(
         &self,
         weak: &Digest,
@@ -187,7 +187,7 @@ impl Evaluator {
         for (place, (path, look)) in set.looks().iter().enumerate() {
             let inside = path.strip_prefix(&project_prefix()).filter(|_| *look == Look::Content);
             seen.push(match inside {
-                Some(inside) if project.is_costly(&inside)? => {
+                Some(inside) if project.is_costly(&inside)? || is_to_ask(project, &inside)? => {
                     costly.push(place);
                     None
                 }
@@ -209,6 +209,9 @@ impl Evaluator {
                 now.is_none() || trace.seen.get(place) == now.as_ref()
             };
             traces.retain(|(_, trace)| seen.iter().enumerate().all(|(place, now)| agrees(trace, place, now)));
+            if !(are_all && traces.is_empty()) {
+                ask_ahead(project, costly.iter().map(|place| &set.looks()[*place])).await?;
+            }
             for place in costly {
                 if are_all && traces.is_empty() {
                     break;

@@ -1,7 +1,8 @@
 //! What one step sees through: the projections and normalisers of its spec, made ready for the paths of its project.
 //!
 //! [`through`] is the one way from what stands at a path to what a step saw there. A trace is made with it and held
-//! against the present with it, so the two always agree.
+//! against the present with it, so the two always agree. Lenses that are programs are behind [`AskedLenses`]: they run where
+//! what they leave of some bytes is not known yet, those of one path set together.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,10 +14,16 @@ use lens::{Memo, Normaliser, Projection};
 use protocol::step::Lensed;
 use protocol::{Digest, Glob, Look, PathSet, RelPath, Seen, StepSpec};
 use rustc_hash::FxHashSet;
+use tokio::runtime::Handle;
 use view::{Body, Source, SourceError};
 
+use crate::judge::Refusal;
 use crate::run::project_prefix;
 use crate::{NodeError, Project};
+
+mod asked;
+
+pub use asked::{AskedLenses, NormalForm};
 
 /// The longest file that a projection or a normaliser is given; all of a longer one matters, and stays as it is.
 pub const MAX_LENSED: u64 = 1 << 30;
@@ -24,31 +31,58 @@ pub const MAX_LENSED: u64 = 1 << 30;
 /// Files of at least this size are read and projected on a thread for blocking work.
 const ELSEWHERE: usize = 256 * 1024;
 
+/// A lens, with the digest of its id.
+struct Lens<T: ?Sized> {
+    id: Digest,
+    by: By<T>,
+}
+
+enum By<T: ?Sized> {
+    /// A function of ours.
+    Us(Arc<T>),
+    /// A program.
+    Asking(Arc<dyn AskedLenses>),
+}
+
 /// The projections and normalisers of one step.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Lenses {
-    projections: Vec<(Glob, Arc<dyn Projection>, Digest)>,
-    normalisers: Vec<(Glob, Arc<dyn Normaliser>)>,
+    projections: Vec<(Glob, Lens<dyn Projection>)>,
+    normalisers: Vec<(Glob, Lens<dyn Normaliser>)>,
     missing: Option<String>,
 }
 
+impl<T: ?Sized> Lens<T> {
+    /// The lens with this id: what is built in under its name if that is it, or else a program.
+    fn find(
+        id: Digest,
+        built_in: Option<Arc<T>>,
+        id_of: fn(&T) -> Digest,
+        asked: Option<&Arc<dyn AskedLenses>>,
+    ) -> Option<Self> {
+        let by = match built_in.filter(|lens| id_of(lens) == id) {
+            Some(lens) => By::Us(lens),
+            None => By::Asking(Arc::clone(asked.filter(|asked| asked.name(&id).is_some())?)),
+        };
+        Some(Self { id, by })
+    }
+}
+
 impl Lenses {
-    /// Those of a spec, from what is built in.
-    pub fn of(spec: &StepSpec) -> Self {
+    /// Those of a spec, from what is built in, and from who asks programs.
+    pub fn of(spec: &StepSpec, asked: Option<&Arc<dyn AskedLenses>>) -> Self {
         let mut lenses = Self::default();
         for Lensed { glob, lens: text, id } in &spec.projections {
-            match (Glob::new(glob), lens::builtin().projection(text)) {
-                (Ok(glob), Ok(projection)) if projection.id().digest() == *id => {
-                    lenses.projections.push((glob, projection, *id));
-                }
+            let built_in = lens::builtin().projection(text).ok();
+            match (Glob::new(glob), Lens::find(*id, built_in, |lens| lens.id().digest(), asked)) {
+                (Ok(glob), Some(lens)) => lenses.projections.push((glob, lens)),
                 _ => lenses.missing = Some(text.clone()),
             }
         }
         for Lensed { glob, lens: text, id } in &spec.normalisers {
-            match (Glob::new(glob), lens::builtin().normaliser(text)) {
-                (Ok(glob), Ok(normaliser)) if normaliser.id().digest() == *id => {
-                    lenses.normalisers.push((glob, normaliser));
-                }
+            let built_in = lens::builtin().normaliser(text).ok();
+            match (Glob::new(glob), Lens::find(*id, built_in, |lens| lens.id().digest(), asked)) {
+                (Ok(glob), Some(lens)) => lenses.normalisers.push((glob, lens)),
                 _ => lenses.missing = Some(text.clone()),
             }
         }
@@ -61,17 +95,18 @@ impl Lenses {
     }
 
     /// The projections for a path of the project.
-    fn at<'a>(
-        &'a self,
-        path: &'a RelPath,
-    ) -> impl Iterator<Item = (&'a Arc<dyn Projection>, &'a Digest)> + 'a {
-        let here = self.projections.iter().filter(|(glob, _, _)| glob.matches(path.as_bytes()));
-        here.map(|(_, projection, id)| (projection, id))
+    fn at<'a>(&'a self, path: &'a RelPath) -> impl Iterator<Item = &'a Lens<dyn Projection>> + 'a {
+        let here = self.projections.iter().filter(|(glob, _)| glob.matches(path.as_bytes()));
+        here.map(|(_, projection)| projection)
     }
 
     /// The names of the projections for a path of the project.
     pub fn names_at(&self, path: &RelPath) -> Vec<String> {
-        self.at(path).map(|(projection, _)| projection.id().to_string()).collect()
+        let name = |lens: &Lens<dyn Projection>| match &lens.by {
+            By::Us(projection) => projection.id().to_string(),
+            By::Asking(asked) => asked.name(&lens.id).unwrap_or_default(),
+        };
+        self.at(path).map(name).collect()
     }
 
     /// The look that counts where a step asked this one of a path of its project. A size would undo a projection, so a probe is
@@ -83,30 +118,73 @@ impl Lenses {
         let mut at = self.at(path).peekable();
         match look {
             _ if at.peek().is_none() => look,
-            Look::Content if at.any(|(projection, _)| !projection.is_blind()) => look,
+            Look::Content if at.any(|projection| !projection.is_blind()) => look,
             _ => Look::Kind,
         }
     }
 
-    /// The normal form of what a step made; `None` if it stays as it is.
+    /// The normal form of what a step made; `None` if it stays as it is. Blocks while a program is asked.
     pub(crate) fn normalised(
         &self,
         path: &RelPath,
         length: u64,
-        file: impl FnOnce() -> std::io::Result<Vec<u8>>,
-    ) -> std::io::Result<Option<Vec<u8>>> {
+        file: impl FnOnce() -> Result<Vec<u8>, NodeError>,
+        runtime: &Handle,
+    ) -> Result<Result<Option<Vec<u8>>, Refusal>, NodeError> {
         let mut here = self.normalisers.iter().filter(|(glob, _)| glob.matches(path.as_bytes())).peekable();
         if length > MAX_LENSED || here.peek().is_none() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let mut bytes = file()?;
         let mut is_rewritten = false;
-        for (_, normaliser) in here {
-            if let Some(normal) = normaliser.normalise(&bytes) {
+        for (_, Lens { id, by }) in here {
+            let normal = match by {
+                By::Us(normaliser) => normaliser.normalise(&bytes),
+                By::Asking(asked) => match runtime.block_on(asked.normalise(id, bytes.clone()))? {
+                    Ok(normal) => normal,
+                    Err(why) => {
+                        let lens = asked.name(id).unwrap_or_default();
+                        return Ok(Err(Refusal::NotNormal { path: path.clone(), lens, why }));
+                    }
+                },
+            };
+            if let Some(normal) = normal {
                 (bytes, is_rewritten) = (normal, true);
             }
         }
-        Ok(is_rewritten.then_some(bytes))
+        Ok(Ok(is_rewritten.then_some(bytes)))
+    }
+}
+
+impl Lens<dyn Projection> {
+    fn is_blind(&self) -> bool {
+        matches!(&self.by, By::Us(projection) if projection.is_blind())
+    }
+
+    /// What it left of the bytes with this digest, as far as that is known without them.
+    fn known(&self, memo: &Memo, raw: &Digest) -> Result<Option<Digest>, NodeError> {
+        if let Some(known) = memo.projected(&self.id, raw) {
+            return Ok(Some(known));
+        }
+        let By::Asking(asked) = &self.by else { return Ok(None) };
+        let known = asked.known(&self.id, raw)?;
+        if let Some(left) = known {
+            memo.remember(&self.id, raw, left);
+        }
+        Ok(known)
+    }
+
+    /// What it leaves of bytes.
+    async fn left(&self, (path, raw): (&RelPath, &Digest), bytes: Arc<Vec<u8>>) -> Result<Digest, NodeError> {
+        Ok(match &self.by {
+            By::Asking(asked) => asked.project(&self.id, (path, raw), bytes).await?,
+            By::Us(projection) if bytes.len() < ELSEWHERE => projected(&**projection, &bytes, raw),
+            By::Us(projection) => {
+                let (projection, raw) = (Arc::clone(projection), *raw);
+                let work = tokio::task::spawn_blocking(move || projected(&*projection, &bytes, &raw));
+                work.await.map_err(|_| SourceError::Cancelled)?
+            }
+        })
     }
 }
 
@@ -189,20 +267,16 @@ pub(crate) async fn through(
 }
 
 /// What the step's projections leave of a file of its project; `None`: none is for it.
-async fn projected_in(
-    project: &Project,
-    path: &RelPath,
-    raw: &Digest,
-) -> Result<Option<Digest>, SourceError> {
-    let lenses: Vec<_> = project.lenses().at(path).filter(|(projection, _)| !projection.is_blind()).collect();
+async fn projected_in(project: &Project, path: &RelPath, raw: &Digest) -> Result<Option<Digest>, NodeError> {
+    let lenses: Vec<_> = project.lenses().at(path).filter(|projection| !projection.is_blind()).collect();
     if lenses.is_empty() {
         return Ok(None);
     }
     let memo = project.memo();
     let mut bytes: Option<Option<Arc<Vec<u8>>>> = None;
     let mut parts = Vec::with_capacity(lenses.len());
-    for (projection, id) in lenses {
-        if let Some(known) = memo.projected(id, raw) {
+    for lens in lenses {
+        if let Some(known) = lens.known(memo, raw)? {
             parts.push(known);
             continue;
         }
@@ -215,17 +289,50 @@ async fn projected_in(
         };
         let left = match bytes {
             None => *raw,
-            Some(bytes) if bytes.len() < ELSEWHERE => projected(&**projection, &bytes, raw),
-            Some(bytes) => {
-                let (projection, raw) = (Arc::clone(projection), *raw);
-                let work = tokio::task::spawn_blocking(move || projected(&*projection, &bytes, &raw));
-                work.await.map_err(|_| SourceError::Cancelled)?
-            }
+            Some(bytes) => lens.left((path, raw), bytes).await?,
         };
-        memo.remember(id, raw, left);
+        memo.remember(&lens.id, raw, left);
         parts.push(left);
     }
     Ok(Some(together(&parts, raw)))
+}
+
+/// Whether a program has to run before it is known what the step sees of a file of its project that is there.
+pub(crate) fn is_to_ask(project: &Project, path: &RelPath) -> Result<bool, NodeError> {
+    let mut asked = project.lenses().at(path).filter(|lens| matches!(lens.by, By::Asking(_))).peekable();
+    if asked.peek().is_none() || project.unmade(path).is_some() {
+        return Ok(false);
+    }
+    let Some(raw) = project.digest_now(path)? else { return Ok(false) };
+    for lens in asked {
+        if lens.known(project.memo(), &raw)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Has programs asked about all of these looks together, as far as they have to be: who then looks at one finds it known.
+pub(crate) async fn ask_ahead<'a>(
+    project: &Project,
+    looks: impl Iterator<Item = &'a (RelPath, Look)>,
+) -> Result<(), NodeError> {
+    if project.lenses().projections.iter().all(|(_, lens)| matches!(lens.by, By::Us(_))) {
+        return Ok(());
+    }
+    let mut asking = Vec::new();
+    for (path, _) in looks.filter(|(_, look)| *look == Look::Content) {
+        let Some(inside) = path.strip_prefix(&project_prefix()) else { continue };
+        if is_to_ask(project, &inside)? {
+            asking.push(async move {
+                match project.digest(&inside).await? {
+                    Some(raw) => projected_in(project, &inside, &raw).await.map(drop),
+                    None => Ok(()),
+                }
+            });
+        }
+    }
+    futures::future::try_join_all(asking).await.map(drop)
 }
 
 /// The part of the dynamic linker's cache that matters to a step with these looks.

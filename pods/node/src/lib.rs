@@ -36,12 +36,12 @@ pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
 pub use kitchens::{PoolOptions, Sandbox, owner};
-pub use lenses::{Lenses, MAX_LENSED};
+pub use lenses::{AskedLenses, Lenses, MAX_LENSED, NormalForm};
 pub use pod::{Access, Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
 pub use project::{
-    Ages, Entry, MAX_SHARED, Names, Outputs, OutputsBuilder, Project, Promised, PromisedAt, SharedSources,
-    SourceFiles, Sources,
+    Ages, Entry, MAX_SHARED, Names, NoSources, Outputs, OutputsBuilder, Project, Promised, PromisedAt,
+    SharedSources, SourceFiles, Sources,
 };
 pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
 pub use slots::{Share, Slot, Slots};

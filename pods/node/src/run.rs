@@ -11,7 +11,7 @@ use view::{HostTools, Source, SourceError, SourceFailure, see};
 
 use crate::judge::{Judged, Refusal, judge};
 use crate::kitchens::{Running, Sandbox};
-use crate::lenses::{Counted, through};
+use crate::lenses::{Counted, ask_ahead, through};
 use crate::secrets::{Masks, WithSecrets, is_of_secrets};
 use crate::{NodeError, Printed, PrintedLine, Project};
 
@@ -255,6 +255,7 @@ pub(crate) async fn observe(
 ) -> Result<(Vec<Seen>, Vec<(u32, Digest)>), NodeError> {
     let prefix = project_prefix();
     let set = &counted.set;
+    ask_ahead(project, set.looks().iter()).await?;
     let (mut seen, mut raw) = (Vec::with_capacity(set.looks().len()), Vec::new());
     for (place, (path, look)) in (0..).zip(set.looks()) {
         let stands = match path.strip_prefix(&prefix) {

@@ -10,20 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use view::{HostOptions, HostTools, NoMemo};
 
 use crate::lenses::Counted;
-use crate::{Entry, Evaluator, Names, OutputsBuilder, Project, SourceFiles, Sources, Supply, Verdict};
-
-/// No source at all.
-struct NoSources;
-
-impl Sources for NoSources {
-    fn get(&self, path: &RelPath) -> Option<Entry> {
-        path.is_root().then_some(Entry::Dir)
-    }
-
-    fn list(&self, path: &RelPath) -> Option<Names> {
-        path.is_root().then(Vec::new)
-    }
-}
+use crate::{Evaluator, NoSources, OutputsBuilder, Project, SourceFiles, Supply, Verdict};
 
 /// A larder, and a host of which nothing is seen but what is written to it.
 pub(crate) struct Place {

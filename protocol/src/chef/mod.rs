@@ -120,21 +120,26 @@ pub enum Say {
     Detect(Detected),
     /// Steps.
     Plan(Planned),
-    /// The part that matters.
-    Project {
-        /// It.
-        text: String,
-    },
-    /// The normal form.
-    Normalise {
-        /// It.
-        text: String,
-    },
+    /// The part that matters; neither a text nor a file: all of it.
+    Project(Left),
+    /// The normal form; neither a text nor a file: the file stays as it is.
+    Normalise(Left),
     /// Why a step failed.
     Explain {
         /// Reasons, the likeliest first; none: the chef knows no more than the exit code.
         reasons: Vec<Reason>,
     },
+}
+
+/// What a projection or a normaliser leaves of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Left {
+    /// It, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// It, as the bytes of a file that the chef wrote in its current folder; counts only where there is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// Whether a project is the chef's.

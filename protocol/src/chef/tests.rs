@@ -62,8 +62,14 @@ fn answers_have_their_golden_form() {
             include_str!("golden/detect.answer.json"),
         ),
         (Say::Plan(plan()), include_str!("golden/plan.answer.json")),
-        (Say::Project { text: "\\citation{a}\n".into() }, include_str!("golden/project.answer.json")),
-        (Say::Normalise { text: "1970-01-01\n".into() }, include_str!("golden/normalise.answer.json")),
+        (
+            Say::Project(Left { text: Some("\\citation{a}\n".into()), file: None }),
+            include_str!("golden/project.answer.json"),
+        ),
+        (
+            Say::Normalise(Left { text: None, file: Some("normal.pdf".into()) }),
+            include_str!("golden/normalise.answer.json"),
+        ),
         (
             Say::Explain {
                 reasons: vec![Reason {

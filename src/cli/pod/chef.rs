@@ -160,12 +160,18 @@ pub(super) fn show(chef: &ChefInfo) -> String {
             line(&mut text, format_args!("  program     {}", chef.program));
         }
     }
-    for (what, all) in
-        [("recognises  ", &chef.recognises), ("tools       ", &chef.tools), ("missing     ", &chef.missing)]
-    {
+    for (what, all) in [
+        ("recognises  ", &chef.recognises),
+        ("tools       ", &chef.tools),
+        ("missing     ", &chef.missing),
+        ("projections ", &chef.projections),
+    ] {
         if !all.is_empty() {
             line(&mut text, format_args!("  {what}{}", all.join(", ")));
         }
+    }
+    for (name, patterns) in &chef.normalisers {
+        line(&mut text, format_args!("  normaliser  {name} for {}", patterns.join(", ")));
     }
     if let Some(timeout) = chef.timeout {
         line(&mut text, format_args!("  timeout     {timeout} s"));

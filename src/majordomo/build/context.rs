@@ -184,6 +184,9 @@ impl Context {
         made: MadeSoFar,
     ) -> Result<Self, Stop> {
         let (larder, workspace) = (pod.larder(), prepared.workspace.id());
+        if let Some(asking) = &prepared.asking {
+            asking.heard_by(sink, cancel, options.sandbox.map_or_else(|| pod.sandbox(), Into::into));
+        }
         Ok(Self {
             pod: pod.clone(),
             sink: sink.clone(),

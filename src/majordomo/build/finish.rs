@@ -301,7 +301,8 @@ fn host_files(context: &Context, prepared: &Prepared) -> Option<Vec<HostFile>> {
     }
     let absolute = |path: &RelPath| [b"/".as_slice(), path.as_bytes()].concat().into_boxed_slice();
     let seen = stamps.into_iter().map(|(path, stamp)| HostFile { path: absolute(path), stamp });
-    Some(seen.chain(chefs.iter().flat_map(|chefs| chefs.files.iter().cloned())).collect())
+    let of_chefs = chefs.iter().flat_map(|chefs| &chefs.files).chain(&prepared.lenses.files);
+    Some(seen.chain(of_chefs.cloned()).collect())
 }
 
 fn answer(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) -> Option<Answer> {

@@ -35,11 +35,12 @@ pub(super) async fn prepared(
         Ok((recipe, Scanned::new(workspace_, manifest, moment)?))
     })
     .await?;
-    let (file, by_chefs) = match recipe {
-        Recipe::Steps(file) => (*file, None),
+    let (mut file, by_chefs, said) = match recipe {
+        Recipe::Steps(file) => (*file, None, Vec::new()),
         Recipe::Chefs(file) => {
+            let said = chefs::said(file.as_deref());
             match chefs::ask(pod, &scanned, file.as_deref(), asked, (sink, cancel)).await? {
-                ControlFlow::Continue((file, by_chefs)) => (file, Some(Arc::new(by_chefs))),
+                ControlFlow::Continue((file, by_chefs)) => (file, Some(Arc::new(by_chefs)), said),
                 ControlFlow::Break((outcome, steps)) => {
                     return Ok(ControlFlow::Break(Done { outcome, steps, written: 0 }));
                 }
@@ -50,8 +51,12 @@ pub(super) async fn prepared(
     let is_to_move = asked.options.take_back && !asked.options.dry_run;
     let (theirs, lock, sink) = (pod.clone(), Arc::clone(lock), sink.clone());
     let (prepared, is_moved) = aside(move || {
-        let of =
-            |scanned| Prepared::of(Planned::new(&file, scanned, &environment)?, &theirs, Access::Remember);
+        let project = scanned.workspace.project();
+        let lenses = chefs::lenses::find(&theirs, project, &mut file, &said, &environment)?;
+        let of = |scanned| {
+            let planned = Planned::new((&file, Arc::clone(&lenses)), scanned, &environment)?;
+            Prepared::of(planned, &theirs, Access::Remember)
+        };
         let mut prepared = of(scanned)?;
         if let Some(by_chefs) = by_chefs {
             prepared.made_by_now = Arc::new(by_chefs.made.clone());

@@ -1,5 +1,6 @@
 //! What a chef says of itself: its `chef.toml`, or the lines of that in the comments of a chef that is one file.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::Glob;
@@ -38,6 +39,12 @@ pub struct About {
     /// Programs that it starts, or that its steps do.
     #[serde(default)]
     pub tools: Vec<String>,
+    /// Its projections, by its own names for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projections: Vec<String>,
+    /// Its normalisers, and the patterns of the outputs that each is for where nobody says others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub normalisers: BTreeMap<String, Vec<String>>,
     /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
@@ -62,8 +69,16 @@ pub enum BadAbout {
     #[error("it speaks version {0} of the chefs' protocol, and version {PROTOCOL} is understood")]
     Version(u32),
     /// A pattern that is none.
-    #[error("`recognises` has `{0}`, which is no pattern")]
-    Pattern(String, #[source] protocol::glob::BadGlob),
+    #[error("`{0}` has `{1}`, which is no pattern")]
+    Pattern(&'static str, String, #[source] protocol::glob::BadGlob),
+    /// A name that no lens can have.
+    #[error(
+        "`{0}` has `{1}`, which is no name: it has letters, digits, `_` and `-`, and starts with a letter"
+    )]
+    Lens(&'static str, String),
+    /// A lens that nobody could name.
+    #[error("it brings projections or normalisers, and `{0}` is a built-in one: nobody could name them")]
+    Hidden(String),
     /// Not the name of a program.
     #[error("`tools` has `{0}`, which is no name of a program")]
     Tool(String),
@@ -122,13 +137,28 @@ impl About {
         if !is_word(&self.version) {
             return Err(BadAbout::Word(self.version.clone()));
         }
-        for (what, all) in [("recognises", &self.recognises), ("tools", &self.tools)] {
-            if all.len() > MAX_NAMES {
-                return Err(BadAbout::TooMany(what));
-            }
+        let counts = [
+            ("recognises", self.recognises.len()),
+            ("tools", self.tools.len()),
+            ("projections", self.projections.len()),
+            ("normalisers", self.normalisers.len()),
+        ];
+        if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count > MAX_NAMES) {
+            return Err(BadAbout::TooMany(what));
         }
-        for pattern in &self.recognises {
-            Glob::new(pattern).map_err(|why| BadAbout::Pattern(pattern.clone(), why))?;
+        let ours = self.normalisers.values().flatten().map(|pattern| ("normalisers", pattern));
+        for (what, pattern) in self.recognises.iter().map(|pattern| ("recognises", pattern)).chain(ours) {
+            Glob::new(pattern).map_err(|why| BadAbout::Pattern(what, pattern.clone(), why))?;
+        }
+        let lenses = self.projections.iter().map(|name| ("projections", name));
+        let mut lenses = lenses.chain(self.normalisers.keys().map(|name| ("normalisers", name))).peekable();
+        let is_built_in =
+            lens::builtin().projection(&self.name).is_ok() || lens::builtin().normaliser(&self.name).is_ok();
+        if lenses.peek().is_some() && is_built_in {
+            return Err(BadAbout::Hidden(self.name.clone()));
+        }
+        if let Some((what, name)) = lenses.find(|(_, name)| !is_name(name)) {
+            return Err(BadAbout::Lens(what, name.clone()));
         }
         match self.tools.iter().find(|tool| !is_word(tool) || tool.contains('/')) {
             Some(tool) => Err(BadAbout::Tool(tool.clone())),
@@ -165,7 +195,8 @@ mod tests {
     }
 
     const ALL: &str = "name = 'notes'\nversion = '1.0'\nprotocol = 1\nprogram = 'run'\nrecognises = ['**/*.note']\n\
-                       tools = ['python3']\ntimeout = 100\n[defaults]\ntimeout = 5\n";
+                       tools = ['python3']\ntimeout = 100\nprojections = ['title']\n\
+                       normalisers = { plain = ['*.html'] }\n[defaults]\ntimeout = 5\n";
 
     #[test]
     fn a_chef_says_what_it_is() {
@@ -185,6 +216,9 @@ mod tests {
         assert!(said("'1.0'", "''").contains("is no version"));
         assert!(said("protocol = 1", "protocol = 2").contains("version 2 of the chefs' protocol"));
         assert!(said("**/*.note", "[").contains("which is no pattern"));
+        assert!(said("*.html", "[").contains("`normalisers` has `[`, which is no pattern"));
+        assert!(said("'title'", "'a:b'").contains("`projections` has `a:b`, which is no name"));
+        assert!(said("'notes'", "'json'").contains("`json` is a built-in one"));
         assert!(said("'python3'", "'/bin/python3'").contains("no name of a program"));
         let unknown = About::read("name = 'a'\nversion = '1'\nprotocol = 1\nprogam = 'x'\n").unwrap_err();
         let BadAbout::Form(why) = unknown else { panic!("{unknown}") };

@@ -59,8 +59,7 @@ impl Asker<'_> {
     pub async fn programs(&self, named: Option<Vec<String>>) -> Result<Programs, Stop> {
         let (pod, scanned) = (self.pod.clone(), self.scanned.clone());
         let (tool_roots, environment) = (self.tool_roots(), prepare::environment(&self.asked.environment));
-        let own = || self.own.map(|file| file.chefs.iter().map(|chef| chef.value.clone()).collect());
-        let named: Option<Vec<String>> = named.or_else(own);
+        let named = named.or_else(|| self.own.map(|own| super::said(Some(own))));
         let taking = tokio::task::spawn_blocking(move || {
             let project = scanned.workspace.project().to_owned();
             let roots = tool_roots::find(&tool_roots, &project, &environment).map_err(Stop::Fatal)?;

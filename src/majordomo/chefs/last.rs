@@ -4,7 +4,7 @@ use larder::{Larder, LarderError, ObjectKind};
 use protocol::chef::{Answer, Detected, Planned, Say};
 use protocol::{Digest, WorkspaceId};
 
-use super::{Fallible, Recipe, recipe, written};
+use super::{Fallible, Recipe, recipe, said, written};
 use crate::majordomo::border;
 use crate::majordomo::project_file::ProjectFile;
 use crate::majordomo::workspace::Workspace;
@@ -21,19 +21,22 @@ pub(super) fn remember(
     larder.note(workspace, NOTE, &[answer.as_bytes().as_slice(), chef.as_bytes()].concat())
 }
 
-/// The project file, or, where chefs plan, the plan of the last build; `larder` is that of the user's pod, if there is one.
+/// The project file, or, where chefs plan, the plan of the last build and whom the project's own file leaves it to; `larder` is that of the user's pod, if there is one.
 ///
 /// # Errors
 /// No chef was asked yet; or what is there cannot be read.
-pub fn file(larder: Option<&Larder>, workspace: &Workspace) -> Fallible<ProjectFile> {
+pub fn file(larder: Option<&Larder>, workspace: &Workspace) -> Fallible<(ProjectFile, Vec<String>)> {
     let project = workspace.project();
     let own = match recipe(project)? {
-        Recipe::Steps(file) => return Ok(*file),
+        Recipe::Steps(file) => return Ok((*file, Vec::new())),
         Recipe::Chefs(own) => own,
     };
     let known = larder.map_or(Ok(None), |larder| last(larder, workspace.id()));
     match known.map_err(|error| Box::new(border::node(&error.into())))? {
-        Some((chef, plan)) => written::file(&chef, &plan, &written::label(project), own.as_deref()),
+        Some((chef, plan)) => {
+            let file = written::file(&chef, &plan, &written::label(project), own.as_deref())?;
+            Ok((file, said(own.as_deref())))
+        }
         None => {
             let message = format!("no chef was asked yet how `{}` is built", project.display());
             let failure =

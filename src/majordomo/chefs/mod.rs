@@ -12,7 +12,7 @@
 //! - `registry`: the list of a home; `register`: changes of it; `examples`: a chef held against its own;
 //! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
 //! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
-//! - `explain`: why a step failed;
+//! - `explain`: why a step failed; `lenses`: projections and normalisers that chefs bring;
 //! - `written`: an answer as a project file; `init`: that file, for the user to edit;
 //! - `last`: what the last build was planned by, for who only looks.
 
@@ -25,6 +25,7 @@ mod find;
 mod heard;
 mod init;
 mod last;
+pub mod lenses;
 mod pick;
 mod program;
 mod question;
@@ -73,6 +74,11 @@ pub fn recipe(project: &Path) -> Fallible<Recipe> {
         Err(ProjectFileError::Missing { .. }) => Ok(Recipe::Chefs(None)),
         Err(error) => Err(Box::new(border::project_file(&error))),
     }
+}
+
+/// Whom a project's own file leaves its plan to.
+pub fn said(own: Option<&ProjectFile>) -> Vec<String> {
+    own.map(|file| file.chefs.iter().map(|chef| chef.value.clone()).collect()).unwrap_or_default()
 }
 
 /// Paths in a step's root, and how they were looked at.

@@ -4,6 +4,7 @@
 //! file, whose content is all taken in: from the project that names it, or from the larder where it is registered. A chef sees
 //! its files below [`folder`], where no source can stand. It is keyed by what it opens of them.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -40,6 +41,12 @@ pub struct Program {
     pub timeout: Duration,
     /// Keys of every step that it plans, where the plan does not say them.
     pub defaults: Map<String, Value>,
+    /// Its projections.
+    pub projections: Vec<String>,
+    /// Its normalisers, and what each is for.
+    pub normalisers: BTreeMap<String, Vec<String>>,
+    /// The digest of all its content.
+    pub tree: Digest,
     /// Its files.
     pub entries: Vec<(RelPath, TreeEntry)>,
     /// Where they are on this machine.
@@ -114,6 +121,9 @@ pub fn built_in(larder: &Larder, name: &str) -> Result<Option<Program>, ProgramE
         words,
         timeout: MAX_TIMEOUT,
         defaults: Map::new(),
+        projections: Vec::new(),
+        normalisers: BTreeMap::new(),
+        tree: digest,
         entries: vec![(own, TreeEntry::File { digest, size, exec: true })],
         files: vec![host],
     }))
@@ -131,6 +141,9 @@ pub fn of_content(about: &About, tree: &Tree, files: Vec<HostFile>) -> Program {
         words: vec![program.as_bytes().to_vec()],
         timeout: about.patience(),
         defaults: about.defaults.clone(),
+        projections: about.projections.clone(),
+        normalisers: about.normalisers.clone(),
+        tree: tree.digest(),
         entries: tree.entries().iter().map(|(path, entry)| (own.join(path), entry.clone())).collect(),
         files,
     }

@@ -56,21 +56,7 @@ impl<'a> Question<'a> {
         let command = shell.into_iter().chain(self.chef.words.iter().cloned()).collect();
         PlannedStep {
             id: self.id(),
-            spec: StepSpec {
-                commands: vec![command],
-                cwd: RelPath::root(),
-                env: Vec::new(),
-                out: Vec::new(),
-                keep: Keep::Nothing,
-                network: false,
-                secrets: Vec::new(),
-                alters: false,
-                sizes: true,
-                scratch: Vec::new(),
-                declared_in: Vec::new(),
-                projections: Vec::new(),
-                normalisers: Vec::new(),
-            },
+            spec: plain(command),
             after: after.into(),
             each: None,
             inputs: Arc::default(),
@@ -93,6 +79,25 @@ impl<'a> Question<'a> {
         };
         let bytes = pod.larder().get(ObjectKind::Blob, digest)?.ok_or(Stop::Lost(path))?;
         Ok(Answer::read(&bytes).map(|answer| (answer.say, *digest)).map_err(|bad| chain(&bad)))
+    }
+}
+
+/// A step that is this command, and nothing else.
+pub(super) fn plain(command: Vec<Vec<u8>>) -> StepSpec {
+    StepSpec {
+        commands: vec![command],
+        cwd: RelPath::root(),
+        env: Vec::new(),
+        out: Vec::new(),
+        keep: Keep::Nothing,
+        network: false,
+        secrets: Vec::new(),
+        alters: false,
+        sizes: true,
+        scratch: Vec::new(),
+        declared_in: Vec::new(),
+        projections: Vec::new(),
+        normalisers: Vec::new(),
     }
 }
 

@@ -141,7 +141,18 @@ fn built_in(list: &Registry, name: &str) -> ChefInfo {
 }
 
 fn registered(list: &Registry, chef: &Registered) -> ChefInfo {
-    let About { name, version, protocol, program, recognises, tools, defaults, .. } = chef.about.clone();
+    let About {
+        name,
+        version,
+        protocol,
+        program,
+        recognises,
+        tools,
+        projections,
+        normalisers,
+        defaults,
+        timeout: _,
+    } = chef.about.clone();
     ChefInfo {
         is_built_in: false,
         is_enabled: list.is_enabled(&name),
@@ -154,6 +165,8 @@ fn registered(list: &Registry, chef: &Registered) -> ChefInfo {
         program,
         recognises,
         tools,
+        projections,
+        normalisers,
         defaults,
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::asker::{Asker, Going, Round};
 use super::program::Program;
 use super::question::Question;
-use super::{ByChefs, Fallible, written};
+use super::{ByChefs, Fallible, lenses, written};
 use crate::majordomo::border;
 use crate::majordomo::build::Stop;
 use crate::majordomo::prepare::{self, Planned};
@@ -90,7 +90,10 @@ fn plan(
     (wishes, questions): (&[Replan], &[Question<'_>]),
 ) -> Fallible<Planned> {
     let environment = prepare::environment(&asker.asked.environment);
-    let planned = Planned::new(file, asker.scanned.clone(), &environment)?;
+    let mut file = file.clone();
+    let project = asker.scanned.workspace.project();
+    let lenses = lenses::find(asker.pod, project, &mut file, &super::said(asker.own), &environment)?;
+    let planned = Planned::new((&file, lenses), asker.scanned.clone(), &environment)?;
     let mut steps = Vec::with_capacity(questions.len());
     for (wish, question) in wishes.iter().zip(questions) {
         let after: Vec<usize> = planned.plan.steps_named(&wish.after).collect();

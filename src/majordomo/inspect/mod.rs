@@ -55,8 +55,9 @@ fn built(project: &Path) -> Fallible<Workspace> {
 /// The caller's environment.
 type Variables = [(String, String)];
 
-/// Looks at a project and plans, with what the `larder` knows: what was made, should the manifest be damaged, and what chefs planned.
-fn planned(project: &Path, environment: &Variables, larder: Option<&larder::Larder>) -> Fallible<Planned> {
+/// Looks at a project and plans, with what the user's pod knows: what was made, should the manifest be damaged, and what chefs planned.
+fn planned(project: &Path, environment: &Variables, pod: Option<&Pod>) -> Fallible<Planned> {
+    let larder = pod.map(Pod::larder);
     let failed = |error: WorkspaceError| Box::new(border::workspace(&error));
     let workspace = Workspace::open_or_imagine(project).map_err(failed)?;
     let manifest = match Manifest::load(&workspace) {
@@ -66,16 +67,21 @@ fn planned(project: &Path, environment: &Variables, larder: Option<&larder::Lard
         }
         other => other.map_err(failed)?,
     };
-    let file = chefs::last_file(larder, &workspace)?;
+    let (mut file, said) = chefs::last_file(larder, &workspace)?;
+    let environment = prepare::environment(environment);
+    let lenses = match pod {
+        Some(pod) => chefs::lenses::find(pod, workspace.project(), &mut file, &said, &environment)?,
+        None => Default::default(),
+    };
     let scanned = Scanned::new(workspace, manifest, Moment::now())?;
-    Planned::new(&file, scanned, &prepare::environment(environment))
+    Planned::new((&file, lenses), scanned, &environment)
 }
 
 /// Looks at a project, which may never have been built.
 async fn prepared(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<Prepared> {
     let (pod, project, environment) = (pod.clone(), project.to_owned(), environment.to_vec());
     let preparing = tokio::task::spawn_blocking(move || {
-        Prepared::of(planned(&project, &environment, Some(pod.larder()))?, &pod, Access::OnlyLook)
+        Prepared::of(planned(&project, &environment, Some(&pod))?, &pod, Access::OnlyLook)
     });
     preparing.await.map_err(|_| Box::new(border::machine("looking at the project ended in the middle")))?
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::Digest;
 use protocol::step::{Keep, Lensed};
 use protocol::{Glob, RelPath, StepSpec};
 
@@ -131,7 +132,10 @@ fn lensed(
 ) -> Result<Vec<Lensed>, Fault> {
     let one = |(template, LensRule { lens, id, .. }): &(Template, &LensRule)| {
         let glob = rule.glob_of(key, template, values)?.as_str().to_owned();
-        Ok(Lensed { glob, lens: lens.clone(), id: *id })
+        // One that nobody has looked for has no digest of its own, and is found nowhere.
+        let id = id.unwrap_or_else(|| Digest::of(lens.value.as_bytes()));
+        Ok(Lensed { glob, lens: lens.value.clone(), id })
     };
-    lenses.iter().map(one).collect()
+    // Who only looks may not know yet what a chef's normaliser is for.
+    lenses.iter().filter(|(_, lens)| !lens.pattern.value.is_empty()).map(one).collect()
 }

@@ -90,6 +90,16 @@ pub enum Wrong {
         /// Why not.
         why: String,
     },
+    /// A lens that no chef brings.
+    #[error("`{text}` is no {kind} that a chef brings: {why}")]
+    ChefLens {
+        /// What was written.
+        text: String,
+        /// `projection` or `normaliser`.
+        kind: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// A value of another type than the key takes.
     #[error("`{key}` takes {wanted}, and this is {found}")]
     Type {
@@ -199,6 +209,10 @@ impl Wrong {
             }
             Self::Unknown { known, .. } => format!("known here: {}", list(known)),
             Self::Lens { .. } => "the reference of projections and normalisers says what each takes".into(),
+            Self::ChefLens { .. } => {
+                "`pod chef show CHEF` says which a registered chef brings; the reference of projections and normalisers has those that are built in"
+                    .into()
+            }
             Self::Type { hint, .. } => match hint {
                 Some(hint) => hint.clone(),
                 None => return vec![],

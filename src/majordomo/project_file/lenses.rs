@@ -1,4 +1,6 @@
-//! `project` and `normalise`: which lens for which paths.
+//! `project` and `normalise`: which lens for which paths. Those that chefs bring are only named here: who knows chefs looks for them.
+
+use std::sync::Arc;
 
 use lens::{BadLens, builtin};
 use protocol::Digest;
@@ -10,14 +12,45 @@ use super::read::{fields, table};
 use super::value::{Fault, Field};
 use super::{LensRule, Spot};
 
+/// The chef and the name of a lens that a chef brings: `CHEF:NAME`, where what stands before the `:` may be a folder or file of the
+/// project, too.
+pub fn of_chef(text: &str) -> Option<(&str, &str)> {
+    let (chef, name) = text.rsplit_once(':')?;
+    let is_word = |word: &str| !word.is_empty() && !word.contains([' ', '"', '\'']);
+    (is_word(chef) && is_word(name)).then_some((chef, name))
+}
+
+/// The digest of a lens, unless a chef may bring it.
+fn known<T>(
+    found: Result<Arc<T>, BadLens>,
+    text: &str,
+    of: impl Fn(&T) -> Digest,
+) -> Result<Option<Digest>, BadLens>
+where
+    T: ?Sized,
+{
+    match found {
+        Ok(lens) => Ok(Some(of(&lens))),
+        Err(BadLens::Unknown { .. }) if of_chef(text).is_some() => Ok(None),
+        Err(bad) => Err(bad),
+    }
+}
+
+fn projection(text: &str) -> Result<Option<Digest>, BadLens> {
+    known(builtin().projection(text), text, |lens| lens.id().digest())
+}
+
+fn normaliser(text: &str) -> Result<Option<Digest>, BadLens> {
+    known(builtin().normaliser(text), text, |lens| lens.id().digest())
+}
+
 /// Reads `project`.
 pub(super) fn projections(field: Field<'_, '_>) -> Result<Vec<LensRule>, Fault> {
-    let of = |text: &str| builtin().projection(text).map(|lens| lens.id().digest());
     by_pattern(
         field,
         "a table of patterns and projections, such as { \"*.aux\" = \"bibtex-aux\" }",
         "projection",
-        of,
+        projection,
     )
 }
 
@@ -25,17 +58,18 @@ pub(super) fn projections(field: Field<'_, '_>) -> Result<Vec<LensRule>, Fault> 
 pub(super) fn normalisers(field: Field<'_, '_>) -> Result<Vec<LensRule>, Fault> {
     const KIND: &str = "normaliser";
     if let DeValue::Table(_) = field.value.get_ref() {
-        let of = |text: &str| builtin().normaliser(text).map(|lens| lens.id().digest());
-        return by_pattern(field, "", KIND, of);
+        return by_pattern(field, "", KIND, normaliser);
     }
     let mut rules = Vec::new();
     for text in field.strings()? {
-        let lens = builtin().normaliser(&text.value).map_err(|bad| fault(field, &text, KIND, bad))?;
-        rules.extend(lens.patterns().iter().map(|pattern| LensRule {
-            pattern: text.with((*pattern).to_owned()),
-            lens: text.value.clone(),
-            id: lens.id().digest(),
-        }));
+        let id = normaliser(&text.value).map_err(|bad| fault(field, &text, KIND, bad))?;
+        let patterns = match builtin().normaliser(&text.value) {
+            Ok(lens) => lens.patterns().to_vec(),
+            Err(_) => vec![""],
+        };
+        let rule =
+            |pattern: &str| LensRule { pattern: text.with(pattern.to_owned()), lens: text.clone(), id };
+        rules.extend(patterns.into_iter().map(rule));
     }
     Ok(rules)
 }
@@ -44,7 +78,7 @@ fn by_pattern(
     field: Field<'_, '_>,
     wanted: &'static str,
     kind: &'static str,
-    of: impl Fn(&str) -> Result<Digest, BadLens>,
+    of: impl Fn(&str) -> Result<Option<Digest>, BadLens>,
 ) -> Result<Vec<LensRule>, Fault> {
     let mut rules = Vec::new();
     for (key, inner) in fields(field.text, table(field, wanted)?) {
@@ -58,7 +92,7 @@ fn by_pattern(
         }
         for text in lenses {
             let id = of(&text.value).map_err(|bad| fault(field, &text, kind, bad))?;
-            rules.push(LensRule { pattern: pattern.clone(), lens: text.value, id });
+            rules.push(LensRule { pattern: pattern.clone(), lens: text, id });
         }
     }
     Ok(rules)

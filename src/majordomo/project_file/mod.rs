@@ -38,6 +38,7 @@ use protocol::Digest;
 use super::secrets::SecretRule;
 
 pub use error::{ProjectFileError, Wrong};
+pub use lenses::of_chef;
 pub use locate::{Located, Spot, Text};
 pub use pods_file::{PODS_FILE, PodsFile, pods_file};
 pub use value::{MAX_TIMEOUT, size};
@@ -121,15 +122,15 @@ pub struct StepRule {
     pub strict: bool,
 }
 
-/// A projection or a normaliser that there is, and what it is for.
+/// A projection or a normaliser, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LensRule {
-    /// The pattern; for a normaliser without one, its own.
+    /// The pattern; for a normaliser without one, its own. Empty where a chef has still to say it.
     pub pattern: Spot<String>,
-    /// Its name and parameters.
-    pub lens: String,
-    /// The digest of its name, version and parameters.
-    pub id: Digest,
+    /// Its name and parameters; `CHEF:NAME`, if a chef brings it.
+    pub lens: Spot<String>,
+    /// The digest of its name, version and parameters; `None`: a chef brings it, and nobody has looked for that yet.
+    pub id: Option<Digest>,
 }
 
 /// One command of a step.

@@ -98,7 +98,7 @@ fn the_whole_vocabulary_is_read() {
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
     assert!(matches!(&rule.env[0], Variable::Set(name, value) if name.value == "LANG" && value.value == "C"));
     let shown = |rules: &[LensRule]| {
-        rules.iter().map(|rule| format!("{} {}", rule.pattern.value, rule.lens)).collect::<Vec<_>>()
+        rules.iter().map(|rule| format!("{} {}", rule.pattern.value, rule.lens.value)).collect::<Vec<_>>()
     };
     assert_eq!(shown(&rule.projections), ["*.aux bibtex-aux", "c.toml toml:a", "c.toml toml:b"]);
     assert_eq!(shown(&rule.normalisers), ["**/*.pdf pdf"]);
@@ -505,7 +505,7 @@ fn lenses() {
         parse(&step("run = 'true'\nproject.'*.aux' = 'bibtex-aux'\nnormalise.'doc/*' = 'pdf'")).unwrap();
     let rule = &dotted.steps[0];
     assert_eq!(
-        (rule.projections[0].pattern.value.as_str(), rule.projections[0].lens.as_str()),
+        (rule.projections[0].pattern.value.as_str(), rule.projections[0].lens.value.as_str()),
         ("*.aux", "bibtex-aux")
     );
     assert_eq!(rule.normalisers[0].pattern.value, "doc/*");

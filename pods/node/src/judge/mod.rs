@@ -189,7 +189,11 @@ impl Walk<'_> {
         }
         let upper_error = |source| NodeError::Upper { path: path.clone(), source };
         let lenses = self.project.lenses();
-        let normal = lenses.normalised(&path, meta.len(), || fs::read(place)).map_err(upper_error)?;
+        let read = || fs::read(place).map_err(upper_error);
+        let normal = match lenses.normalised(&path, meta.len(), read, self.project.runtime())? {
+            Ok(normal) => normal,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let (digest, size) = match normal {
             Some(normal) => (self.larder.put(ObjectKind::Blob, &normal)?, normal.len() as u64),
             None => self.larder.adopt(place)?,

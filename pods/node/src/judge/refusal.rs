@@ -32,6 +32,16 @@ pub enum Refusal {
         /// In which folder.
         folder: RelPath,
     },
+    /// A normaliser that is a program has no normal form of an output.
+    #[error("`{path}` has no normal form: `{lens}` does not say it: {why}")]
+    NotNormal {
+        /// The output.
+        path: RelPath,
+        /// The normaliser, as it is written.
+        lens: String,
+        /// Why not.
+        why: String,
+    },
     /// The tree of outputs cannot be.
     #[error("what it made is no tree: {0}")]
     BadTree(BadObject),

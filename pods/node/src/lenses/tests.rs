@@ -90,12 +90,12 @@ fn long_files_are_projected_too() {
 #[test]
 fn unknown_lenses_are_named() {
     let mut other = spec(&[("*", "pdf")], &[]);
-    assert_eq!(Lenses::of(&other).missing(), None);
+    assert_eq!(Lenses::of(&other, None).missing(), None);
     other.projections[0].id = Digest::of(b"a newer version");
-    assert_eq!(Lenses::of(&other).missing(), Some("pdf"));
+    assert_eq!(Lenses::of(&other, None).missing(), Some("pdf"));
     let mut unknown = spec(&[], &[("*", "pdf")]);
     unknown.normalisers[0].lens = "dvi".to_owned();
-    assert_eq!(Lenses::of(&unknown).missing(), Some("dvi"));
+    assert_eq!(Lenses::of(&unknown, None).missing(), Some("dvi"));
 }
 
 /// A cache as glibc writes it, of libraries in `/usr/lib`.
@@ -160,18 +160,28 @@ fn the_dynamic_linkers_cache_matters_by_library() {
 
 #[test]
 fn normal_forms_of_outputs() {
-    let lenses = Lenses::of(&spec(&[], &[("**/*.pdf", "pdf")]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let lenses = Lenses::of(&spec(&[], &[("**/*.pdf", "pdf")]), None);
     let pdf = "%PDF-1.4\n<< /ModDate (D:20240101) >>";
     let normal = |path: &str, text: &str| {
         let path = path.parse().unwrap();
-        lenses.normalised(&path, text.len() as u64, || Ok(text.as_bytes().to_vec())).unwrap()
+        lenses
+            .normalised(&path, text.len() as u64, || Ok(text.as_bytes().to_vec()), runtime.handle())
+            .unwrap()
+            .unwrap()
     };
     assert_eq!(normal("a.pdf", pdf).unwrap(), pdf.replace("20240101", "20000101").as_bytes());
     assert!(normal("doc/a.pdf", pdf).is_some());
     assert_eq!(normal("a.txt", pdf), None);
     assert_eq!(normal("a.pdf", "no PDF"), None);
-    let unread = lenses.normalised(&"a.txt".parse().unwrap(), 1, || panic!("nothing is for it"));
-    assert_eq!(unread.unwrap(), None);
-    let too_long = lenses.normalised(&"a.pdf".parse().unwrap(), MAX_LENSED + 1, || panic!("it is not read"));
-    assert_eq!(too_long.unwrap(), None);
+    let unread =
+        lenses.normalised(&"a.txt".parse().unwrap(), 1, || panic!("nothing is for it"), runtime.handle());
+    assert_eq!(unread.unwrap().unwrap(), None);
+    let too_long = lenses.normalised(
+        &"a.pdf".parse().unwrap(),
+        MAX_LENSED + 1,
+        || panic!("it is not read"),
+        runtime.handle(),
+    );
+    assert_eq!(too_long.unwrap().unwrap(), None);
 }

@@ -29,7 +29,7 @@ use view::{Body, Node, Source, SourceError};
 pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
 pub use shared::{MAX_SHARED, SharedSources};
-pub use sources::{Entry, Names, SourceFiles, Sources};
+pub use sources::{Entry, Names, NoSources, SourceFiles, Sources};
 
 use crate::Lenses;
 use promised::{entry_in, names_in};
@@ -86,7 +86,7 @@ impl Project {
 
     /// Seen by a step with this spec: through its projections.
     pub fn seen_by(self, spec: &StepSpec) -> Self {
-        Self { lenses: Lenses::of(spec), ..self }
+        Self { lenses: Lenses::of(spec, self.files.asked.as_ref()), ..self }
     }
 
     /// What the step sees through.
@@ -97,6 +97,10 @@ impl Project {
     /// What projections left, for all projects of a build.
     pub(crate) fn memo(&self) -> &lens::Memo {
         &self.files.memo
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.files.runtime
     }
 
     fn mtime_offset(&self, path: &RelPath) -> u8 {

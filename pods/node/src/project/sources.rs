@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::runtime::Handle;
 use view::SourceError;
 
-use crate::Supply;
+use crate::{AskedLenses, Supply};
 
 /// What stands at a path of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,20 @@ pub trait Sources: Send + Sync + 'static {
     fn list(&self, path: &RelPath) -> Option<Names>;
 }
 
+/// No sources at all.
+#[derive(Debug, Clone, Copy)]
+pub struct NoSources;
+
+impl Sources for NoSources {
+    fn get(&self, path: &RelPath) -> Option<Entry> {
+        path.is_root().then_some(Entry::Dir)
+    }
+
+    fn list(&self, path: &RelPath) -> Option<Names> {
+        path.is_root().then(Vec::new)
+    }
+}
+
 /// The source files of one build: where they are, and the digests of those that were read.
 pub struct SourceFiles {
     only_looks: bool,
@@ -73,6 +87,7 @@ pub struct SourceFiles {
     pub(super) runtime: Handle,
     read: Mutex<FxHashMap<RelPath, Digest>>,
     pub(super) memo: lens::Memo,
+    pub(super) asked: Option<Arc<dyn AskedLenses>>,
 }
 
 impl SourceFiles {
@@ -81,7 +96,12 @@ impl SourceFiles {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let project = rustix::fs::open(project, flags, Mode::empty())?;
         let (read, memo) = (Mutex::default(), lens::Memo::default());
-        Ok(Self { only_looks: false, project, supply: supply.into(), runtime, read, memo })
+        Ok(Self { only_looks: false, project, supply: supply.into(), runtime, read, memo, asked: None })
+    }
+
+    /// With somebody who asks lenses that are programs.
+    pub fn with_lenses(self, asked: Arc<dyn AskedLenses>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// The same for somebody who must not change anything: nothing is taken into the larder or remembered there.
