@@ -18,6 +18,8 @@ pub enum Exit {
     Machine,
     /// A signal ended it.
     Interrupted(Signal),
+    /// What a command that was run for the caller ended with.
+    Passed(u8),
 }
 
 impl Exit {
@@ -29,6 +31,7 @@ impl Exit {
             Exit::Mistake => 2,
             Exit::Machine => 3,
             Exit::Interrupted(signal) => signal.exit_code(),
+            Exit::Passed(code) => code,
         }
     }
 }

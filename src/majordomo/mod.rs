@@ -12,6 +12,7 @@
 //! | `chefs` | who plans a project that says no steps |
 //! | `build` | attempts, order, one step, hand-over |
 //! | `launch` | programs of functions: each call a step |
+//! | `shell` | somebody who looks into a step's root |
 //! | `watch` | what changes, as it changes; builds that follow it |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
@@ -19,6 +20,7 @@ pub mod border;
 pub mod build;
 pub mod chefs;
 pub mod client;
+mod door;
 pub mod facets;
 pub mod failures;
 pub mod handover;
@@ -38,6 +40,7 @@ pub mod secrets;
 pub mod serve;
 pub mod service;
 pub mod session;
+pub mod shell;
 pub mod sink;
 pub mod snapshot;
 pub mod sources;

@@ -11,6 +11,7 @@ use protocol::{Digest, PodId, RelPath, StepId};
 use serde::{Deserialize, Serialize};
 
 use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
+use super::shell::{ShellNews, ShellRequest};
 
 /// Which engine runs steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -174,6 +175,8 @@ pub enum Request {
         /// In what they run; `None`: as the pod says.
         sandbox: Option<Sandbox>,
     },
+    /// Look into a step's root. Answers: events of what is made for it, and [`Reply::Shell`].
+    Shell(Box<ShellRequest>),
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {
         /// The project's folder, absolute.
@@ -257,6 +260,7 @@ impl Request {
             Self::Build { project, .. } | Self::Watch { project, .. } | Self::Init { project, .. } => {
                 Some(project)
             }
+            Self::Shell(asked) => Some(&asked.project),
             _ => None,
         }
     }
@@ -283,6 +287,8 @@ pub enum Reply {
     Watch(WatchNews),
     /// What happens while a program of functions runs.
     Launch(LaunchNews),
+    /// What happens while somebody looks into a step's root.
+    Shell(ShellNews),
     /// The answer of a read-only request.
     Report(Report),
     /// The end of what was asked; for a build, how it ended.

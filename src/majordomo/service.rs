@@ -7,7 +7,7 @@ use super::holder::Host;
 use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
-use super::{border, build, chefs, inspect, launch, noop, request::Failure};
+use super::{border, build, chefs, inspect, launch, noop, request::Failure, shell};
 use crate::mesh::Joined;
 use crate::mesh::joining::Joining;
 
@@ -54,6 +54,7 @@ async fn answer(
             let asked = launch::Asked { folder, jobs, sandbox };
             return launch::launch(pod, asked, sink, cancel).await.map(|()| None);
         }
+        Request::Shell(asked) => return shell::shell(pod, *asked, sink, cancel).await.map(Some),
         Request::Status { project, environment } => {
             Report::Status(inspect::status(pod, &project, &environment).await?)
         }

@@ -18,6 +18,7 @@ pub mod project;
 pub mod random;
 pub mod running;
 pub mod subject;
+pub mod terminal;
 
 pub use built::Built;
 pub use gate::Gate;

@@ -43,6 +43,8 @@ mod lenses;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod mesh;
@@ -65,6 +67,8 @@ mod sandbox;
 mod secrets;
 #[cfg(test)]
 mod security;
+#[cfg(test)]
+mod shell;
 #[cfg(test)]
 mod site;
 #[cfg(test)]

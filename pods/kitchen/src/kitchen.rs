@@ -21,12 +21,12 @@ use crate::error::KitchenError;
 use crate::limits::cgroups::{Cgroup, Cgroups};
 use crate::limits::{Limit, Limits, disk};
 use crate::order::{Ended, HowEnded, Line, Order};
-use crate::output::Output;
+use crate::output::{Ends, Output};
 use crate::reader::{Reader, Socket, shut_down};
 use crate::remove::remove_tree;
 use crate::scratch::{Folder, Scratch};
 use crate::steps::{End, Steps};
-use crate::upper::UpperDir;
+use crate::upper::{Beneath, UpperDir};
 use crate::wire::{ATTEMPT, Outcome, Run, ToZygote};
 use crate::{packet, requirements};
 
@@ -157,19 +157,27 @@ impl Kitchen {
     /// Whatever kept the step from running, or from being followed to its end.
     pub async fn run(
         &self,
-        order: Order,
+        mut order: Order,
         lines: mpsc::Sender<Line>,
         cancel: impl Future<Output = ()>,
     ) -> Result<Ended, KitchenError> {
         let begun = Instant::now();
         check(&order)?;
-        let ((out_read, out_write), (err_read, err_write)) = (pipe()?, pipe()?);
-        let mut output = Output::new(out_read.into(), err_read.into(), lines).map_err(KitchenError::Talk)?;
+        let (theirs, mut output) = match order.streams.take() {
+            Some(streams) => (Ends::Given(streams), None),
+            None => Output::with_pipes(lines)
+                .map(|(output, pipes)| (Ends::Pipes(pipes), Some(output)))
+                .map_err(KitchenError::Talk)?,
+        };
         let network = if order.network { Some(network_files(Path::new("/etc"))) } else { None };
         let limits = order.limits.or(Limits::bounds());
         let group = self.0.cgroups.take(&limits).map_err(KitchenError::Limits)?.map(Arc::new);
         let doors = group.as_ref().map(|group| group.doors()).transpose().map_err(KitchenError::Limits)?;
         let (mut running, ended) = self.register(group)?;
+        let beneath =
+            order.beneath.take().map(|kept| Beneath::lend(kept, running.folder.clone())).transpose();
+        let beneath = beneath
+            .map_err(|source| KitchenError::Scratch { path: self.0.scratch.path().to_owned(), source })?;
         let names = order.commands.iter().map(|command| command[0].clone()).collect::<Vec<_>>();
         let message = ToZygote::Run(Box::new(Run {
             step: running.step,
@@ -181,25 +189,27 @@ impl Kitchen {
             make_dirs: order.make_dirs,
             secrets: order.secrets,
             limits: self.0.cgroups.leave(&limits, running.group.is_some()),
+            streams: theirs.wired(),
+            beneath: beneath.is_some(),
             network,
         }));
-        let streams: Vec<_> = [out_write.as_fd(), err_write.as_fd()]
-            .into_iter()
-            .chain(doors.iter().flatten().map(AsFd::as_fd))
-            .collect();
+        let streams: Vec<_> =
+            theirs.fds().into_iter().chain(doors.iter().flatten().map(AsFd::as_fd)).collect();
         if let Err(error) = self.0.send(&message, &streams) {
             running.over = true;
             self.0.steps.gone(running.step);
             return Err(KitchenError::Talk(error));
         }
-        drop((out_write, err_write, doors));
+        drop((theirs, doors));
         order.clock.start();
 
         let mut forced = None;
         let end = {
             // The step's output, then its end: both are awaited even after it was killed, so that nothing of it is lost.
             let finished = async {
-                output.pump().await.map_err(KitchenError::Talk)?;
+                if let Some(output) = &mut output {
+                    output.pump().await.map_err(KitchenError::Talk)?;
+                }
                 ended.await.map_err(|_| KitchenError::ZygoteGone)
             };
             let full = disk::exceeds(running.folder.upper(), limits.disk);
@@ -323,10 +333,6 @@ pub(crate) fn group_prefix(folder: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let digest = protocol::Digest::of(folder.as_os_str().as_bytes());
     format!("computepods-{}-", digest.short().trim_start_matches("b3:"))
-}
-
-fn pipe() -> Result<(io::PipeReader, io::PipeWriter), KitchenError> {
-    io::pipe().map_err(KitchenError::Talk)
 }
 
 fn check(order: &Order) -> Result<(), KitchenError> {

@@ -20,7 +20,7 @@ pub struct Left {
     pub containers: usize,
 }
 
-/// Counts what is there. `scratch`: what [`scratch_place`](crate::scratch_place) is asked for; `owner`: as in [`Podman`](crate::Podman).
+/// Counts what is there. `scratch`: what [`scratch_place`](crate::scratch_place()) is asked for; `owner`: as in [`Podman`](crate::Podman).
 ///
 /// # Errors
 /// Podman is there and cannot be asked.

@@ -47,7 +47,7 @@ pub use kitchen::{FuseFds, Kitchen, Options, ZygoteProgram};
 pub use left::{Left, left};
 pub use limits::cgroups::{Holds, what_groups_hold};
 pub use limits::{Limit, Limits};
-pub use order::{Ended, HowEnded, Line, Order, Usage};
+pub use order::{Ended, HowEnded, Line, Order, Streams, Usage};
 pub use remove::remove_tree;
 pub use scratch::sweep;
 pub use scratch_place::{ScratchPlace, scratch_place};

@@ -1,5 +1,8 @@
 //! What is asked of a kitchen, and what it answers.
 
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::RelPath;
@@ -34,6 +37,20 @@ pub struct Order {
     pub secrets: Vec<Secret>,
     /// Folders of the project that exist before the first command, with all above them.
     pub make_dirs: Vec<RelPath>,
+    /// Somebody's streams instead of lines that are handed on.
+    pub streams: Option<Streams>,
+    /// What another step wrote ([`UpperDir::keep`]): it is seen over the project, and stays as it is. It stands in the scratch folder as
+    /// long as this runs.
+    pub beneath: Option<PathBuf>,
+}
+
+/// The standard streams of somebody who talks with a step. Clones are the same descriptors.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    /// Standard input, output and error.
+    pub fds: Arc<[OwnedFd; 3]>,
+    /// They are a terminal, which the step may control.
+    pub is_terminal: bool,
 }
 
 impl Order {
@@ -50,6 +67,8 @@ impl Order {
             limits: Limits::default(),
             secrets: Vec::new(),
             make_dirs: Vec::new(),
+            streams: None,
+            beneath: None,
         }
     }
 }

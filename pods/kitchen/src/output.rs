@@ -1,14 +1,40 @@
 //! A step's output as lines: read from two pipes, cut, and handed on with back-pressure.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::event::Stream;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
-use crate::order::Line;
+use crate::order::{Line, Streams};
+use crate::wire::Wired;
+
+/// A step's ends of its streams.
+pub(crate) enum Ends {
+    /// The writing ends of pipes that are read here.
+    Pipes([io::PipeWriter; 2]),
+    /// Somebody's.
+    Given(Streams),
+}
+
+impl Ends {
+    pub(crate) fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Ends::Pipes(pipes) => pipes.iter().map(AsFd::as_fd).collect(),
+            Ends::Given(streams) => streams.fds.iter().map(AsFd::as_fd).collect(),
+        }
+    }
+
+    pub(crate) fn wired(&self) -> Wired {
+        match self {
+            Ends::Pipes(_) => Wired::Pipes,
+            Ends::Given(streams) if streams.is_terminal => Wired::Terminal,
+            Ends::Given(_) => Wired::Talk,
+        }
+    }
+}
 
 /// One stream's pipe, and what has been read of it and not handed on.
 struct Source {
@@ -65,7 +91,13 @@ impl Source {
 }
 
 impl Output {
-    pub(crate) fn new(stdout: OwnedFd, stderr: OwnedFd, lines: mpsc::Sender<Line>) -> io::Result<Self> {
+    /// And the writing ends of its pipes.
+    pub(crate) fn with_pipes(lines: mpsc::Sender<Line>) -> io::Result<(Self, [io::PipeWriter; 2])> {
+        let ((out_read, out_write), (err_read, err_write)) = (io::pipe()?, io::pipe()?);
+        Ok((Self::new(out_read.into(), err_read.into(), lines)?, [out_write, err_write]))
+    }
+
+    fn new(stdout: OwnedFd, stderr: OwnedFd, lines: mpsc::Sender<Line>) -> io::Result<Self> {
         let sources = [Source::new(Stream::Stdout, stdout)?, Source::new(Stream::Stderr, stderr)?];
         Ok(Self { sources, lines, turn: 0 })
     }
@@ -112,10 +144,8 @@ mod tests {
     use std::io::Write;
 
     async fn lines_of(stdout: &[&[u8]]) -> Vec<Vec<u8>> {
-        let (out_read, mut out_write) = io::pipe().unwrap();
-        let (err_read, err_write) = io::pipe().unwrap();
         let (sender, mut lines) = mpsc::channel(1);
-        let mut output = Output::new(out_read.into(), err_read.into(), sender).unwrap();
+        let (mut output, [mut out_write, err_write]) = Output::with_pipes(sender).unwrap();
         let pumped = tokio::spawn(async move { output.pump().await });
         for part in stdout {
             out_write.write_all(part).unwrap();

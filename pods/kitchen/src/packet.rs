@@ -17,7 +17,7 @@ use rustix::net::{
 /// Bytes of the longest packet that goes through the socket itself.
 const INLINE: usize = 64 << 10;
 /// Descriptors in one packet at most, with that of a long packet.
-const MOST_FDS: usize = 4;
+const MOST_FDS: usize = 8;
 /// The first byte of a packet: the rest follows, or is in the first descriptor.
 const HERE: u8 = 0;
 const IN_FILE: u8 = 1;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::kitchen::group_prefix;
 use crate::remove::{empty_folder, remove_tree};
+use crate::wire::LOWER;
 
 /// Folders that are made before one is used again. Each costs reads of a block group that may not be in memory; with fewer, the
 /// search for free inodes gets longer. 64 measured slower than 12 in wall time, the same in CPU time.
@@ -126,6 +127,11 @@ impl Folder {
     /// The folder that stands for the project's root.
     pub(crate) fn upper(&self) -> PathBuf {
         self.scratch.path.join(self.number.to_string()).join("upper")
+    }
+
+    /// Where what another step wrote stands while it is seen under this one's.
+    pub(crate) fn lower(&self) -> PathBuf {
+        self.scratch.path.join(self.number.to_string()).join(LOWER)
     }
 }
 

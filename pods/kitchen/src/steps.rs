@@ -72,14 +72,12 @@ impl Steps {
 
     /// Forgets a step that nothing is left of.
     pub(crate) fn gone(&self, step: u64) {
-        let waiting = {
-            let mut state = self.state.lock();
-            let waiting = state.waiting.remove(&step);
-            // Under the lock, or a step that is added meanwhile would not be counted.
-            self.count.send_replace(state.waiting.len());
-            waiting
-        };
+        let waiting = self.state.lock().waiting.remove(&step);
+        // Its folder and its control group are free before anybody is told that nothing is left of it.
         drop(waiting);
+        // Under the lock, or a step that is added meanwhile would not be counted.
+        let state = self.state.lock();
+        self.count.send_replace(state.waiting.len());
     }
 
     /// Forgets all steps, which went with the zygote, and takes no more. Whoever waits for one is told by the channel's end.

@@ -19,12 +19,15 @@ const FORMAT: u8 = 1;
 /// The folder in scratch in which the zygote tries whether an overlay can be mounted; the pod removes it.
 pub(crate) const ATTEMPT: &str = "attempt";
 
+/// The folder of a step's folder that has what another step wrote, where that is to be seen.
+pub(crate) const LOWER: &str = "lower";
+
 /// From the pod to the zygote.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ToZygote {
     /// The first message: make the namespaces and the mounts.
     Start(Start),
-    /// Run a step; the descriptors are the write ends of its output streams, and the doors of its control groups.
+    /// Run a step; the descriptors are its streams, and the doors of its control groups.
     Run(Box<Run>),
     /// Kill a step, if it still runs.
     Kill { step: u64 },
@@ -54,8 +57,40 @@ pub(crate) struct Run {
     /// What its init holds it to: what control groups hold is not in it.
     pub(crate) limits: Limits,
     pub(crate) secrets: Vec<Secret>,
+    /// Which descriptors come with it.
+    pub(crate) streams: Wired,
+    /// Whether there is a folder [`LOWER`] beside its upper folder.
+    pub(crate) beneath: bool,
     /// With network: files that stand in `/etc` of this machine and must do so in the step's.
     pub(crate) network: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+}
+
+/// What a step's streams are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wired {
+    /// Standard output and error; there is nothing to read.
+    Pipes = 0,
+    /// Standard input, output and error.
+    Talk = 1,
+    /// The same, and they are a terminal.
+    Terminal = 2,
+}
+
+impl Wired {
+    /// How many descriptors they are.
+    pub(crate) fn count(self) -> usize {
+        if self == Wired::Pipes { 2 } else { 3 }
+    }
+
+    fn from_byte(byte: u8) -> Result<Self, BadObject> {
+        match byte {
+            0 => Ok(Wired::Pipes),
+            1 => Ok(Wired::Talk),
+            2 => Ok(Wired::Terminal),
+            _ => Err(BadObject::Field("streams")),
+        }
+    }
 }
 
 /// To the pod, from the zygote or from an init.
@@ -135,6 +170,7 @@ stages! {
     Fence = 21: "putting up the fence of system calls",
     Limits = 22: "setting the step's limits",
     Secrets = 23: "writing the step's secrets",
+    Terminal = 24: "taking the terminal",
 }
 
 fn words(writer: &mut Writer, words: &[Vec<u8>]) {
@@ -211,7 +247,7 @@ impl ToZygote {
                 for secret in &run.secrets {
                     writer.bytes(secret.name().as_bytes()).bytes(secret.value());
                 }
-                writer.byte(run.network.is_some().into());
+                writer.byte(run.streams as u8).byte(run.beneath.into()).byte(run.network.is_some().into());
                 let files = run.network.as_deref().unwrap_or_default();
                 writer.number(files.len() as u64);
                 for (name, content) in files {
@@ -259,6 +295,7 @@ impl ToZygote {
                         Secret::new(&name, reader.bytes()?.to_vec()).ok_or(BadObject::Field("a secret"))
                     })
                     .collect::<Result<_, BadObject>>()?;
+                let (streams, beneath) = (Wired::from_byte(reader.byte()?)?, reader.byte()? == 1);
                 let network = reader.byte()? == 1;
                 let files = (0..reader.count()?)
                     .map(|_| Ok((reader.bytes()?.to_vec(), reader.bytes()?.to_vec())))
@@ -274,6 +311,8 @@ impl ToZygote {
                     make_dirs,
                     limits,
                     secrets,
+                    streams,
+                    beneath,
                     network,
                 }))
             }
@@ -379,6 +418,8 @@ mod tests {
             make_dirs: vec!["x".parse().unwrap()],
             limits: Limits { memory: Some(5), disk: Some(u64::MAX), ..Limits::default() },
             secrets: Secret::new("TOKEN", b"x".to_vec()).into_iter().collect(),
+            streams: Wired::Terminal,
+            beneath: true,
             network: Some(vec![(b"hosts".to_vec(), b"::1 localhost".to_vec())]),
         };
         for message in [

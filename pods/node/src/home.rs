@@ -1,7 +1,7 @@
 //! A pod's home: one folder, one holder.
 //!
 //! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`, `scratch/` (upper folders of
-//! running steps; swept when the first step runs), `workspaces/<id>/` (what the majordomo remembers of each),
+//! running steps; swept when the first step runs), `failed/` (upper folders of steps that failed), `workspaces/<id>/` (what the majordomo remembers of each),
 //! `container/` (the root folder of podman containers, and what was learned of podman), `python/` (our package), `launch/` (sockets that programs
 //! are about to connect to), `chefs.json` (the chefs that it may ask), `identity.json` (who the pod is), `federation.json` and `ledger.sqlite` (its
 //! federation, and what it knows of that), `chunks/` (chunk lists). The
@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 /// Bits of a folder's mode that are for others than its owner.
 const FOR_OTHERS: u32 = 0o077;
 /// What a home holds.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "version",
     "version.new",
     "lock",
@@ -27,6 +27,7 @@ const NAMES: [&str; 19] = [
     "pod.toml",
     "larder",
     "scratch",
+    "failed",
     "workspaces",
     "container",
     "python",
@@ -191,6 +192,11 @@ impl Home {
     /// Where upper folders are while steps run.
     pub fn scratch(&self) -> PathBuf {
         self.path.join("scratch")
+    }
+
+    /// Where upper folders of steps that failed are.
+    pub fn failed(&self) -> PathBuf {
+        self.path.join("failed")
     }
 
     /// Where the pod listens.

@@ -15,6 +15,7 @@ mod away;
 mod elsewhere;
 mod error;
 mod evaluate;
+mod failed;
 mod home;
 mod judge;
 mod kitchens;
@@ -33,6 +34,7 @@ pub use away::{OtherKitchens, Place, Wish};
 pub use elsewhere::{Elsewhere, MAX_LEARNED, Supply};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
+pub use failed::Failed;
 pub use home::{Home, HomeError};
 pub use judge::Refusal;
 pub use kitchens::{PoolOptions, Sandbox, owner};
@@ -43,7 +45,7 @@ pub use project::{
     Ages, Entry, MAX_SHARED, Names, NoSources, Outputs, OutputsBuilder, Project, Promised, PromisedAt,
     SharedSources, SourceFiles, Sources,
 };
-pub use run::{StepEnd, StepOrder, StepRun, project_prefix};
+pub use run::{StepEnd, StepOrder, StepRun, Visit, Visited, project_prefix};
 pub use slots::{Share, Slot, Slots};
 pub use stock::Stock;
 pub use swarm::Urgency;

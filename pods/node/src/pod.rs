@@ -11,8 +11,9 @@ use protocol::{Digest, RelPath, Stamp};
 use tokio::runtime::Handle;
 use view::{DigestMemo, HostOptions, HostTools};
 
+use crate::failed::Failed;
 use crate::kitchens::{Kitchens, PoolOptions, Sandbox};
-use crate::run::{StepOrder, StepRun, run};
+use crate::run::{StepOrder, StepRun, Visit, Visited, run, visit};
 use crate::{Home, NodeError, OtherKitchens, PrintedLine, Slots, Supply};
 
 /// How a pod is started.
@@ -43,6 +44,7 @@ struct Inner {
     kitchens: Arc<Kitchens>,
     slots: Slots,
     others: RwLock<Option<Arc<dyn OtherKitchens>>>,
+    failed: Failed,
     home: Home,
 }
 
@@ -104,6 +106,7 @@ impl Pod {
             options.pool.clone(),
         );
         Ok(Self(Arc::new(Inner {
+            failed: Failed::open(home.failed()),
             home,
             supply: larder.into(),
             options,
@@ -188,6 +191,22 @@ impl Pod {
     ) -> Result<StepRun, NodeError> {
         let running = self.0.kitchens.lease(order.sandbox).await?;
         run(&running, order, on_line, on_end, cancel).await
+    }
+
+    /// Lets a visitor into the root that a step would run in, or ran in; see [`Visit`]. Dropping the future sends him away.
+    pub async fn visit(
+        &self,
+        order: StepOrder,
+        visitor: Visit,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> Result<Visited, NodeError> {
+        let running = self.0.kitchens.lease(order.sandbox).await?;
+        visit(&running, order, visitor, cancel).await
+    }
+
+    /// What failed steps have written.
+    pub fn failed(&self) -> &Failed {
+        &self.0.failed
     }
 
     /// Waits until nothing of any step is left, and ends view and zygote.

@@ -1,9 +1,10 @@
 //! Runs one step: roots, kitchen, judgement.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Usage};
+use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Streams, UpperDir, Usage};
 use protocol::step::{INPUT_MTIME, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use tokio::sync::mpsc;
@@ -80,6 +81,30 @@ pub struct StepRun {
     pub usage: Usage,
     /// What it looked at in the project, whether it ended well or not.
     pub looked_at: Vec<(RelPath, Look)>,
+    /// What it wrote, if it came to no good end.
+    pub left: Option<UpperDir>,
+}
+
+/// Somebody who looks into a step's root: nothing of it is judged, kept or told.
+#[derive(Debug)]
+pub struct Visit {
+    /// What is run instead of the step's commands.
+    pub commands: Vec<Vec<Vec<u8>>>,
+    /// Variables besides the step's own.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The visitor's.
+    pub streams: Streams,
+    /// What the step had written when it failed, to be seen over the project.
+    pub beneath: Option<PathBuf>,
+}
+
+/// How a visit ended.
+#[derive(Debug)]
+pub struct Visited {
+    /// How.
+    pub how: HowEnded,
+    /// What was not there any more, or not as it had been, when it was looked at.
+    pub changed: Option<RelPath>,
 }
 
 /// The environment of a step: the constants of every sandbox, and what the step sets.
@@ -113,23 +138,7 @@ pub(crate) async fn run(
     if let Some(missing) = order.project.lenses().missing() {
         return Err(NodeError::Lens(missing.to_owned()));
     }
-    let name = running.next_root();
-    let tools: Arc<dyn Source> = order.tools.clone();
-    let tools =
-        if order.secrets.is_empty() { tools } else { Arc::new(WithSecrets(tools)) as Arc<dyn Source> };
-    let project: Arc<dyn Source> = order.project.clone();
-    let tools_root = running.tools.add_root(name, tools)?;
-    let project_root = running.project.add_root(name, project)?;
-
-    let mut kitchen_order = kitchen::Order::new(name, order.spec.commands.clone());
-    kitchen_order.cwd = order.spec.cwd.clone();
-    kitchen_order.env = environment(&order.spec);
-    kitchen_order.network = order.spec.network;
-    let limits = order.limits.or(running.limits);
-    kitchen_order.timeout = order.timeout.or(limits.time);
-    kitchen_order.limits = limits;
-    kitchen_order.clock = order.clock.clone();
-    kitchen_order.secrets = order.secrets.clone();
+    let Laid { tools: tools_root, project: project_root, order: kitchen_order } = lay(running, &order)?;
     let masks = Masks::of(&order.secrets);
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();
@@ -158,7 +167,60 @@ pub(crate) async fn run(
         None if ended.how != HowEnded::Exit(0) => StepEnd::Failed(ended.how.clone()),
         None => judged(running, &order, &ended, looked_at.clone(), tools_root.observed(), &printed).await?,
     };
-    Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at })
+    let left = (!matches!(end, StepEnd::Made { .. })).then_some(ended.upper);
+    Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at, left })
+}
+
+/// A step's root, and what the kitchen is asked for.
+struct Laid {
+    tools: view::Root,
+    project: view::Root,
+    order: kitchen::Order,
+}
+
+fn lay(running: &Running, order: &StepOrder) -> Result<Laid, NodeError> {
+    let name = running.next_root();
+    let tools: Arc<dyn Source> = order.tools.clone();
+    let tools =
+        if order.secrets.is_empty() { tools } else { Arc::new(WithSecrets(tools)) as Arc<dyn Source> };
+    let project: Arc<dyn Source> = order.project.clone();
+    let (tools, project) = (running.tools.add_root(name, tools)?, running.project.add_root(name, project)?);
+    let mut asked = kitchen::Order::new(name, order.spec.commands.clone());
+    asked.cwd = order.spec.cwd.clone();
+    asked.env = environment(&order.spec);
+    asked.network = order.spec.network;
+    let limits = order.limits.or(running.limits);
+    asked.timeout = order.timeout.or(limits.time);
+    asked.limits = limits;
+    asked.clock = order.clock.clone();
+    asked.secrets = order.secrets.clone();
+    Ok(Laid { tools, project, order: asked })
+}
+
+/// Lets a visitor into a step's root, until he goes or `cancel` is done. His time is his own.
+pub(crate) async fn visit(
+    running: &Running,
+    order: StepOrder,
+    visit: Visit,
+    cancel: impl Future<Output = ()> + Send,
+) -> Result<Visited, NodeError> {
+    let Laid { tools, project, order: mut asked } = lay(running, &order)?;
+    asked.commands = visit.commands;
+    asked.env.extend(visit.env);
+    asked.timeout = None;
+    asked.streams = Some(visit.streams);
+    asked.beneath = visit.beneath;
+    let cancel = async {
+        cancel.await;
+        project.cancel();
+        tools.cancel();
+    };
+    // What he is shown goes to his own streams.
+    let (nobody, _) = mpsc::channel(1);
+    let ended = running.kitchen.run(asked, nobody, cancel).await?;
+    let failed = project.failures().into_iter().chain(tools.failures());
+    let changed = failed.into_iter().find(|failure| !matches!(failure.error, SourceError::Cancelled));
+    Ok(Visited { how: ended.how, changed: changed.map(|failure| failure.path) })
 }
 
 /// What a source could not answer decides over whatever the step made of the error that it got.

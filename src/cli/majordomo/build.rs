@@ -123,7 +123,7 @@ impl BuildArgs {
                 view.lock().event(event);
             }
             Reply::Waiting(on) => view.lock().waiting(&on),
-            Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) => {}
+            Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) | Reply::Shell(_) => {}
             Reply::Report(report) => ended.plan = Some(report),
             Reply::Done { outcome } => ended.outcome = outcome,
             Reply::Failed(failure) => {

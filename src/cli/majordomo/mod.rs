@@ -19,6 +19,7 @@ mod forget;
 mod graph;
 mod init;
 mod launch;
+mod shell;
 mod status;
 mod trace;
 mod verify;
@@ -48,6 +49,7 @@ pub enum Command {
     Watch(watch::WatchArgs),
     Launch(launch::LaunchArgs),
     Verify(verify::VerifyArgs),
+    Shell(shell::ShellArgs),
     Status(status::StatusArgs),
     Why(why::WhyArgs),
     Trace(trace::TraceArgs),
@@ -69,6 +71,7 @@ impl Command {
             Command::Watch(args) => args.run(context),
             Command::Launch(args) => args.run(context),
             Command::Verify(args) => args.run(context),
+            Command::Shell(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Why(args) => args.run(context),
             Command::Trace(args) => args.run(context),

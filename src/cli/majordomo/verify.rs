@@ -69,7 +69,7 @@ impl VerifyArgs {
         let asked = majordomo.ask(request, &interrupt, &mut |reply| match reply {
             Reply::Event(event) => view.lock().event(event),
             Reply::Waiting(on) => view.lock().waiting(&on),
-            Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) => {}
+            Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) | Reply::Shell(_) => {}
             Reply::Report(said) => report = Some(said),
             Reply::Done { outcome: said } => outcome = said,
             Reply::Failed(failure) => failed = Some(failure),

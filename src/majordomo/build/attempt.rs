@@ -9,6 +9,7 @@ use protocol::event::{Event, Outcome};
 
 use super::conductor::{self, Tally};
 use super::context::{Changed, Context, Stop};
+use super::visit::Visitor;
 use super::{Asked, Fallible, MadeSoFar, finish, preparing, verify};
 use crate::majordomo::plan::{Meaning, Wanted};
 use crate::majordomo::prepare::{Prepared, Scanned};
@@ -56,6 +57,8 @@ pub(super) struct Attempts<'a> {
     pub lock: &'a Arc<Lock>,
     /// What was asked for.
     pub asked: &'a Asked,
+    /// Who wants to look into a step's root; nothing is handed over then.
+    pub visitor: Option<&'a Arc<Visitor>>,
     /// Where events go.
     pub sink: &'a Sink,
     /// Ends the attempt that is under way.
@@ -108,7 +111,7 @@ impl Attempts<'_> {
     /// One attempt. `recalls`: what was recalled of the last build may answer. `by_traces`: a target that nobody declares is
     /// made by whoever made it the last time.
     async fn one(&self, recalls: bool, by_traces: bool) -> Result<Done, Stop> {
-        let Self { pod, workspace, lock, asked, sink, cancel, aim } = *self;
+        let Self { pod, workspace, lock, asked, visitor, sink, cancel, aim } = *self;
         let fatal = |failure: Box<Failure>| Stop::Fatal(failure);
         let moment = lock.moment().map_err(|e| {
             Box::new(border::machine(format!("the clock of the project's disk cannot be read: {e}")))
@@ -119,6 +122,9 @@ impl Attempts<'_> {
             ControlFlow::Continue(prepared) => prepared,
             ControlFlow::Break(done) => return Ok(done),
         };
+        if let Some(visitor) = visitor {
+            return self.visit(&prepared, visitor).await;
+        }
         let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
         let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
         sink.event(Event::Planned { steps: steps.len() as u64 });
@@ -139,13 +145,10 @@ impl Attempts<'_> {
             context.recall = Recall::load(pod.home().path(), prepared.workspace.id(), &promises);
         }
         let context = Arc::new(context);
-        let Tally { needed: steps, good, failed, cancelled } = conductor::conduct(&context, &steps).await?;
+        let tally = conductor::conduct(&context, &steps).await?;
+        let outcome = tally.outcome();
+        let Tally { needed: steps, good, .. } = tally;
         let count = steps.len() as u64 + prepared.by_chefs.as_ref().map_or(0, |chefs| chefs.steps);
-        let outcome = match (cancelled, failed) {
-            (true, _) => Outcome::Cancelled,
-            (false, 0) => Outcome::Success,
-            _ => Outcome::Failure,
-        };
         if outcome == Outcome::Failure {
             self.explain(&context, &prepared).await;
         }
@@ -176,6 +179,24 @@ impl Attempts<'_> {
 }
 
 impl Attempts<'_> {
+    /// Makes what a step needs; in the step's own turn the visitor is there.
+    async fn visit(&self, prepared: &Prepared, visitor: &Arc<Visitor>) -> Result<Done, Stop> {
+        let Self { pod, asked, sink, cancel, .. } = *self;
+        let index = visitor.step(&prepared.plan).map_err(Stop::Fatal)?;
+        let made = MadeSoFar::of(prepared);
+        let mut context = Context::new(pod, prepared, (sink, cancel), asked.options.clone(), made)?;
+        context.caller = asked.environment.clone();
+        context.recall =
+            Recall::load(pod.home().path(), prepared.workspace.id(), &recall::promises(&prepared.plan));
+        context.visitor = Some((index, Arc::clone(visitor)));
+        let context = Arc::new(context);
+        let tally = conductor::conduct(&context, &prepared.plan.needed([index])).await?;
+        if tally.outcome() == Outcome::Failure {
+            self.explain(&context, prepared).await;
+        }
+        Ok(Done { outcome: tally.outcome(), steps: tally.needed.len() as u64, written: 0 })
+    }
+
     /// Says why steps failed, as far as a chef can tell. Who cannot be asked leaves it at what the steps printed.
     async fn explain(&self, context: &Context, prepared: &Prepared) {
         let failed = std::mem::take(&mut *context.unexplained.lock());

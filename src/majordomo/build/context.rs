@@ -13,6 +13,7 @@ use super::demand::StepView;
 use super::made::MadeSoFar;
 use super::step::Shared;
 use super::verify::Verification;
+use super::visit::Visitor;
 use crate::majordomo::images::Images;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{Given, Prepared};
@@ -145,6 +146,8 @@ pub struct Context {
     pub jobs: usize,
     /// What the steps of this attempt looked at outside of the project, whether they ran or were answered for.
     pub host_looks: Mutex<FxHashSet<(RelPath, Look)>>,
+    /// The step whose root somebody looks into, and who.
+    pub visitor: Option<(usize, Arc<Visitor>)>,
     /// What differed, if this attempt verifies: nothing is published, remembered or handed over then.
     pub verification: Option<Verification>,
     /// What the steps printed, in the order in which they ended.
@@ -208,6 +211,7 @@ impl Context {
             options,
             made: Arc::new(made),
             recall: Recall::default(),
+            visitor: None,
             verification: None,
             recalled_looks: Default::default(),
             done: Default::default(),
@@ -232,6 +236,11 @@ impl Context {
     /// Whether a step is not to be answered for by what was made before this build.
     pub fn is_cold(&self, step: usize) -> bool {
         self.options.cold && !self.made_by_now.contains(&self.plan.steps[step].id)
+    }
+
+    /// Whether a step's root is looked into: its commands do not run, and nothing answers for it.
+    pub fn is_visited(&self, step: usize) -> bool {
+        self.visitor.as_ref().is_some_and(|(visited, _)| *visited == step)
     }
 
     /// Notes what a step printed, if anything.

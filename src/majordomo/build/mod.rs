@@ -20,6 +20,7 @@ mod promises;
 pub mod reason;
 mod step;
 mod verify;
+mod visit;
 mod words;
 
 use std::path::PathBuf;
@@ -37,11 +38,12 @@ pub use self::keep::{is_kept, kept};
 pub use self::made::MadeSoFar;
 pub use self::planning::{Planning, run_planning};
 pub use self::promises::Promises;
+pub use self::visit::Visitor;
 pub use self::words::{chain, failure_words, shown_command, signal_name};
 use super::request::{BuildOptions, Failure, Reply};
 use super::sink::{Cancel, Sink};
 use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
-use super::{border, records};
+use super::{border, noop, records};
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -89,6 +91,21 @@ pub fn new_id() -> Result<BuildId, getrandom::Error> {
 
 /// Builds. The outcome is said by events, too.
 pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fallible<Outcome> {
+    of(pod, (asked, None), sink, cancel).await
+}
+
+/// Makes what a step needs, and lets a visitor into the root that it would run in. Good or cancelled: he was there.
+pub async fn visit(pod: &Pod, asked: Asked, visitor: Arc<Visitor>, sink: &Sink) -> Fallible<Outcome> {
+    let leaving = visitor.leaving().clone();
+    of(pod, (asked, Some(&visitor)), sink, &leaving).await
+}
+
+async fn of(
+    pod: &Pod,
+    (asked, visitor): (Asked, Option<&Arc<Visitor>>),
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Fallible<Outcome> {
     let workspace = Workspace::open_or_create(&asked.project).map_err(|e| Box::new(border::workspace(&e)))?;
     let Some(lock) = lock(&workspace, sink, cancel).await? else {
         return Ok(Outcome::Cancelled);
@@ -101,11 +118,23 @@ pub async fn build(pod: &Pod, asked: Asked, sink: &Sink, cancel: &Cancel) -> Fal
         Box::new(failure)
     })?;
     sink.event(Event::BuildStarted { schema: EVENT_SCHEMA, build });
-    let attempts =
-        Attempts { pod, workspace: &workspace, lock: &lock, asked: &asked, sink, cancel, aim: Aim::Make };
+    let attempts = Attempts {
+        pod,
+        workspace: &workspace,
+        lock: &lock,
+        asked: &asked,
+        visitor,
+        sink,
+        cancel,
+        aim: Aim::Make,
+    };
     let mut ended = attempts.run().await;
     if asked.options.verify && matches!(ended, Ok(Done { outcome: Outcome::Success, .. })) {
         ended = Attempts { aim: Aim::Verify, ..attempts }.run().await;
+    }
+    if pod.failed().is_any_of(workspace.id()) {
+        // What is kept of a step that failed goes when it has come to a good end.
+        noop::forget(&workspace);
     }
     let (outcome, steps, written) = match &ended {
         Ok(done) => (done.outcome, done.steps, done.written),

@@ -30,6 +30,7 @@ use super::{border, chefs};
 pub use forget::{clean, forget};
 pub use graph::graph;
 pub use status::{status, status_of};
+pub use target::{declared, nobody};
 pub use trace::trace;
 pub use why::why;
 

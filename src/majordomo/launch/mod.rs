@@ -1,7 +1,7 @@
 //! Programs of functions: the majordomo's side of `majordomo launch`.
 //!
 //! Actors. The client starts the program, on the caller's side, and hands it one end of a socket that this side has made
-//! ([`door`]); the program's calls come in there as frames ([`frames`]) and go back as answers ([`talk`]). Each call is a step
+//! ([`Door`]); the program's calls come in there as frames ([`frames`]) and go back as answers ([`talk`]). Each call is a step
 //! ([`calls`], [`attempt`]): it sees the program's folder ([`folder`]), our package ([`package`]), its arguments – all of them
 //! content of the larder – and the machine's tools; it runs in the kitchen, and what it saw makes the key of a cached result.
 //! Lines that calls print travel to the client, not to the program.
@@ -14,7 +14,7 @@
 
 mod attempt;
 mod calls;
-mod door;
+
 mod folder;
 mod frames;
 mod package;
@@ -25,8 +25,8 @@ use std::path::PathBuf;
 use node::Pod;
 
 use self::calls::Program;
-use self::door::Door;
 use super::border;
+use super::door::Door;
 use super::request::{Failure, LaunchNews, Reply, Sandbox};
 use super::sink::{Cancel, Sink};
 

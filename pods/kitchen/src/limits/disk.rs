@@ -37,7 +37,7 @@ pub(crate) async fn is_over(upper: PathBuf, limit: u64) -> bool {
 }
 
 /// Bytes below a folder, counted until they are more than `enough`. What vanishes meanwhile, or cannot be entered, is nothing.
-fn used(folder: &Path, enough: u64) -> u64 {
+pub(crate) fn used(folder: &Path, enough: u64) -> u64 {
     let mut folders = vec![folder.to_owned()];
     let mut used = 0;
     while let Some(folder) = folders.pop() {

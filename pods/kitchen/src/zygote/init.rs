@@ -19,7 +19,7 @@ use super::sys::{self, Staged, at};
 use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, rlimits, root};
 use crate::limits::cgroups;
 use crate::packet;
-use crate::wire::{Outcome, Refusal, Run, Stage, ToPod};
+use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, Wired};
 
 /// Where commands are searched if the environment has no `PATH`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -34,8 +34,8 @@ const ABOVE: i32 = 64;
 
 /// What an init takes over from the zygote.
 pub(super) struct Inherited<'a> {
-    /// Write ends of standard output and standard error.
-    pub(super) streams: [OwnedFd; 2],
+    /// Standard input if there is one, output and error.
+    pub(super) streams: Vec<OwnedFd>,
     /// Doors of its control groups.
     pub(super) doors: Vec<OwnedFd>,
     pub(super) socket: BorrowedFd<'a>,
@@ -55,7 +55,7 @@ pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     sys::kill_all_others();
     // An error could only be that there is no child, which is what is waited for.
     while matches!(sys::wait(true), Ok(Some(_))) {}
-    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
         // SAFETY: nothing in this process uses its standard streams any more.
         unsafe { libc::close(stream) };
     }
@@ -77,13 +77,18 @@ fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
     arrange(inherited, base.step_users()).map_err(at(Stage::Rights))?;
     follow_the_zygote()?;
     rustix::process::setsid().map_err(at(Stage::Rights))?;
+    if run.streams == Wired::Terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).map_err(at(Stage::Terminal))?;
+    }
     if isolated {
         nix::sched::setns(super::borrow(NETWORK), CloneFlags::CLONE_NEWNET).map_err(at(Stage::Network))?;
     }
     root::enter(run, base)?;
-    // The step's own: the zygote's is the machine's or the container's, and its name would tell.
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-    null.and_then(rustix::stdio::dup2_stdin).map_err(at(Stage::Dev))?;
+    if run.streams == Wired::Pipes {
+        // The step's own: the zygote's is the machine's or the container's, and its name would tell.
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        null.and_then(rustix::stdio::dup2_stdin).map_err(at(Stage::Dev))?;
+    }
     let users = base.step_users().map(|_| super::borrow(USERS));
     rights::give_up(users)?;
     // A change of user clears what was asked for before.
@@ -99,17 +104,17 @@ fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
 
 /// Puts the descriptors at their places and closes all others: those of other steps above all.
 fn arrange(inherited: Inherited<'_>, users: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
-    let [stdout, stderr] = &inherited.streams;
-    let wanted = [
-        (Some(stdout.as_fd()), libc::STDOUT_FILENO),
-        (Some(stderr.as_fd()), libc::STDERR_FILENO),
+    let others = [
         (Some(inherited.socket), SOCKET),
         (Some(inherited.life), LIFE),
         (inherited.network, NETWORK),
         (users, USERS),
     ];
+    // Standard error is the last of them, whether or not there is an input.
+    let last_streams = inherited.streams.iter().rev().zip((libc::STDIN_FILENO..=libc::STDERR_FILENO).rev());
+    let wanted = last_streams.map(|(stream, place)| (Some(stream.as_fd()), place)).chain(others);
     // First all out of the way, then each to its place: a place may be the present number of another one.
-    let mut moved = Vec::with_capacity(wanted.len());
+    let mut moved = Vec::with_capacity(LAST as usize + 1);
     for (fd, place) in wanted {
         if let Some(fd) = fd {
             moved.push((rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?, place));
@@ -148,7 +153,8 @@ fn commands(run: &Run) -> (usize, Outcome) {
     let last = run.commands.len().saturating_sub(1);
     let mut outcome = Outcome::Exit(0);
     for (place, command) in run.commands.iter().enumerate() {
-        outcome = match Program::new(command, &run.env).and_then(|program| program.spawn()) {
+        let group = if run.streams == Wired::Terminal { Group::OfInit } else { Group::Own };
+        outcome = match Program::new(command, &run.env).and_then(|program| program.spawn(group)) {
             Ok(pid) => wait_for(pid),
             Err(outcome) => outcome,
         };
@@ -176,6 +182,15 @@ fn wait_for(pid: libc::pid_t) -> Outcome {
     }
 }
 
+/// The process group of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// A new one.
+    Own,
+    /// This process's: the one in the foreground of its terminal. Its signals do not reach this process, which is process 1.
+    OfInit,
+}
+
 /// A command as the kernel wants it.
 struct Program<'a> {
     name: &'a [u8],
@@ -197,18 +212,18 @@ impl<'a> Program<'a> {
     }
 
     /// Starts it from the first folder of the path where it can be, by execvp(3)'s rules.
-    fn spawn(&self) -> Result<libc::pid_t, Outcome> {
+    fn spawn(&self, group: Group) -> Result<libc::pid_t, Outcome> {
         if self.name.is_empty() {
             return Err(Outcome::NotFound);
         }
         if self.name.contains(&b'/') {
-            return self.try_file(self.name.to_vec());
+            return self.try_file(self.name.to_vec(), group);
         }
         let mut worst = Outcome::NotFound;
         for folder in self.path.split(|&byte| byte == b':') {
             let file =
                 if folder.is_empty() { self.name.to_vec() } else { [folder, b"/", self.name].concat() };
-            match self.try_file(file) {
+            match self.try_file(file, group) {
                 Err(Outcome::NotFound) => {}
                 Err(refused @ Outcome::CannotExecute(libc::EACCES)) => worst = refused,
                 done => return done,
@@ -219,35 +234,36 @@ impl<'a> Program<'a> {
 
     /// Looks before it forks, for a failed fork costs far more; and a script whose interpreter is missing would give the same
     /// error as a missing script.
-    fn try_file(&self, file: Vec<u8>) -> Result<libc::pid_t, Outcome> {
+    fn try_file(&self, file: Vec<u8>, group: Group) -> Result<libc::pid_t, Outcome> {
         let file = CString::new(file).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
         match rustix::fs::access(&file, rustix::fs::Access::EXISTS) {
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Err(Outcome::NotFound),
             Err(error) => Err(Outcome::CannotExecute(error.raw_os_error())),
-            Ok(()) => self.spawn_file(&file).map_err(Outcome::CannotExecute),
+            Ok(()) => self.spawn_file(&file, group).map_err(Outcome::CannotExecute),
         }
     }
 
-    fn spawn_file(&self, file: &CStr) -> Result<libc::pid_t, i32> {
+    fn spawn_file(&self, file: &CStr, group: Group) -> Result<libc::pid_t, i32> {
         let mut argv: Vec<&CStr> = self.argv.iter().map(CString::as_c_str).collect();
-        match spawn(file, &argv, &self.env) {
+        match spawn(file, &argv, &self.env, group) {
             // What is no program is a shell script without a first line that says so.
             Err(libc::ENOEXEC) => {
                 argv.splice(0..1, [c"/bin/sh", file]);
-                spawn(c"/bin/sh", &argv, &self.env)
+                spawn(c"/bin/sh", &argv, &self.env, group)
             }
             spawned => spawned,
         }
     }
 }
 
-/// vfork and exec, with no signal blocked and in a process group of its own.
-fn spawn(file: &CStr, argv: &[&CStr], env: &[CString]) -> Result<libc::pid_t, i32> {
+/// vfork and exec, with no signal blocked.
+fn spawn(file: &CStr, argv: &[&CStr], env: &[CString], group: Group) -> Result<libc::pid_t, i32> {
     let mut argv: Vec<*mut libc::c_char> = argv.iter().map(|word| word.as_ptr().cast_mut()).collect();
     let mut env: Vec<*mut libc::c_char> = env.iter().map(|pair| pair.as_ptr().cast_mut()).collect();
     argv.push(std::ptr::null_mut());
     env.push(std::ptr::null_mut());
-    let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETPGROUP;
+    let own_group = if group == Group::Own { libc::POSIX_SPAWN_SETPGROUP } else { 0 };
+    let flags = libc::POSIX_SPAWN_SETSIGMASK | own_group;
     let mut pid = 0;
     // SAFETY: the attributes are initialised before use and destroyed after; both lists are null-terminated and point to
     // strings that outlive the call; nothing is written through them.

@@ -150,10 +150,11 @@ impl Zygote {
     }
 
     fn run(&mut self, run: &Run, mut streams: Vec<OwnedFd>) -> io::Result<()> {
-        let doors = streams.split_off(streams.len().min(2));
-        let started = match <[OwnedFd; 2]>::try_from(streams) {
-            Ok(streams) => self.fork(run, streams, doors),
-            Err(_) => Err(Refusal { stage: Stage::Packet, errno: libc::EBADMSG }),
+        let count = run.streams.count();
+        let doors = streams.split_off(streams.len().min(count));
+        let started = match streams.len() == count {
+            true => self.fork(run, streams, doors),
+            false => Err(Refusal { stage: Stage::Packet, errno: libc::EBADMSG }),
         };
         match started {
             Ok(step) => {
@@ -169,7 +170,7 @@ impl Zygote {
         }
     }
 
-    fn fork(&mut self, run: &Run, streams: [OwnedFd; 2], doors: Vec<OwnedFd>) -> Staged<Step> {
+    fn fork(&mut self, run: &Run, streams: Vec<OwnedFd>, doors: Vec<OwnedFd>) -> Staged<Step> {
         let network = match &run.network {
             Some(_) => None,
             None => Some(match self.spare_networks.pop() {

@@ -16,7 +16,7 @@ use rustix::mount::{
 use super::base::{Base, PROJECT, ROOT, SCRATCH, STAGE, TOOLS};
 use super::sys::{Staged, at};
 use crate::secret::SECRETS;
-use crate::wire::{Run, Stage};
+use crate::wire::{LOWER, Run, Stage};
 
 /// Private folders of a step: where, with which mode, and whether programs may be executed there.
 const PRIVATE: [(&str, &str, u32); 4] = [
@@ -84,8 +84,9 @@ fn make_folders(run: &Run, base: &Base) -> std::io::Result<String> {
 }
 
 fn mount_project(run: &Run, base: &Base, scratch: &str) -> rustix::io::Result<()> {
+    let beneath = if run.beneath { format!("{scratch}/{LOWER}:") } else { String::new() };
     let options = format!(
-        "lowerdir={PROJECT}/{},upperdir={scratch}/upper,workdir={scratch}/work,{}",
+        "lowerdir={beneath}{PROJECT}/{},upperdir={scratch}/upper,workdir={scratch}/work,{}",
         run.root,
         base.overlay_options()
     );

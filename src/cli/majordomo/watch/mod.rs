@@ -174,7 +174,8 @@ impl Watching<'_, '_> {
             Reply::Failed(failure) => {
                 self.failed.get_or_insert(failure);
             }
-            Reply::Progress { .. } | Reply::Launch(_) | Reply::Report(_) | Reply::Done { .. } => {}
+            Reply::Progress { .. } | Reply::Launch(_) | Reply::Shell(_) | Reply::Report(_) => {}
+            Reply::Done { .. } => {}
         }
     }
 

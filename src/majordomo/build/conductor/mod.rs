@@ -58,6 +58,17 @@ pub struct Tally {
     pub cancelled: bool,
 }
 
+impl Tally {
+    /// How the build ended, as far as steps decide it.
+    pub(super) fn outcome(&self) -> protocol::event::Outcome {
+        match (self.cancelled, self.failed) {
+            (true, _) => protocol::event::Outcome::Cancelled,
+            (false, 0) => protocol::event::Outcome::Success,
+            _ => protocol::event::Outcome::Failure,
+        }
+    }
+}
+
 /// Who comes first: the lower rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
@@ -265,6 +276,10 @@ impl Conductor {
     fn say_finished(&self, index: usize, how: How, ending: Ending) {
         let step = &self.steps[index];
         let is_bad = matches!(how, How::Failed | How::Skipped);
+        if matches!(how, How::Ran | How::Reused) {
+            let id = &self.context.plan.steps[index].id;
+            self.context.pod.failed().forget(self.context.workspace, id);
+        }
         if is_bad && step.is_said {
             // Its end had been good, until others showed that it was none.
             self.context.sink.event(Event::StepRestarted {

@@ -57,7 +57,7 @@ impl Conductor {
             && !planned.volatile
             && !planned.strict
             && planned.image.is_none();
-        if context.options.cold || !is_plain {
+        if context.options.cold || !is_plain || context.is_visited(index) {
             return Ok(None);
         }
         let producers = self.producers(index);

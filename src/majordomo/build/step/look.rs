@@ -27,10 +27,12 @@ pub(in super::super) async fn look(context: &Context, index: usize, start: Start
 async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked, Stop> {
     let Start { view, producers, state, pass, again, may_demand } = start;
     let project = Arc::new(keep::project(context, index, &view, &producers, state.as_ref()).await?);
-    if let Some(hit) = keep::settled(context, index, state.as_ref(), &project).await? {
+    let is_visited = context.is_visited(index);
+    if !is_visited && let Some(hit) = keep::settled(context, index, state.as_ref(), &project).await? {
         return Ok(Looked::Answered(Box::new(hit)));
     }
     if pass == 1
+        && !is_visited
         && let Some(hit) = keep::settled_earlier(context, index, &view, &producers).await?
     {
         return Ok(Looked::Answered(Box::new(hit)));
@@ -38,7 +40,7 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
     let previous = state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
     let planned = &context.plan.steps[index];
     let mut known_looks = Vec::new();
-    if !context.is_cold(index) && !planned.volatile {
+    if !is_visited && !context.is_cold(index) && !planned.volatile {
         let weak = context.specs[index].weak_key_after(previous.as_ref());
         let evaluator = context.evaluator_of(index);
         let mut verdict = evaluator.look_up(&weak, &project, context.workspace).await?;
@@ -118,6 +120,9 @@ async fn why(
     state: Option<&keep::State>,
 ) -> Result<String, Stop> {
     let planned = &context.plan.steps[index];
+    if context.is_visited(index) {
+        return Ok("somebody looks into it".to_owned());
+    }
     if context.verification.is_some() {
         return Ok("it is verified".to_owned());
     }

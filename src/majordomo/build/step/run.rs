@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kitchen::{Clock, HowEnded};
+use kitchen::{Clock, HowEnded, UpperDir};
 use larder::{Added, ObjectKind};
 use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun};
 use protocol::event::Event;
@@ -11,7 +11,7 @@ use view::SourceError;
 
 use super::super::context::{Changed, Context, Stop};
 use super::super::words::{chain, failure_words, link_out, shown_command, strictly};
-use super::super::{differing, keep, verify};
+use super::super::{differing, keep, verify, visit};
 use super::{Failed, Hit, Pass, Ran, outputs_of};
 use crate::majordomo::border;
 use crate::majordomo::records;
@@ -72,6 +72,17 @@ pub(in super::super) async fn run(
         sandbox: context.sandbox(),
         clock,
     };
+    let ended = async {
+        tokio::select! {
+            () = context.cancel.wait() => {}
+            () = cancel.wait() => {}
+        }
+    };
+    if context.is_visited(index) {
+        visit::visit(context, index, order, ended).await?;
+        pass.view.hang_up();
+        return Ok(Ran::Cancelled);
+    }
     let id = planned.id.clone();
     let sink = context.sink.clone();
     let (ending, mine) = (context.cancel.clone(), cancel.clone());
@@ -81,19 +92,28 @@ pub(in super::super) async fn run(
             print(&sink, &id, line);
         }
     };
-    let ended = async {
-        tokio::select! {
-            () = context.cancel.wait() => {}
-            () = cancel.wait() => {}
-        }
-    };
-    let run = context.pod.run(order, &on_line, on_end, ended).await?;
+    let mut run = context.pod.run(order, &on_line, on_end, ended).await?;
     pass.view.hang_up();
+    let left = run.left.take();
     let ran = self::ended(context, index, run, &pass).await?;
+    if let (Ran::Failed(_), Some(left)) = (&ran, left) {
+        keep_what_it_left(context, index, left).await?;
+    }
     if let (Some(verification), Ran::Made(hit)) = (&context.verification, &ran) {
         verify::with_own(context, index, verification, &pass, hit, &cancel).await?;
     }
     Ok(ran)
+}
+
+/// Keeps what a step that failed had written, for whoever looks into it; not where it may have written a secret.
+async fn keep_what_it_left(context: &Context, index: usize, left: UpperDir) -> Result<(), Stop> {
+    let planned = &context.plan.steps[index];
+    if !planned.secrets.is_empty() || context.verification.is_some() {
+        return Ok(());
+    }
+    let (pod, workspace, id) = (context.pod.clone(), context.workspace, planned.id.clone());
+    let keeping = tokio::task::spawn_blocking(move || pod.failed().keep(workspace, &id, left));
+    Ok(keeping.await.map_err(|_| NodeError::Task("keep what a step left"))?)
 }
 
 /// Publishes what a run came to, or says how it failed.

@@ -1,4 +1,4 @@
-//! The socket at which a program comes in: one, once, of the pod's own user.
+//! The socket at which a program or a visitor comes in: one, once, of the pod's own user.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
