@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::event::{Outcome, Stamped, Stream};
 use protocol::mesh::{Beat, FederationId, Role};
-use protocol::{Digest, PodId, RelPath, StepId};
+use protocol::{Digest, PodId, RelPath, StepId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
@@ -248,7 +248,23 @@ pub enum Request {
         pod: String,
     },
     /// The pod leaves its federation for good, and goes. Answer: [`LeaveReport`].
-    Leave,
+    Leave {
+        /// Even if nobody takes what it owns.
+        anyway: bool,
+    },
+    /// All artefacts that somebody owns. Answer: [`ArtefactsReport`].
+    Artefacts,
+    /// Who owns something. Answer: [`OwnerReport`].
+    Owner(ArtefactName),
+    /// Hand something of this pod's over. Answer: [`OwnerReport`].
+    Give {
+        /// What.
+        artefact: ArtefactName,
+        /// The other pod's name or id.
+        to: String,
+    },
+    /// Bring something into this pod's larder. Answer: [`PulledReport`].
+    Pull(ArtefactName),
     /// A pod that stands goes when all that was asked is answered. Answer: [`PodReport`].
     PodStop,
 }
@@ -334,6 +350,12 @@ pub enum Report {
     Invitation(InvitationReport),
     /// To [`Request::Leave`].
     Left(LeaveReport),
+    /// To [`Request::Artefacts`].
+    Artefacts(ArtefactsReport),
+    /// To [`Request::Owner`] and [`Request::Give`].
+    Owner(OwnerReport),
+    /// To [`Request::Pull`].
+    Pulled(PulledReport),
 }
 
 /// What can be done with chefs.
@@ -622,6 +644,90 @@ pub struct InvitationReport {
 pub struct LeaveReport {
     /// What was left.
     pub federation: FederationId,
+    /// Artefacts that other pods own now.
+    pub handed_over: u64,
+    /// Artefacts that nobody took.
+    pub kept: u64,
+}
+
+/// An artefact as a person names it: a path on this machine, or `WORKSPACE:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactName {
+    /// As it was typed.
+    pub word: String,
+    /// The folder in which that was.
+    pub cwd: PathBuf,
+}
+
+/// What somebody owns: the sources of a workspace that were read, or the outputs of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactReport {
+    /// Whose workspace.
+    pub workspace: WorkspaceId,
+    /// What people call its project.
+    pub project: String,
+    /// Where in it: the first path of a step's outputs; the root: its sources.
+    pub path: RelPath,
+    /// Whether these are sources.
+    pub is_sources: bool,
+    /// Project and step, for people.
+    pub label: String,
+    /// Who must keep the bytes.
+    pub owner: Option<PodId>,
+    /// What people call that pod.
+    pub owner_name: String,
+    /// Whether it is the pod that was asked.
+    pub is_mine: bool,
+    /// To whom it is being handed over.
+    pub promised_to: Option<PodId>,
+    /// The tree of all that is covered.
+    pub digest: Digest,
+    /// Bytes of that.
+    pub bytes: u64,
+}
+
+/// All artefacts that somebody owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactsReport {
+    /// Files that they cover, as far as this pod knows their trees.
+    pub files: u64,
+    /// By project, workspace and path.
+    pub artefacts: Vec<ArtefactReport>,
+}
+
+/// Who owns something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerReport {
+    /// The record that covers it.
+    pub artefact: ArtefactReport,
+    /// The file, if one was asked about.
+    pub file: Option<FileReport>,
+}
+
+/// A file that an artefact covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// Where in its workspace.
+    pub path: RelPath,
+    /// Its official digest.
+    pub digest: Digest,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Whether it may be executed.
+    pub exec: bool,
+    /// Pods that are believed to have it.
+    pub holders: Vec<PodId>,
+}
+
+/// What came, or was here already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulledReport {
+    /// Of what.
+    pub artefact: ArtefactReport,
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What running everything again came to.

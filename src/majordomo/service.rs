@@ -32,6 +32,9 @@ async fn answer(
         Request::Build { project, targets, options, environment } => {
             let asked = build::Asked { project, targets, options, environment };
             if answered(pod, &asked, sink).await {
+                if let Some(joined) = host.joined.get() {
+                    joined.unchanged(&asked.project);
+                }
                 return Ok(Some(Outcome::Success));
             }
             return build::build(pod, asked, sink, cancel).await.map(Some);
@@ -83,8 +86,12 @@ async fn answer(
             joined.ban(&pod).await?;
             Report::Pods(joined.pods().await?)
         }
-        Request::Leave => {
-            let left = joined(host)?.leave(pod.home().path()).await?;
+        Request::Artefacts => Report::Artefacts(joined(host)?.artefacts()?),
+        Request::Owner(named) => Report::Owner(joined(host)?.owner(&named)?),
+        Request::Give { artefact, to } => Report::Owner(joined(host)?.give(&artefact, &to).await?),
+        Request::Pull(named) => Report::Pulled(joined(host)?.pull(&named).await?),
+        Request::Leave { anyway } => {
+            let left = joined(host)?.leave(pod.home().path(), anyway).await?;
             stop(host)?;
             Report::Left(left)
         }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::joining::Offer;
 use super::others::Others;
+use super::owned::Estate;
 use super::steps::Steps;
 use super::{Joined, listen, load};
 use crate::majordomo::border::mistake;
@@ -172,18 +173,23 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         tokio::spawn(announce(mesh.clone(), traces.clone(), announced)),
     ];
     let steps = Steps::begin(&mesh, pod, load::slots(&options.offer, role));
+    let keeps = options.role != Role::Guest;
+    let estate = Estate::open(&mesh, pod.larder().clone(), swarm.clone(), keeps);
+    let estate = estate.map_err(|error| machine(&error))?;
     let others = Others {
         me: mesh.pod(),
         traces,
         swarm: swarm.clone(),
         announcements,
+        estate: estate.clone(),
         lacking: parking_lot::Mutex::default(),
     };
     let supply = pod.supply().clone();
     supply.join(Arc::new(others));
-    let tasks: Vec<JoinHandle<()>> = tasks;
+    let mut tasks: Vec<JoinHandle<()>> = tasks;
+    tasks.extend(estate.start());
     let running = parking_lot::Mutex::new(Some((running, steps)));
-    Ok(Joined { mesh, swarm, supply, tasks, running, server, founded, listening })
+    Ok(Joined { mesh, swarm, supply, estate, tasks, running, server, founded, listening })
 }
 
 fn refused(error: &JoinError, server: &str) -> Failure {

@@ -1,14 +1,16 @@
 //! A pod in its federation: back-plane and swarm put together, and given to the pod as what is elsewhere.
 //!
 //! Actors. [`Joined`] owns the back-plane's mesh, the swarm and the tasks between them: *addresses* tells the federation where this pod is
-//! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces. [`others::Others`] is what the pod sees of
-//! it all ([`node::Elsewhere`]). When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
+//! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces. [`owned::Estate`] is this pod's part in the ownership of
+//! artefacts. [`others::Others`] is what the pod sees of it all ([`node::Elsewhere`]). When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
 //!
 //! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
 //! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard; the next build makes none
 //! anew for them, so others run such a step once more.
 
+mod artefacts;
 mod away;
+mod claims;
 mod join;
 pub mod joining;
 mod kitchen;
@@ -16,6 +18,7 @@ mod listen;
 mod load;
 mod others;
 pub mod own_server;
+mod owned;
 mod steps;
 
 use std::net::IpAddr;
@@ -23,7 +26,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backplane::Mesh;
-use backplane::federation;
+use backplane::beats::Liveness;
+use backplane::federation::{self, KnownMember};
 use backplane::mesh::{LEDGER_FILE, Running};
 use parking_lot::Mutex;
 use protocol::PodId;
@@ -32,16 +36,19 @@ use swarm::Swarm;
 use tokio::task::JoinHandle;
 
 pub use join::{JoinOptions, join};
+use owned::Estate;
 use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};
 use crate::majordomo::request::{Failure, LeaveReport, MemberReport, PodsReport};
+use crate::majordomo::workspace::Workspace;
 
 /// A pod that is in a federation.
 pub struct Joined {
     mesh: Arc<Mesh>,
     swarm: Swarm,
     supply: node::Supply,
+    estate: Estate,
     tasks: Vec<JoinHandle<()>>,
     /// None when it has left.
     running: Mutex<Option<(Running, Steps)>>,
@@ -64,6 +71,15 @@ impl Joined {
     /// Whether a home belongs to a federation.
     pub fn is_member(home: &Path) -> bool {
         home.join(federation::FILE).exists()
+    }
+
+    /// A build of a project had nothing to do: what was built before this pod joined is claimed.
+    pub fn unchanged(&self, project: &Path) {
+        if let Ok(Some(workspace)) = Workspace::open(project)
+            && !self.estate.has_claimed(workspace.id())
+        {
+            self.estate.built(workspace.id(), &workspace.name());
+        }
     }
 
     /// Which federation.
@@ -91,11 +107,29 @@ impl Joined {
         self.listening
     }
 
-    /// Leaves the federation for good: says so, and the home forgets it. From then on the pod only waits for its end.
+    /// Leaves the federation for good: hands over what it owns, says so, and the home forgets it. From then on the pod only waits for its end.
     ///
     /// # Errors
-    /// The back-plane cannot be reached, or the home cannot be written.
-    pub async fn leave(&self, home: &Path) -> Result<LeaveReport, Failure> {
+    /// The back-plane cannot be reached, the home cannot be written, or somebody should have taken what this pod owns and did not, unless it leaves
+    /// `anyway`.
+    pub async fn leave(&self, home: &Path, anyway: bool) -> Result<LeaveReport, Failure> {
+        let me = self.pod();
+        let list = self.mesh.members().list();
+        let is_keeper = |member: &&KnownMember| member.is_member() && member.role != Role::Guest;
+        let keepers = list.values().filter(is_keeper).map(|member| member.pod).filter(|pod| *pod != me);
+        let keepers: Vec<PodId> = keepers.collect();
+        let is_there = |pod: &PodId| self.mesh.beats().liveness(pod) != Liveness::Lost;
+        let (handed_over, kept) = match keepers.is_empty() {
+            // With the last one the federation ends.
+            true => (0, Vec::new()),
+            false => self.estate.give_all(&keepers.into_iter().filter(is_there).collect::<Vec<_>>()).await,
+        };
+        if let (Some((_, why)), false) = (kept.first(), anyway) {
+            let message = format!("this pod owns {} artefacts that nobody took: {why}", kept.len());
+            return Err(mistake(message).hint(
+                "`pod artefacts` lists them; `pod leave --anyway` leaves them to whoever builds them again",
+            ));
+        }
         self.mesh.federation().leave().await.map_err(|error| join::act_failed(&error))?;
         // What goes on by itself would write the home's files again.
         drop(self.running.lock().take());
@@ -108,7 +142,11 @@ impl Joined {
                 _ => {}
             }
         }
-        Ok(LeaveReport { federation: self.federation() })
+        Ok(LeaveReport {
+            federation: self.federation(),
+            handed_over: handed_over as u64,
+            kept: kept.len() as u64,
+        })
     }
 
     /// Makes an invitation: text that lets so many pods in, for so long.

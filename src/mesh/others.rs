@@ -11,10 +11,12 @@ use futures::future::BoxFuture;
 use node::Elsewhere;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId, PodId};
+use protocol::{Digest, ObjectId, PodId, WorkspaceId};
 use rustc_hash::FxHashMap;
 use swarm::{FetchOrder, Swarm, Urgency};
 use tokio::sync::mpsc::Sender;
+
+use super::owned::Estate;
 
 /// How long an object that nobody gave is not asked for again.
 const LACKING_FOR: Duration = Duration::from_secs(30);
@@ -29,6 +31,7 @@ pub(super) struct Others {
     pub traces: Arc<Traces>,
     pub swarm: Swarm,
     pub announcements: Sender<TraceNews>,
+    pub estate: Estate,
     pub lacking: Mutex<FxHashMap<Digest, Instant>>,
 }
 
@@ -97,6 +100,10 @@ impl Elsewhere for Others {
             let missing = if far.is_empty() { missing } else { self.fetch(missing, &far, urgency).await };
             self.note_lacking(missing);
         })
+    }
+
+    fn built(&self, workspace: WorkspaceId, project: &str) {
+        self.estate.built(workspace, project);
     }
 
     fn announce(&self, trace: TraceNews) {

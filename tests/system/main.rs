@@ -56,6 +56,8 @@ mod options;
 mod outputs;
 mod pool;
 #[cfg(test)]
+mod owning;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod registered;

@@ -78,6 +78,28 @@ impl Member {
         self.waits_until("it sees nobody", |pods| others_of(pods).all(|pod| pod["connected"] == false));
     }
 
+    /// Waits until what it tells of all artefacts fits.
+    #[track_caller]
+    pub fn waits_for_artefacts(&self, what: &str, fits: impl Fn(&[Value]) -> bool) {
+        let mut last = Value::Null;
+        for _ in 0..POLLS {
+            last = self.place.pod(&["artefacts", "--json"]).ok().json()["artefacts"].take();
+            if fits(last.as_array().unwrap()) {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("{what}: never, but {last}");
+    }
+
+    /// kill -9, and a new start, by what the home remembers.
+    pub fn comes_back(&mut self) {
+        self.pod.signal(rustix::process::Signal::KILL);
+        let again = || Running::start(self.place.command("pod", &[]));
+        std::mem::replace(&mut self.pod, again()).end();
+        self.pod.wait_for_talk("the pod stands");
+    }
+
     pub fn leaves(self) {
         self.place.pod(&["stop"]).ok();
         self.pod.end();
@@ -96,7 +118,7 @@ pub fn is_announced(to: &Member, by: &Member) {
     to.waits_until("both know the same", |pods| pods["known"] == by.pods()["known"]);
 }
 
-const STEPS: &str = "
+pub const STEPS: &str = "
 [step.upper]
 run = 'tr a-z A-Z < words > upper; echo made upper'
 out = 'upper'

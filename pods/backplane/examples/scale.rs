@@ -188,6 +188,7 @@ async fn many_owners(count: u64) -> Result<(), Failure> {
                 owner: Some(pods[(n % 20) as usize]),
                 digest: Digest::of(&n.to_le_bytes()),
                 size: n % 4096,
+                label: String::new(),
                 promised_to: None,
             })?;
             let entry = Entry::new(&identity, &federation, &name, epoch, (1, body))?;

@@ -29,6 +29,9 @@ pub struct Ownership {
     pub digest: Digest,
     /// How many bytes there are below it.
     pub size: u64,
+    /// What people call it: the project's name, and for outputs `: ` and the step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
     /// To whom it is being handed over: until that is settled, nobody else may claim it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promised_to: Option<PodId>,

@@ -81,6 +81,7 @@ fn entries_have_their_golden_form() {
             owner: Some(pod(1)),
             digest,
             size: 17,
+            label: String::new(),
             promised_to: Some(pod(2)),
         },
     );

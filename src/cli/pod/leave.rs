@@ -5,13 +5,17 @@ use clap::Args;
 use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::words::line;
 use crate::majordomo::request::{Failure, LeaveReport, Report, Request};
 
 /// Leave the federation for good; the pod goes
 ///
-/// What it has built stays in its larder. It may come in again by an invitation.
+/// First it hands all that it owns over to pods that stay. What it has built stays in its larder. It may come in again by an invitation.
 #[derive(Debug, Args)]
 pub struct LeaveArgs {
+    /// Leave even if nobody takes what this pod owns
+    #[arg(long)]
+    anyway: bool,
     /// Write the report as JSON
     #[arg(long)]
     json: bool,
@@ -19,7 +23,7 @@ pub struct LeaveArgs {
 
 impl LeaveArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        context.ask(Request::Leave, self.json, |report, _| match report {
+        context.ask(Request::Leave { anyway: self.anyway }, self.json, |report, _| match report {
             Report::Left(left) => Some(Said::Data(render(left))),
             _ => None,
         })
@@ -27,5 +31,9 @@ impl LeaveArgs {
 }
 
 fn render(left: &LeaveReport) -> String {
-    format!("left the federation {}\n", left.federation)
+    let mut text = format!("left the federation {}\n", left.federation);
+    if left.handed_over + left.kept > 0 {
+        line(&mut text, format_args!("{} handed over, {} that nobody took", left.handed_over, left.kept));
+    }
+    text
 }

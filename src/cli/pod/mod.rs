@@ -8,6 +8,7 @@ use crate::cli::global::GlobalArgs;
 use crate::cli::majordomo::CompletionsArgs;
 use crate::majordomo::request::Failure;
 
+mod artefacts;
 mod ban;
 mod chef;
 mod detach;
@@ -45,6 +46,10 @@ enum Command {
     Pods(pods::PodsArgs),
     Invite(invite::InviteArgs),
     Ban(ban::BanArgs),
+    Artefacts(artefacts::ArtefactsArgs),
+    Owner(artefacts::OwnerArgs),
+    Give(artefacts::GiveArgs),
+    Pull(artefacts::PullArgs),
     Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
     Status(status::PodStatusArgs),
@@ -66,6 +71,10 @@ impl Cli {
             Some(Command::Pods(args)) => args.run(context),
             Some(Command::Invite(args)) => args.run(context),
             Some(Command::Ban(args)) => args.run(context),
+            Some(Command::Artefacts(args)) => args.run(context),
+            Some(Command::Owner(args)) => args.run(context),
+            Some(Command::Give(args)) => args.run(context),
+            Some(Command::Pull(args)) => args.run(context),
             Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),

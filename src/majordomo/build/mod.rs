@@ -149,6 +149,9 @@ async fn of(
         written,
         seconds: sink.seconds(),
     });
+    if outcome == Outcome::Success && !asked.options.dry_run {
+        pod.supply().built(workspace.id(), &workspace.name());
+    }
     ended.map(|done| done.outcome)
 }
 

@@ -122,6 +122,11 @@ impl Workspace {
         self.id
     }
 
+    /// What people call the project: its folder's name.
+    pub fn name(&self) -> String {
+        self.project.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The project's folder, absolute.
     pub fn project(&self) -> &Path {
         &self.project

@@ -48,6 +48,8 @@ pub struct Claim {
     pub digest: Digest,
     /// How many bytes there are below it.
     pub size: u64,
+    /// What people call it.
+    pub label: String,
 }
 
 impl Claim {
@@ -170,6 +172,7 @@ impl Owners {
                 owner: Some(us),
                 digest: claim.digest,
                 size: claim.size,
+                label: claim.label.clone(),
                 promised_to: None,
             })
         });

@@ -149,6 +149,7 @@ fn claim_of(digest: &[u8]) -> Claim {
         scope: ArtefactScope::Sources,
         digest: Digest::of(digest),
         size: 10,
+        label: String::new(),
     }
 }
 

@@ -45,6 +45,9 @@ pub trait Elsewhere: Send + Sync + 'static {
 
     /// Tells others of a trace that this pod made; its objects are in the larder. Returns at once.
     fn announce(&self, trace: TraceNews);
+
+    /// A build of a workspace has come to a good end here; `project` is what people call it. Returns at once.
+    fn built(&self, workspace: WorkspaceId, project: &str);
 }
 
 /// A larder, and behind it other pods.
@@ -164,6 +167,13 @@ impl Supply {
         match self.elsewhere() {
             None => Ok(false),
             Some(elsewhere) => Ok(elsewhere.lacking(&missing).await.is_empty()),
+        }
+    }
+
+    /// A build of a workspace has come to a good end.
+    pub fn built(&self, workspace: WorkspaceId, project: &str) {
+        if let Some(elsewhere) = self.elsewhere() {
+            elsewhere.built(workspace, project);
         }
     }
 

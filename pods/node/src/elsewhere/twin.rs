@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use larder::Larder;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId};
+use protocol::{Digest, ObjectId, WorkspaceId};
 use swarm::Urgency;
 
 use super::Elsewhere;
@@ -83,6 +83,8 @@ impl Elsewhere for Others {
         objects.iter().for_each(|object| self.copy(object));
         Box::pin(std::future::ready(()))
     }
+
+    fn built(&self, _: WorkspaceId, _: &str) {}
 
     fn announce(&self, trace: TraceNews) {
         self.federation.claim(trace);

@@ -46,6 +46,7 @@ fn record(workspace: u128, path: &str, owner: Option<u8>, tree: &Tree) -> Owners
         owner: owner.map(pod),
         digest: tree.digest(),
         size: 1,
+        label: String::new(),
         promised_to: None,
     }
 }

@@ -1,0 +1,275 @@
+//! What this pod owns: claimed after builds, handed over, and pulled with its bytes.
+//!
+//! Actors. An [`Estate`] is a pod's part in the ownership of artefacts. Three tasks go on by themselves: *claim* claims what builds have left, one workspace after
+//! the other; *go on* sees hand-overs through that a death broke off; *cover* reads the trees of records, so that paths are known. A claim that cannot be
+//! made now – the server is away, the log was made anew – is made later; one that another pod owns is left with it. Nothing here decides about a build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backplane::Mesh;
+use backplane::ledger::{Epoch, StoreError};
+use backplane::owners::{ClaimError, GiveError, OwnerKey, Owners, Puller, ownership};
+use futures::future::BoxFuture;
+use larder::{Larder, LarderError};
+use parking_lot::Mutex;
+use protocol::mesh::Ownership;
+use protocol::{Digest, ObjectId, ObjectKind, PodId, Tree, TreeEntry, WorkspaceId};
+use swarm::{FetchOrder, Swarm};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::claims::claims;
+
+/// The pause after a claim that could not be made, and between looks for hand-overs that broke off.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Records whose trees are read at once.
+const COVERED_AT_ONCE: usize = 256;
+/// Records whose trees nobody gave; they are not asked for again until this many are.
+const MAX_UNKNOWN: usize = 65_536;
+
+/// A pod's part in the ownership of artefacts. Clones are one.
+#[derive(Clone)]
+pub(super) struct Estate {
+    pub mesh: Arc<Mesh>,
+    pub owners: Arc<Owners>,
+    bytes: Arc<Bytes>,
+    built: Arc<Built>,
+    /// Whether it owns anything: a guest gives nothing.
+    keeps: bool,
+}
+
+/// Workspaces that were built since their last claims: id and label.
+#[derive(Default)]
+struct Built {
+    workspaces: Mutex<BTreeMap<WorkspaceId, String>>,
+    /// Those that were claimed in this life.
+    claimed: Mutex<BTreeSet<WorkspaceId>>,
+    more: Notify,
+}
+
+/// Brings trees with all that is in them.
+struct Bytes {
+    larder: Larder,
+    swarm: Swarm,
+}
+
+impl Bytes {
+    /// Brings objects, from those pods first; what nobody gave.
+    async fn fetch(&self, objects: Vec<ObjectId>, from: &[PodId]) -> Result<Vec<ObjectId>, String> {
+        let fetched = self.swarm.fetch(FetchOrder::new(objects, from)).await;
+        fetched.map(|fetched| fetched.missing).map_err(|error| error.to_string())
+    }
+
+    fn tree(&self, digest: &Digest) -> Result<Option<Tree>, LarderError> {
+        let bytes = self.larder.get(ObjectKind::Tree, digest)?;
+        Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()))
+    }
+
+    async fn tree_and_all(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
+        self.fetch(vec![ObjectId { kind: ObjectKind::Tree, digest }], from).await?;
+        let tree = self.tree(&digest).map_err(|error| error.to_string())?;
+        let tree = tree.ok_or_else(|| "the pods that are connected do not have its tree".to_owned())?;
+        let files = tree.entries().iter().filter_map(|(_, entry)| match entry {
+            TreeEntry::File { digest, .. } => Some(ObjectId::blob(*digest)),
+            _ => None,
+        });
+        let missing = self.fetch(files.collect(), from).await?;
+        match missing.len() {
+            0 => Ok(tree),
+            count => Err(format!(
+                "{count} of its files did not come: the pods that are connected do not have them"
+            )),
+        }
+    }
+}
+
+impl Puller for Bytes {
+    fn pull(&self, from: PodId, digest: Digest) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { self.tree_and_all(&[from], digest).await.map(drop) })
+    }
+}
+
+impl Estate {
+    pub fn open(mesh: &Arc<Mesh>, larder: Larder, swarm: Swarm, keeps: bool) -> Result<Self, StoreError> {
+        let bytes = Arc::new(Bytes { larder, swarm });
+        let owners = Owners::open(mesh.clone(), bytes.clone())?;
+        Ok(Self { mesh: mesh.clone(), owners, bytes, built: Arc::default(), keeps })
+    }
+
+    /// What goes on by itself, until it is aborted.
+    pub fn start(&self) -> Vec<JoinHandle<()>> {
+        let (claim, go_on, cover) = (self.clone(), self.clone(), self.clone());
+        vec![
+            tokio::spawn(async move { claim.claim_what_is_built().await }),
+            tokio::spawn(async move { go_on.go_on().await }),
+            tokio::spawn(async move { cover.cover_all().await }),
+        ]
+    }
+
+    /// A workspace was built: what it has now is claimed soon.
+    pub fn built(&self, workspace: WorkspaceId, project: &str) {
+        if self.keeps {
+            self.built.workspaces.lock().insert(workspace, project.to_owned());
+            self.built.more.notify_one();
+        }
+    }
+
+    /// Whether what a workspace had was claimed in this life.
+    pub fn has_claimed(&self, workspace: WorkspaceId) -> bool {
+        self.built.claimed.lock().contains(&workspace)
+    }
+
+    async fn claim_what_is_built(&self) {
+        loop {
+            let next = self.built.workspaces.lock().pop_first();
+            let Some((workspace, project)) = next else {
+                self.built.more.notified().await;
+                continue;
+            };
+            if let Err(why) = self.claim(workspace, &project).await {
+                tracing::debug!(%workspace, why, "not claimed yet");
+                self.built.workspaces.lock().entry(workspace).or_insert(project);
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    /// Claims what a workspace has, and gives up what it has no more.
+    async fn claim(&self, workspace: WorkspaceId, project: &str) -> Result<(), String> {
+        let (larder, project) = (self.bytes.larder.clone(), project.to_owned());
+        let reading = tokio::task::spawn_blocking(move || claims(&larder, workspace, &project));
+        let claims = reading.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let us = self.mesh.pod();
+        let mut kept = BTreeSet::new();
+        for claim in &claims {
+            let key = OwnerKey::new(workspace, &claim.path);
+            kept.insert(key);
+            let known = self.record(key).map_err(|error| error.to_string())?;
+            if known.is_some_and(|(known, _)| known.digest == claim.digest && known.owner.is_some()) {
+                continue;
+            }
+            match self.owners.claim(claim).await {
+                Ok(_) => {}
+                Err(error @ (ClaimError::Owned { .. } | ClaimError::Promised { .. })) => {
+                    tracing::info!(%workspace, path = %claim.path, %error, "it stays with its owner");
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        for key in self.owners.map().owned_by(&us) {
+            let is_gone =
+                |(known, _): &(Ownership, Epoch)| known.workspace == workspace && !kept.contains(&key);
+            if self.record(key).map_err(|error| error.to_string())?.as_ref().is_some_and(is_gone) {
+                self.owners.release(&key.subject()).await.map_err(|error| error.to_string())?;
+            }
+        }
+        self.built.claimed.lock().insert(workspace);
+        Ok(())
+    }
+
+    async fn go_on(&self) {
+        loop {
+            if let Err(error) = self.owners.go_on().await {
+                tracing::debug!(%error, "a hand-over cannot be seen through yet");
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Reads the trees of records that have none yet, as the log changes.
+    async fn cover_all(&self) {
+        let mut changes = self.mesh.ledger().changes();
+        let mut unknown = BTreeSet::new();
+        loop {
+            changes.borrow_and_update();
+            let mut keys = self.owners.map().uncovered(COVERED_AT_ONCE + unknown.len());
+            keys.retain(|key| !unknown.contains(key));
+            keys.truncate(COVERED_AT_ONCE);
+            if keys.is_empty() {
+                match tokio::time::timeout(AGAIN * 12, changes.changed()).await {
+                    Ok(Err(_)) => return,
+                    Ok(Ok(())) => {}
+                    // Who has them may be back.
+                    Err(_) => unknown.clear(),
+                }
+                continue;
+            }
+            if unknown.len() > MAX_UNKNOWN {
+                unknown.clear();
+            }
+            match self.cover(&keys).await {
+                Ok(without) => unknown.extend(without),
+                Err(error) => {
+                    tracing::warn!(%error, "trees of artefacts cannot be read");
+                    unknown.extend(keys);
+                }
+            }
+        }
+    }
+
+    /// Reads the trees of records, from other pods if need be; those that could not be had.
+    async fn cover(
+        &self,
+        keys: &[OwnerKey],
+    ) -> Result<Vec<OwnerKey>, Box<dyn std::error::Error + Send + Sync>> {
+        let mut records = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some((ownership, epoch)) = self.record(*key)? {
+                records.push((*key, ownership, epoch));
+            }
+        }
+        let trees = records.iter().map(|(_, ownership, _)| (ObjectKind::Tree, ownership));
+        let wanted = trees.map(|(kind, ownership)| swarm::Wanted {
+            id: ObjectId { kind, digest: ownership.digest },
+            from: ownership.owner.into_iter().collect(),
+        });
+        let order = FetchOrder { patience: Duration::ZERO, ..FetchOrder::new(wanted, &[]) };
+        self.bytes.swarm.fetch(order).await?;
+        let mut without = Vec::new();
+        for (key, ownership, epoch) in records {
+            match self.bytes.tree(&ownership.digest)? {
+                Some(tree) => drop(self.owners.map().cover(&ownership, epoch, &tree)),
+                None => without.push(key),
+            }
+        }
+        Ok(without)
+    }
+
+    /// What a record says.
+    pub fn record(&self, key: OwnerKey) -> Result<Option<(Ownership, Epoch)>, StoreError> {
+        let entry = self.mesh.ledger().get(&key.subject())?;
+        Ok(entry.and_then(|entry| Some((ownership(&entry)?, entry.epoch))))
+    }
+
+    /// Brings what a record covers.
+    pub async fn pull(&self, ownership: &Ownership) -> Result<Tree, String> {
+        let from: Vec<PodId> = ownership.owner.into_iter().collect();
+        self.bytes.tree_and_all(&from, ownership.digest).await
+    }
+
+    /// Hands all that this pod owns over to whoever takes it; what nobody took, and why.
+    pub async fn give_all(&self, to: &[PodId]) -> (usize, Vec<(OwnerKey, String)>) {
+        let (mut given, mut kept) = (0, Vec::new());
+        for key in self.owners.map().owned_by(&self.mesh.pod()) {
+            let mut why = "no other pod is there".to_owned();
+            let mut is_given = false;
+            for pod in to {
+                match self.owners.give(key, *pod).await {
+                    Ok(_) => is_given = true,
+                    Err(GiveError::NotOurs(_)) => is_given = true,
+                    Err(error) => why = error.to_string(),
+                }
+                if is_given {
+                    break;
+                }
+            }
+            match is_given {
+                true => given += 1,
+                false => kept.push((key, why)),
+            }
+        }
+        (given, kept)
+    }
+}
