@@ -40,10 +40,11 @@ fn unless_done(outcome: Result<Entry, ChangeError>) -> Result<(), ActError> {
 }
 
 impl Federation {
-    /// Leaves. What this pod owns has to be handed over first.
+    /// Leaves. What this pod owns has to be handed over first. Those who stay make a key that it does not know.
     pub async fn leave(&self) -> Result<(), ActError> {
         let ours = subject::member(&self.pod());
-        let left = self.ledger.change(&ours, |known| gone(known, Standing::Left, None));
+        let knew = self.present_generation();
+        let left = self.ledger.change(&ours, |known| gone(known, Standing::Left, Some(knew)));
         unless_done(left.await)
     }
 
@@ -102,9 +103,11 @@ impl Federation {
             return Ok(());
         }
         let Some(agreed) = self.members.generation() else { return Ok(()) };
-        let unanswered = |member: &KnownMember| {
-            member.standing == Standing::Banned
-                && member.knew_generation.is_some_and(|knew| knew >= agreed.generation)
+        let unanswered = |member: &KnownMember| match member.standing {
+            Standing::Banned => member.knew_generation.is_some_and(|knew| knew >= agreed.generation),
+            // It says so itself, and is not believed to know a key that is still to come.
+            Standing::Left => member.knew_generation == Some(agreed.generation),
+            Standing::Member => false,
         };
         let members = self.members.list();
         if members.values().any(unanswered) {
@@ -128,6 +131,11 @@ impl Federation {
             if given.is_none_or(|given| given.generation < agreed.generation) {
                 self.seal_ring_to(&member.pod, &member.seal_key).await?;
             }
+        }
+        let overwritten = self.ledger.overwritten();
+        let is_hit = |member: &&KnownMember| overwritten.contains(&subject::key(&member.pod));
+        for member in members.values().filter(|member| member.is_member()).filter(is_hit) {
+            self.seal_ring_unless(&member.pod, &member.seal_key, |_, _| false).await?;
         }
         Ok(())
     }

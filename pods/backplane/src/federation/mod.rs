@@ -118,8 +118,18 @@ impl Federation {
         }
     }
 
-    /// Gives a pod all group keys that we have.
+    /// Gives a pod all group keys that we have, if it was not given them.
     async fn seal_ring_to(&self, pod: &PodId, key: &[u8; 32]) -> Result<(), ActError> {
+        self.seal_ring_unless(pod, key, |newest, ours| newest >= ours).await
+    }
+
+    /// Gives a pod all group keys that we have, unless what it was given last will do.
+    async fn seal_ring_unless(
+        &self,
+        pod: &PodId,
+        key: &[u8; 32],
+        will_do: impl Fn(u64, u64) -> bool + Send + Sync,
+    ) -> Result<(), ActError> {
         let (generation, json) = {
             let ring = self.ring.read();
             (ring.newest(), serde_json::to_vec(&ring.to_json()).map(zeroize::Zeroizing::new)?)
@@ -130,7 +140,7 @@ impl Federation {
         let name = subject::key(pod);
         let given = self.ledger.change(&name, |known| {
             let newest = known.and_then(|entry| entry.body["generation"].as_u64()).unwrap_or_default();
-            if newest >= u64::from(generation) {
+            if will_do(newest, u64::from(generation)) {
                 return Err(crate::ledger::Stop(String::new()));
             }
             Ok(body.clone())

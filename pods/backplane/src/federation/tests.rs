@@ -430,3 +430,47 @@ async fn a_pod_that_was_away_while_the_key_changed_gets_the_new_one() {
     until("what it missed", &c, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
     assert!(!c.mesh.members().is_member(&b.mesh.pod()));
 }
+
+#[tokio::test]
+async fn who_leaves_does_not_know_the_next_key() {
+    let (server, a) = twin().await;
+    let invitation = invited(&a, &InviteOptions { uses: 2, ..InviteOptions::default() }).await;
+    let b = enter(Arc::new(server.connect()), &invitation, "b", NOW).await.unwrap();
+    let c = enter(Arc::new(server.connect()), &invitation, "c", NOW).await.unwrap();
+    until("the members", &b, |mesh| mesh.members().list().len() == 3).await;
+    b.mesh.federation().leave().await.unwrap();
+    for pod in [&a, &c] {
+        until("a new key", pod, |mesh| mesh.federation().ring.read().newest() == 2).await;
+    }
+    a.mesh.ledger().say("log.x", json!(1)).await.unwrap();
+    until("what was said with it", &c, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
+    assert_eq!(b.mesh.federation().ring.read().newest(), 1);
+    assert_eq!(b.mesh.ledger().get("log.x").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_banned_pod_cannot_keep_an_absent_one_from_coming_back() {
+    let (server, a) = twin().await;
+    let invitation = invited(&a, &InviteOptions { uses: 3, ..InviteOptions::default() }).await;
+    let b = enter(Arc::new(server.connect()), &invitation, "b", NOW).await.unwrap();
+    let d = enter(Arc::new(server.connect()), &invitation, "d", NOW).await.unwrap();
+    let bus = Arc::new(server.connect());
+    let c = enter(bus.clone(), &invitation, "c", NOW).await.unwrap();
+    until("the members", &c, |mesh| mesh.members().list().len() == 4).await;
+    let name = subject::key(&c.mesh.pod());
+    until("its key", &a, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
+    let of_before = a.mesh.ledger().get(&name).unwrap().unwrap();
+    let federation = b.mesh.federation();
+    let epoch = crate::ledger::Epoch { revision: 99, ..of_before.epoch };
+    let body = json!({ "generation": 999, "sealed": bs58::encode([7; 80]).into_string() });
+    let forged = Entry::new(&federation.identity, &federation.id, &name, epoch, (NOW, body)).unwrap();
+    // Its own word, and one that was a member's once.
+    for (entry, banned, newest) in [(forged, &b, 2), (of_before, &d, 3)] {
+        bus.disconnect();
+        a.mesh.federation().ban(&banned.mesh.pod()).await.unwrap();
+        let sealed = Bytes::from(entry.sealed(&federation.id, &federation.ring.read()).unwrap());
+        server.connect().append(&name, sealed, Expect::Anything).await.unwrap();
+        bus.reconnect();
+        until("the new key", &c, |mesh| mesh.federation().ring.read().newest() == newest).await;
+    }
+}

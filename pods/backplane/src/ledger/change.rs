@@ -113,7 +113,11 @@ impl Ledger {
     }
 
     fn said(&self, entry: Entry, position: Position) -> Result<Entry, ChangeError> {
-        let taken = self.take(&mut self.state.lock(), entry.clone(), Some(position))?;
+        let taken = {
+            let mut state = self.state.lock();
+            state.overwritten.remove(&entry.subject);
+            self.take(&mut state, entry.clone(), Some(position))?
+        };
         if taken == Taken::Refused {
             return Err(ChangeError::Forbidden(entry.subject));
         }

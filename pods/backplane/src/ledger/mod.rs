@@ -20,7 +20,7 @@ pub mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -120,6 +120,8 @@ struct State {
     closed: VecDeque<(String, Vec<u8>)>,
     /// Where the present generation was appended, and which it is.
     generation: Option<(Position, u32)>,
+    /// Key rings of which the log has something else than the last word.
+    overwritten: BTreeSet<String>,
 }
 
 /// What a ledger needs.
@@ -156,6 +158,7 @@ impl Ledger {
                 parked: VecDeque::new(),
                 closed: VecDeque::new(),
                 generation,
+                overwritten: BTreeSet::new(),
             }),
             status: watch::Sender::new(Status::default()),
             changes: watch::Sender::new(0),
@@ -266,8 +269,33 @@ impl Ledger {
         Ok(new)
     }
 
+    /// Subjects of key rings that the log has lost: whoever reaches the server can put anything there, and their pods learn from nothing else.
+    pub fn overwritten(&self) -> Vec<String> {
+        self.state.lock().overwritten.iter().cloned().collect()
+    }
+
     /// Takes what the log says. Nothing of it is an error: anybody who reaches the server can put anything into it.
     fn take_sealed(
+        &self,
+        state: &mut State,
+        subject: &str,
+        sealed: &[u8],
+        position: Option<Position>,
+    ) -> Result<Taken, StoreError> {
+        let taken = self.take_opened(state, subject, sealed, position)?;
+        if position.is_some() && subject.starts_with(subject::KEYS) {
+            match taken {
+                Taken::New | Taken::Known => drop(state.overwritten.remove(subject)),
+                Taken::Older | Taken::Refused if state.overwritten.len() < MAX_PARKED => {
+                    state.overwritten.insert(subject.to_owned());
+                }
+                Taken::Older | Taken::Refused | Taken::Waits => {}
+            }
+        }
+        Ok(taken)
+    }
+
+    fn take_opened(
         &self,
         state: &mut State,
         subject: &str,
