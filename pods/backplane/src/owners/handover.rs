@@ -98,6 +98,10 @@ impl Owners {
             {
                 return match ownership.owner {
                     Some(owner) if owner == to => Ok(entry.epoch),
+                    // Somebody else of this pod saw it through, such as [`Owners::go_on`].
+                    Some(owner) if owner == self.mesh.pod() => {
+                        Err(GiveError::NotTaken("it was taken back".to_owned()))
+                    }
                     other => Err(GiveError::NotOurs(other)),
                 };
             }
