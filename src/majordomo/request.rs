@@ -353,9 +353,9 @@ pub enum Report {
     /// To [`Request::Artefacts`].
     Artefacts(ArtefactsReport),
     /// To [`Request::Owner`] and [`Request::Give`].
-    Owner(OwnerReport),
+    Owner(Box<OwnerReport>),
     /// To [`Request::Pull`].
-    Pulled(PulledReport),
+    Pulled(Box<PulledReport>),
 }
 
 /// What can be done with chefs.

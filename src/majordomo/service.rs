@@ -87,9 +87,9 @@ async fn answer(
             Report::Pods(joined.pods().await?)
         }
         Request::Artefacts => Report::Artefacts(joined(host)?.artefacts()?),
-        Request::Owner(named) => Report::Owner(joined(host)?.owner(&named)?),
-        Request::Give { artefact, to } => Report::Owner(joined(host)?.give(&artefact, &to).await?),
-        Request::Pull(named) => Report::Pulled(joined(host)?.pull(&named).await?),
+        Request::Owner(named) => Report::Owner(Box::new(joined(host)?.owner(&named)?)),
+        Request::Give { artefact, to } => Report::Owner(Box::new(joined(host)?.give(&artefact, &to).await?)),
+        Request::Pull(named) => Report::Pulled(Box::new(joined(host)?.pull(&named).await?)),
         Request::Leave { anyway } => {
             let left = joined(host)?.leave(pod.home().path(), anyway).await?;
             stop(host)?;
