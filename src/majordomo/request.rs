@@ -412,6 +412,9 @@ pub struct ChefInfo {
     pub is_enabled: bool,
     /// Its files, as a tree of the larder; `None`: it is built in.
     pub tree: Option<Digest>,
+    /// The pod of the federation that lends it; `None`: it is registered here, or built in.
+    #[serde(default)]
+    pub lent_by: Option<PodId>,
     /// Its program, in its folder.
     pub program: String,
     /// It is asked where one of these patterns matches; none: always.

@@ -17,6 +17,7 @@ use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::chefs::Lending;
 use super::joining::Offer;
 use super::others::Others;
 use super::owned::Estate;
@@ -188,6 +189,8 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     supply.join(Arc::new(others));
     let mut tasks: Vec<JoinHandle<()>> = tasks;
     tasks.extend(estate.start());
+    let lending = Lending { mesh: mesh.clone(), estate: estate.clone(), home: pod.home().path().to_owned() };
+    tasks.push(tokio::spawn(lending.run()));
     let running = parking_lot::Mutex::new(Some((running, steps)));
     Ok(Joined { mesh, swarm, supply, estate, tasks, running, server, founded, listening })
 }

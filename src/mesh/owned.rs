@@ -243,6 +243,16 @@ impl Estate {
         Ok(entry.and_then(|entry| Some((ownership(&entry)?, entry.epoch))))
     }
 
+    /// The larder that all of it is in.
+    pub fn larder(&self) -> &Larder {
+        &self.bytes.larder
+    }
+
+    /// Brings a tree with all that is in it.
+    pub async fn bring(&self, from: PodId, tree: Digest) -> Result<(), String> {
+        self.bytes.tree_and_all(&[from], tree).await.map(drop)
+    }
+
     /// Brings what a record covers.
     pub async fn pull(&self, ownership: &Ownership) -> Result<Tree, String> {
         let from: Vec<PodId> = ownership.owner.into_iter().collect();

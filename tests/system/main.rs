@@ -39,6 +39,8 @@ mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod lending;
+#[cfg(test)]
 mod lenses;
 #[cfg(test)]
 mod limits;
@@ -54,9 +56,9 @@ mod mistakes;
 mod options;
 #[cfg(test)]
 mod outputs;
-mod pool;
 #[cfg(test)]
 mod owning;
+mod pool;
 #[cfg(test)]
 mod real;
 #[cfg(test)]

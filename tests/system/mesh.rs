@@ -47,18 +47,24 @@ impl Member {
         self.place.pod(&["pods", "--json"]).ok().json()
     }
 
-    /// Waits until what it tells of the federation fits.
+    /// Waits until what a command tells fits.
     #[track_caller]
-    pub fn waits_until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+    pub fn waits_for(&self, command: &[&str], what: &str, fits: impl Fn(&Value) -> bool) {
         let mut last = Value::Null;
         for _ in 0..POLLS {
-            last = self.pods();
+            last = self.place.pod(command).ok().json();
             if fits(&last) {
                 return;
             }
             std::thread::sleep(POLL);
         }
         panic!("{what}: never, but {last}");
+    }
+
+    /// Waits until what it tells of the federation fits.
+    #[track_caller]
+    pub fn waits_until(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+        self.waits_for(&["pods", "--json"], what, fits);
     }
 
     /// Waits until it sees just these other pods, all connected.
@@ -81,15 +87,7 @@ impl Member {
     /// Waits until what it tells of all artefacts fits.
     #[track_caller]
     pub fn waits_for_artefacts(&self, what: &str, fits: impl Fn(&[Value]) -> bool) {
-        let mut last = Value::Null;
-        for _ in 0..POLLS {
-            last = self.place.pod(&["artefacts", "--json"]).ok().json()["artefacts"].take();
-            if fits(last.as_array().unwrap()) {
-                return;
-            }
-            std::thread::sleep(POLL);
-        }
-        panic!("{what}: never, but {last}");
+        self.waits_for(&["artefacts", "--json"], what, |told| fits(told["artefacts"].as_array().unwrap()));
     }
 
     /// kill -9, and a new start, by what the home remembers.

@@ -7,7 +7,7 @@ use crate::common::{Place, Project};
 const PAGE: &str = include_str!("../../docs/how-to/write-a-chef.md");
 
 /// The chef that the book shows.
-fn of_the_book() -> &'static str {
+pub fn of_the_book() -> &'static str {
     let after = |text: &'static str| PAGE.split_once(text).map_or("", |(_, rest)| rest);
     after("```python\n").split("```\n").next().unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! The golden files beside this module are their forms, word for word.
 
 mod beat;
+mod chef;
 mod handover;
 mod invitation;
 mod member;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use beat::{Beat, Demand, TraceNews};
+pub use chef::{ChefNews, LentChef};
 pub use handover::{Exchange, ExchangeAnswer};
 pub use invitation::{BadInvitation, Invitation, InvitationEntry, JoinAnswer, JoinRequest};
 pub use member::{Addresses, GenerationEntry, KeyEntry, Member, Role, Standing};

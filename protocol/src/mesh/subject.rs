@@ -22,6 +22,8 @@ pub const SETTLED: &str = "log.settled.";
 pub const JOIN: &str = "join";
 /// Beats of all pods.
 pub const BEATS: &str = "beat.*";
+/// The chefs that all pods lend.
+pub const CHEFS: &str = "chefs.*";
 /// Demands of all pods.
 pub const DEMANDS: &str = "demand.*";
 
@@ -66,6 +68,11 @@ pub fn settled(pod: &PodId) -> String {
 /// A pod's beats.
 pub fn beat(pod: &PodId) -> String {
     format!("beat.{pod}")
+}
+
+/// The chefs that a pod lends.
+pub fn chefs(pod: &PodId) -> String {
+    format!("chefs.{pod}")
 }
 
 /// What a pod demands.

@@ -142,7 +142,7 @@ fn row(chef: &ChefInfo) -> [String; 4] {
     };
     let state = match (chef.is_enabled, chef.missing.as_slice()) {
         (false, _) => "disabled".to_owned(),
-        (true, []) => String::new(),
+        (true, []) => chef.lent_by.map(|_| "lent by another pod".to_owned()).unwrap_or_default(),
         (true, missing) => format!("wants {}", missing.join(", ")),
     };
     [chef.name.clone(), chef.version.clone(), place, state]
@@ -158,6 +158,9 @@ pub(super) fn show(chef: &ChefInfo) -> String {
         Some(tree) => {
             line(&mut text, format_args!("  content     {tree}"));
             line(&mut text, format_args!("  program     {}", chef.program));
+            if let Some(pod) = &chef.lent_by {
+                line(&mut text, format_args!("  lent by     {pod}"));
+            }
         }
     }
     for (what, all) in [

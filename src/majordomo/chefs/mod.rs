@@ -10,6 +10,7 @@
 //!
 //! - `about`: what a chef says of itself; `program`: its files, as content; `find`: who may be asked;
 //! - `registry`: the list of a home; `register`: changes of it; `examples`: a chef held against its own;
+//! - `lent`: those that other pods lend;
 //! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
 //! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
 //! - `explain`: why a step failed; `lenses`: projections and normalisers that chefs bring;
@@ -26,6 +27,7 @@ mod heard;
 mod init;
 mod last;
 pub mod lenses;
+mod lent;
 mod pick;
 mod program;
 mod question;
@@ -51,6 +53,7 @@ pub use ask::ask;
 pub use explain::explain;
 pub use init::init;
 pub use last::file as last_file;
+pub use lent::{adopt, lacking, lends};
 pub use register::carry_out;
 
 type Fallible<T> = Result<T, Box<Failure>>;
@@ -61,6 +64,11 @@ pub enum Recipe {
     Steps(Box<ProjectFile>),
     /// From chefs: those that its file names, or, if it has none, all.
     Chefs(Option<Box<ProjectFile>>),
+}
+
+/// The stamp of the list of chefs of a home, which changes with it; none: there is no list.
+pub fn list_of(home: &Path) -> Option<protocol::Stamp> {
+    std::fs::metadata(registry::path(home)).ok().map(|meta| protocol::Stamp::from(&meta))
 }
 
 /// Where the steps of a project come from.

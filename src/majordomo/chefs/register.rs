@@ -62,12 +62,20 @@ fn answer(pod: &Pod, request: ChefRequest) -> Fallible<ChefsReport> {
             }
             let tree = pod.larder().put(ObjectKind::Tree, &tree.encode());
             let tree = tree.map_err(|error| Box::new(border::node(&error.into())))?;
-            let replaced = list.put(Registered { about, tree }).map(|before| before.about.version);
+            let replaced =
+                list.put(Registered { about, tree, from: None }).map(|before| before.about.version);
             save(&list, home)?;
             Ok(ChefsReport { replaced, ..one(&list, &name)? })
         }
         ChefRequest::Remove { name } => {
             let removed = one(&list, &name)?;
+            if list.find(&name).is_some_and(|chef| chef.from.is_some()) {
+                let failure =
+                    border::mistake(format!("the chef `{name}` is lent by another pod of the federation"));
+                return Err(Box::new(failure.hint(format!(
+                    "`pod chef remove {name}` there takes it back; `pod chef disable {name}` keeps it from being asked here"
+                ))));
+            }
             if list.take(&name).is_none() {
                 let failure = border::mistake(format!("the chef `{name}` is built in"));
                 return Err(Box::new(
@@ -88,7 +96,7 @@ fn answer(pod: &Pod, request: ChefRequest) -> Fallible<ChefsReport> {
     }
 }
 
-fn is_ours(name: &str) -> bool {
+pub(super) fn is_ours(name: &str) -> bool {
     chef_builtin::ALL.iter().any(|chef| chef.name == name) || name == chef_builtin::SHELL.name
 }
 
@@ -157,6 +165,7 @@ fn registered(list: &Registry, chef: &Registered) -> ChefInfo {
         is_built_in: false,
         is_enabled: list.is_enabled(&name),
         tree: Some(chef.tree),
+        lent_by: chef.from,
         timeout: Some(chef.about.patience().as_secs()),
         missing: tools.iter().filter(|tool| !is_there(tool, &[])).cloned().collect(),
         name,

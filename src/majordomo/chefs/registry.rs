@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use larder::{Larder, ObjectKind};
 use parking_lot::{Mutex, MutexGuard};
-use protocol::{Digest, Tree};
+use protocol::{Digest, PodId, Tree};
 use serde::{Deserialize, Serialize};
 
 use super::about::About;
@@ -28,6 +28,9 @@ pub struct Registered {
     pub about: About,
     /// Its tree in the larder.
     pub tree: Digest,
+    /// Which pod of the federation lends it; none: it was registered here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PodId>,
 }
 
 /// The list.
@@ -177,7 +180,7 @@ mod tests {
 
     fn chef(name: &str, version: &str) -> Registered {
         let text = format!("name = '{name}'\nversion = '{version}'\nprotocol = 1\nprogram = 'run'\n");
-        Registered { about: About::read(&text).unwrap(), tree: Digest::of(version.as_bytes()) }
+        Registered { about: About::read(&text).unwrap(), tree: Digest::of(version.as_bytes()), from: None }
     }
 
     #[test]

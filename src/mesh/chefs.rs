@@ -1,0 +1,163 @@
+//! Chefs of the federation: each pod tells which it has registered, and takes what others lend into its own list.
+//!
+//! What a pod lends is told for a *lease*, and told again at a third of it and when it changes; who has no lease of a pod asks it, as a newcomer asks all.
+//! When the lease of a chef ends, or its pod takes it back, it goes out of the lists. Only full members are believed. Its files come
+//! over the swarm before it is in the list.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backplane::Mesh;
+use backplane::keys::Opened;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use protocol::PodId;
+use protocol::mesh::{ChefNews, LentChef, subject};
+
+use super::owned::Estate;
+use crate::majordomo::chefs::{adopt, lacking, lends, list_of};
+
+/// How long what was told holds.
+const LEASE: Duration = Duration::from_secs(300);
+/// How often the list of this home is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The matter of the question which chefs a pod lends.
+const MATTER: &str = "chefs";
+/// How long an answer to it may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// When a pod that gave none is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// Chefs that one pod may lend.
+const MAX_LENT: usize = 256;
+
+/// What others lend.
+pub(super) struct Lending {
+    pub mesh: Arc<Mesh>,
+    pub estate: Estate,
+    pub home: PathBuf,
+}
+
+/// What one pod lends, and until when.
+struct Lease {
+    chefs: Vec<LentChef>,
+    until: Instant,
+}
+
+type Leases = BTreeMap<PodId, Lease>;
+
+fn news(home: &Path) -> Result<ChefNews, String> {
+    let chefs = lends(home).map_err(|error| error.to_string())?;
+    Ok(ChefNews { chefs, lease: LEASE.as_secs() as u32 })
+}
+
+impl Lending {
+    /// Goes on until it is aborted.
+    pub async fn run(self) {
+        let home = self.home.clone();
+        let answer = move |_, _| {
+            let news = news(&home).map(serde_json::to_value);
+            async move { news?.map_err(|error| error.to_string()) }.boxed()
+        };
+        self.mesh.serve(MATTER, Arc::new(answer));
+        let mut told_by_others = self.hear().await;
+        let mut leases = Leases::new();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let (mut told, mut stamp) = (None::<Instant>, None);
+        loop {
+            tokio::select! {
+                Some((name, said)) = told_by_others.next() => {
+                    if name == subject::chefs(&said.from) {
+                        self.take(&mut leases, said.from, said.body).await;
+                    }
+                }
+                _ = look.tick() => self.ask(&mut leases).await,
+            }
+            let now = list_of(&self.home);
+            if (told.is_none_or(|told| told.elapsed() > LEASE / 3) || now != stamp) && self.tell().await {
+                (told, stamp) = (Some(Instant::now()), now);
+            }
+            let count = leases.len();
+            leases.retain(|pod, lease| lease.until > Instant::now() && self.mesh.members().is_believed(pod));
+            if leases.len() != count {
+                self.adopt(&leases).await;
+            }
+        }
+    }
+
+    /// What members tell, as soon as the server can be reached.
+    async fn hear(&self) -> BoxStream<'static, (String, Opened<ChefNews>)> {
+        loop {
+            match self.mesh.listen(subject::CHEFS).await {
+                Ok(stream) => return stream,
+                Err(error) => tracing::debug!(%error, "cannot listen yet"),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Asks those who are there, and of whom nothing is known.
+    async fn ask(&self, leases: &mut Leases) {
+        let heard = self.mesh.beats().all();
+        let unknown = heard.into_keys().filter(|pod| !leases.contains_key(pod));
+        let unknown: Vec<PodId> = unknown.filter(|pod| self.mesh.members().is_believed(pod)).collect();
+        for pod in unknown {
+            match self.mesh.ask::<_, ChefNews>(&pod, MATTER, &(), ANSWER).await {
+                Ok(news) => self.take(leases, pod, news).await,
+                Err(error) => {
+                    tracing::debug!(%pod, %error, "it does not say which chefs it lends");
+                    leases.insert(pod, Lease { chefs: Vec::new(), until: Instant::now() + ASK_AGAIN });
+                }
+            }
+        }
+    }
+
+    async fn take(&self, leases: &mut Leases, from: PodId, news: ChefNews) {
+        if from == self.mesh.pod() || !self.mesh.members().is_believed(&from) {
+            return;
+        }
+        let ChefNews { mut chefs, lease } = news;
+        chefs.truncate(MAX_LENT);
+        let until = Instant::now() + LEASE.min(Duration::from_secs(lease.into()));
+        leases.insert(from, Lease { chefs, until });
+        // Even if it is what was known: files may not have come the last time.
+        self.adopt(leases).await;
+    }
+
+    /// Whether it was told.
+    async fn tell(&self) -> bool {
+        match news(&self.home) {
+            Ok(news) => self.mesh.tell(&subject::chefs(&self.mesh.pod()), &news).await.is_ok(),
+            Err(why) => {
+                tracing::warn!(why, "the chefs of this home are not lent");
+                true
+            }
+        }
+    }
+
+    /// Brings the list of this home in line with all leases.
+    async fn adopt(&self, leases: &Leases) {
+        let lent: Vec<(PodId, LentChef)> = leases
+            .iter()
+            .flat_map(|(pod, lease)| lease.chefs.iter().map(|chef| (*pod, chef.clone())))
+            .collect();
+        match lacking(&self.home, &lent) {
+            Ok(lacking) => {
+                for (pod, chef) in lacking {
+                    if let Err(why) = self.estate.bring(pod, chef.tree).await {
+                        tracing::warn!(chef = chef.name, %pod, why, "a chef that is lent does not come");
+                    }
+                }
+            }
+            Err(error) => return tracing::warn!(%error, "chefs of others are not taken"),
+        }
+        let (home, larder) = (self.home.clone(), self.estate.larder().clone());
+        let adopting = tokio::task::spawn_blocking(move || adopt(&home, &larder, &lent));
+        match adopting.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "chefs of others are not taken"),
+            Err(error) => tracing::error!(%error, "chefs of others are not taken"),
+        }
+    }
+}
