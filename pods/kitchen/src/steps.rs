@@ -85,10 +85,10 @@ impl Steps {
         let orphans = {
             let mut state = self.state.lock();
             state.zygote_gone = true;
-            self.count.send_replace(0);
             std::mem::take(&mut state.waiting)
         };
         drop(orphans);
+        self.count.send_replace(0);
     }
 
     /// Waits until there are none.

@@ -42,7 +42,8 @@ mod tests {
         let over = HowEnded::OverLimit(Limit::Memory(64 * MIB));
         assert_eq!(how, over);
         // Several processes together; what is in /tmp; and a step that makes light of it.
-        let together = format!("{0} & {0} & {0} & {0} & wait", hog(30));
+        let held = "head -c 30M /dev/zero | tail -n 1 | (sleep 3; wc -c)";
+        let together = format!("({held}) & ({held}) & ({held}) & ({held}) & wait");
         assert_eq!(ends(&fixture, limits, &together).await.0, over);
         let filled = "head -c 100M /dev/zero > /tmp/x";
         assert!(matches!(ends(&fixture, limits, filled).await.0, HowEnded::OverLimit(_) | HowEnded::Exit(1)));
