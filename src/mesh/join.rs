@@ -8,10 +8,10 @@ use backplane::bus::nats::{FirstConnect, NatsBus, NatsOptions};
 use backplane::bus::{Bus, BusError};
 use backplane::federation::{ActError, JoinError, Kept};
 use backplane::keys::{Identity, Ring, random};
-use backplane::ledger::ChangeError;
 use backplane::mesh::MeshParts;
 use backplane::traces::Traces;
 use node::{Pod, Stock};
+use protocol::PodId;
 use protocol::mesh::{Addresses, FederationId, Invitation, Role, TraceNews, subject};
 use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
 use tokio::sync::mpsc;
@@ -171,7 +171,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
-        tokio::spawn(announce(mesh.clone(), traces.clone(), announced)),
+        tokio::spawn(announce(mesh.pod(), traces.clone(), announced)),
     ];
     let steps = Steps::begin(&mesh, pod, load::slots(&options.offer, role));
     let keeps = options.role != Role::Guest;
@@ -215,7 +215,7 @@ fn swarm(pod: &Pod, identity: &Identity, mesh: &Arc<Mesh>, options: &JoinOptions
         how.listen.clone_from(&options.listen);
     }
     let members = mesh.members().clone();
-    let admits = move |pod: &protocol::PodId| members.is_member(pod);
+    let admits = move |pod: &PodId| members.is_member(pod);
     Swarm::start(key, how, Arc::new(stock), Arc::new(admits)).map_err(|error| swarm_failed(&error))
 }
 
@@ -227,23 +227,13 @@ async fn tell_addresses(mesh: Arc<Mesh>, swarm: Swarm) {
         if !now.is_empty() {
             let Ok(body) = serde_json::to_value(Addresses { addresses: now }) else { continue };
             let name = subject::address(&mesh.pod());
-            while let Err(error) = mesh.ledger().say(&name, body.clone()).await {
-                not_said(&mesh, error).await;
+            if let Err(error) = mesh.ledger().insist(&name, body).await {
+                tracing::warn!(%error, "the federation is not told where this pod is reached");
             }
         }
         if addresses.changed().await.is_err() {
             return;
         }
-    }
-}
-
-/// Waits until what was not said may be said again.
-async fn not_said(mesh: &Mesh, error: ChangeError) {
-    tracing::debug!(%error, "not said yet");
-    let mut connection = mesh.bus().connection();
-    let up = connection.wait_for(|connection| *connection == backplane::bus::Connection::Up);
-    if tokio::time::timeout(backplane::beats::EVERY, up).await.is_ok() {
-        tokio::time::sleep(backplane::beats::EVERY / 4).await;
     }
 }
 
@@ -270,12 +260,11 @@ async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
     }
 }
 
-/// Announces traces, one after the other.
-async fn announce(mesh: Arc<Mesh>, traces: Arc<Traces>, mut announced: mpsc::Receiver<TraceNews>) {
-    let me = mesh.pod();
+/// Announces traces, one after the other; what can never be said holds up none of those after it.
+async fn announce(me: PodId, traces: Arc<Traces>, mut announced: mpsc::Receiver<TraceNews>) {
     while let Some(news) = announced.recv().await {
-        while let Err(error) = traces.announce(&me, &news).await {
-            not_said(&mesh, error).await;
+        if let Err(error) = traces.announce(&me, &news).await {
+            tracing::warn!(%error, trace = %news.trace, "a trace is not announced");
         }
     }
 }

@@ -100,15 +100,16 @@ async fn many_pods(count: usize) -> Result<(), Failure> {
 
     let writer = &pods[count / 2].0;
     let began = Instant::now();
-    let entry = writer.ledger().say("log.note.one", serde_json::json!(1)).await?;
+    let note = |mesh: &Mesh, n: u64| subject::trace(&mesh.pod(), &Digest::of(&n.to_le_bytes()));
+    let entry = writer.ledger().say(&note(writer, 0), serde_json::json!(1)).await?;
     until(&pods, "one word", |mesh| mesh.ledger().get(&entry.subject).is_ok_and(|known| known.is_some()))
         .await?;
     println!("| one word, until all know it | {:.0} ms |", began.elapsed().as_secs_f64() * 1e3);
 
     let began = Instant::now();
-    for (n, (mesh, _)) in pods.iter().enumerate() {
-        for m in 0..10 {
-            mesh.ledger().say(&format!("log.note.{n}-{m}"), serde_json::json!(m)).await?;
+    for (mesh, _) in &pods {
+        for n in 1..=10 {
+            mesh.ledger().say(&note(mesh, n), serde_json::json!(n)).await?;
         }
     }
     let digest = |mesh: &Mesh| mesh.ledger().digest();

@@ -38,6 +38,8 @@ pub const COMPARE_EVERY: Duration = Duration::from_secs(10);
 const SYNC_DEADLINE: Duration = Duration::from_secs(10);
 /// The ledger's file in the home.
 pub const LEDGER_FILE: &str = "ledger.sqlite";
+/// How soon the log is followed again after an error of the database.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(5);
 /// How soon a subscription is tried again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -283,8 +285,10 @@ impl Mesh {
             (self.clone(), self.clone(), self.clone(), self.clone(), self.clone());
         Running(vec![
             spawn("follow", async move {
-                if let Err(error) = follow.federation.ledger.clone().follow().await {
-                    tracing::error!(%error, "the log is not followed any more");
+                // A disk that is full now may have room again.
+                while let Err(error) = follow.federation.ledger.clone().follow().await {
+                    tracing::error!(%error, "the log is not followed for now");
+                    tokio::time::sleep(FOLLOW_AGAIN).await;
                 }
             }),
             spawn("questions", async move { asked.serve_questions().await }),

@@ -49,13 +49,19 @@ impl Traces {
         Ok(Self { ledger, members, index })
     }
 
-    /// Announces a trace of our own.
+    /// Announces a trace of our own, as soon as that can be said: waits while the log is away. Dropping the future leaves it open whether it is announced.
+    ///
+    /// # Errors
+    /// It can never be said, since this pod is no full member.
     pub async fn announce(&self, us: &PodId, news: &TraceNews) -> Result<(), ChangeError> {
         let body = serde_json::to_value(news).map_err(crate::keys::OpenError::from)?;
-        self.ledger.say(&subject::trace(us, &news.trace), body).await.map(|_| ())
+        self.ledger.insist(&subject::trace(us, &news.trace), body).await.map(|_| ())
     }
 
-    /// Takes an announcement of our own back: the trace is not to be adopted again.
+    /// Takes an announcement of our own back: the trace is not to be adopted again. Dropping the future leaves it open whether it is.
+    ///
+    /// # Errors
+    /// As of [`Ledger::say`].
     pub async fn revoke(&self, us: &PodId, trace: &Digest) -> Result<(), ChangeError> {
         self.ledger.say(&subject::trace(us, trace), serde_json::Value::Null).await.map(|_| ())
     }

@@ -87,3 +87,24 @@ pub enum BusError {
         cause: String,
     },
 }
+
+impl BusError {
+    /// Whether the same may succeed later, with nothing done about it: the server or the way there is not as it should be *now*. The others say that what was
+    /// asked for, or how, can never be done.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Offline(_)
+            | Self::Nobody(_)
+            | Self::Late { .. }
+            | Self::Conflict(_)
+            | Self::OtherIncarnation { .. }
+            | Self::Unknown { .. }
+            | Self::NoJetStream
+            | Self::LogFull(_)
+            | Self::Failed { .. } => true,
+            Self::TooLarge { .. } | Self::BadSubject(_) | Self::Refused { .. } | Self::BadInput { .. } => {
+                false
+            }
+        }
+    }
+}

@@ -49,6 +49,11 @@ impl Federation {
     }
 
     /// Sends a pod away for good, and changes the group key.
+    ///
+    /// Dropping the future may leave the ban without a new key: another full member makes it then ([`mend`](Self::mend)), or this one when it bans again.
+    ///
+    /// # Errors
+    /// This pod is no full member, the other was none, no key can be made, or the log. After [`BusError::Unknown`](crate::BusError) the pod may be banned or not.
     pub async fn ban(&self, pod: &PodId) -> Result<(), ActError> {
         self.must_be_full("ban")?;
         if !self.members.list().contains_key(pod) {
@@ -68,8 +73,9 @@ impl Federation {
 
     /// Makes the generation after `knew`, if nobody has yet, and gives out what we have.
     async fn renew_after(&self, knew: u32) -> Result<(), ActError> {
+        let generation =
+            knew.checked_add(1).ok_or_else(|| ChangeError::Worn(subject::GENERATION.to_owned()))?;
         let key: GroupKey = random()?.into();
-        let generation = knew + 1;
         let body = serde_json::to_value(GenerationEntry { generation, commitment: commitment(&key) })?;
         let renewed = self.ledger.change(subject::GENERATION, |known| {
             let present = known.and_then(|entry| entry.body["generation"].as_u64()).unwrap_or_default();
@@ -128,7 +134,8 @@ impl Federation {
         for member in members.values().filter(|member| member.is_member()) {
             let given = self.ledger.get(&subject::key(&member.pod)).map_err(ChangeError::from)?;
             let given = given.and_then(|entry| serde_json::from_value::<KeyEntry>(entry.body).ok());
-            if given.is_none_or(|given| given.generation < agreed.generation) {
+            // A later one than is agreed upon is no key, whatever that entry says.
+            if given.is_none_or(|given| given.generation != agreed.generation) {
                 self.seal_ring_to(&member.pod, &member.seal_key).await?;
             }
         }

@@ -26,6 +26,11 @@ impl Default for InviteOptions {
 
 impl Federation {
     /// Makes an invitation. The text of it is a secret: whoever has it may come in.
+    ///
+    /// Dropping the future leaves at most an invitation that nobody has the text of, and that ends by its time.
+    ///
+    /// # Errors
+    /// This pod is no full member, no secret can be made, or the log; nobody can come in then.
     pub async fn invite(&self, options: &InviteOptions) -> Result<Invitation, ActError> {
         self.must_be_full("invite")?;
         let invitation = Invitation {

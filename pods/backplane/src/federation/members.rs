@@ -163,8 +163,9 @@ impl Members {
     }
 }
 
-/// Drops a key that is not the one that the log has agreed upon.
+/// Seals with no later key than the log has agreed upon, and drops one that is not the one agreed upon.
 fn check(ring: &mut Ring, generation: &GenerationEntry) {
+    ring.agree(generation.generation);
     if ring.commitment(generation.generation).is_some_and(|ours| ours != generation.commitment) {
         tracing::warn!(generation.generation, "a group key is not the federation's, and is dropped");
         ring.drop_generation(generation.generation);
@@ -274,15 +275,16 @@ impl Policy for Members {
                 Some(_) => Judgement::Refuse,
             };
         }
-        for prefix in [subject::ADDRESSES, subject::SETTLED, subject::TRACES] {
-            if entry.subject.starts_with(prefix) {
-                return needs(own(prefix));
-            }
+        let about = |prefix: &&str| entry.subject.starts_with(prefix);
+        if let Some(prefix) = [subject::ADDRESSES, subject::SETTLED].iter().find(|prefix| about(prefix)) {
+            return needs(own(prefix));
         }
+        // A trace is believed of full members alone; of others it would only take their place.
         let for_full = entry.subject == subject::GENERATION
-            || entry.subject.starts_with(subject::KEYS)
-            || entry.subject.starts_with(subject::INVITATIONS);
-        needs(full || !for_full)
+            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS].iter().any(|prefix| about(prefix))
+            || (about(&subject::TRACES) && own(subject::TRACES));
+        // What nobody knows would fill every pod's ledger.
+        if for_full { needs(full) } else { Judgement::Refuse }
     }
 
     fn alive(&self) -> Vec<PodId> {

@@ -137,10 +137,12 @@ impl Federation {
         // A key that nothing can be sealed to is its pod's own fault: it stays outside.
         let Some(sealed) = seal_to(key, &json) else { return Ok(()) };
         let body = serde_json::to_value(protocol::mesh::KeyEntry { generation, sealed })?;
+        // What claims to be later than anything agreed upon is no reason to give nothing.
+        let agreed = self.members.generation().map(|agreed| u64::from(agreed.generation.max(generation)));
         let name = subject::key(pod);
         let given = self.ledger.change(&name, |known| {
             let newest = known.and_then(|entry| entry.body["generation"].as_u64()).unwrap_or_default();
-            if will_do(newest, u64::from(generation)) {
+            if will_do(newest, u64::from(generation)) && agreed.is_none_or(|agreed| newest <= agreed) {
                 return Err(crate::ledger::Stop(String::new()));
             }
             Ok(body.clone())

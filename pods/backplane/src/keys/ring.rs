@@ -27,6 +27,8 @@ pub type GroupKey = Zeroizing<[u8; 32]>;
 #[derive(Clone, Default)]
 pub struct Ring {
     keys: BTreeMap<u32, GroupKey>,
+    /// The generation that the federation has agreed upon, if that is known: a later key opens, and does not seal.
+    agreed: Option<u32>,
 }
 
 /// A ring that several hold, and that grows.
@@ -53,22 +55,36 @@ pub enum SealError {
 }
 
 impl Ring {
-    /// The newest generation; 0 if there is none.
+    /// The newest generation that the federation may have agreed upon; 0 if there is none.
     pub fn newest(&self) -> u32 {
-        self.keys.last_key_value().map_or(0, |(generation, _)| *generation)
+        self.sealing().map_or(0, |(generation, _)| *generation)
+    }
+
+    fn sealing(&self) -> Option<(&u32, &GroupKey)> {
+        self.keys.range(..=self.agreed.unwrap_or(u32::MAX)).next_back()
+    }
+
+    /// Says which generation the federation has agreed upon.
+    pub fn agree(&mut self, generation: u32) {
+        self.agreed = Some(generation);
     }
 
     /// Adds a key. A generation that is there stays as it is.
     pub fn add(&mut self, generation: u32, key: GroupKey) {
         self.keys.entry(generation).or_insert(key);
         while self.keys.len() > MAX_GENERATIONS {
-            self.keys.pop_first();
+            // Who gives keys for what is not agreed upon drives no other out.
+            match self.agreed.and_then(|agreed| self.keys.range(agreed.saturating_add(1)..).next_back()) {
+                Some((&beyond, _)) => self.keys.remove(&beyond),
+                None => self.keys.pop_first().map(|(_, key)| key),
+            };
         }
     }
 
-    /// Takes all keys of another ring.
+    /// Takes the keys that another pod gives: as many generations ahead as a ring can have, and no further.
     pub fn merge(&mut self, other: Self) {
-        for (generation, key) in other.keys {
+        let most = self.newest().saturating_add(MAX_GENERATIONS as u32);
+        for (generation, key) in other.keys.into_iter().filter(|(generation, _)| *generation <= most) {
             self.add(generation, key);
         }
     }
@@ -85,7 +101,7 @@ impl Ring {
 
     /// Seals for a federation's subject.
     pub fn seal(&self, federation: &FederationId, subject: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (generation, key) = self.keys.last_key_value().ok_or(SealError::NoKey)?;
+        let (generation, key) = self.sealing().ok_or(SealError::NoKey)?;
         let mut sealed = Vec::with_capacity(HEADER + plain.len() + 16);
         sealed.push(FORMAT);
         sealed.extend_from_slice(&generation.to_le_bytes());
@@ -184,5 +200,32 @@ mod tests {
         assert_eq!(ring.open(&federation, "a", &sealed).unwrap().0, 1);
         let copy = Ring::from_json(ring.to_json()).unwrap();
         assert_eq!((copy.newest(), copy.commitment(2)), (2, ring.commitment(2)));
+    }
+
+    #[test]
+    fn keys_that_nobody_agreed_upon_open_and_neither_seal_nor_drive_others_out() {
+        let federation = FederationId::founded_by(&PodId::from_bytes([1; 32]), &[1; 16]);
+        let key = |n: u32| Zeroizing::new([n as u8; 32]);
+        let (mut ring, mut given) = (Ring::default(), Ring::default());
+        ring.add(1, key(1));
+        ring.agree(1);
+        (2..=MAX_GENERATIONS as u32).for_each(|n| given.add(n, key(n)));
+        given.add(u32::MAX, key(255));
+        let of_next = {
+            let mut next = Ring::default();
+            next.add(2, key(2));
+            next.seal(&federation, "a", b"agreed").unwrap()
+        };
+        ring.merge(given);
+        assert_eq!((ring.newest(), ring.commitment(u32::MAX)), (1, None));
+        let sealed = ring.seal(&federation, "a", b"plain").unwrap();
+        assert_eq!(ring.open(&federation, "a", &sealed).unwrap().0, 1);
+        // By it a pod that was away opens what tells it that this generation is agreed upon.
+        assert_eq!(ring.open(&federation, "a", &of_next).unwrap().0, 2);
+        for n in 0..100 {
+            ring.add(1000 + n, key(n));
+        }
+        ring.agree(2);
+        assert_eq!((ring.newest(), ring.commitment(1).is_some()), (2, true));
     }
 }

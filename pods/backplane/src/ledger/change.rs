@@ -1,16 +1,23 @@
 //! Saying a word: by compare-and-set where others may speak too, plainly where nobody else does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::entry::{Entry, Epoch};
 use super::store::StoreError;
-use super::{Ledger, Taken};
+use super::{Judgement, Ledger, Taken};
 use crate::bus::{BusError, Expect, Incarnation, Position};
 use crate::keys::{OpenError, SealError};
 
 /// How often somebody else may be faster, before it is an error.
 pub const MAX_RIVALS: usize = 32;
+
+/// The pause after a word that could not be said; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest of these pauses.
+pub const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why a word was not said.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +31,14 @@ pub enum ChangeError {
     /// The policy of this pod itself refuses it.
     #[error("this pod may not say that on `{0}`")]
     Forbidden(String),
+    /// This pod does not know yet that it belongs to the federation.
+    #[error(
+        "this pod does not know yet whether it may say that on `{0}`: it has not heard who belongs to the federation"
+    )]
+    NotYet(String),
+    /// There is no greater number.
+    #[error("`{0}` has had as many words as can be counted")]
+    Worn(String),
     /// The back-plane.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -38,6 +53,17 @@ pub enum ChangeError {
     Seal(#[from] SealError),
 }
 
+impl ChangeError {
+    /// Whether the same word may be said later, with nothing done about it: the server, the disk or the members are not as they should be *now*.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Rivals(_) | Self::NotYet(_) | Self::Store(_) | Self::Seal(SealError::NoKey) => true,
+            Self::Bus(error) => error.may_pass(),
+            Self::Stopped(_) | Self::Forbidden(_) | Self::Worn(_) | Self::Entry(_) | Self::Seal(_) => false,
+        }
+    }
+}
+
 /// The caller's reason not to change what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop(pub String);
@@ -46,7 +72,11 @@ impl Ledger {
     /// Changes a subject by compare-and-set. `decide` sees the last word, and gives the next, as often as somebody else is faster.
     ///
     /// Of rivals that decide on the same last word exactly one succeeds. When the server's answer is lost the log is asked what became of it.
-    /// Dropping the future leaves it open whether the word is said.
+    /// Nothing is appended that this pod's own policy refuses. Dropping the future leaves it open whether the word is said.
+    ///
+    /// # Errors
+    /// [`ChangeError::Stopped`] with the reason of `decide`; else of the log, the database or the policy. [`BusError::Unknown`] and errors of the database leave it
+    /// open whether the word is said.
     pub async fn change(
         &self,
         subject: &str,
@@ -60,7 +90,7 @@ impl Ledger {
                 None => self.bus.log().await?,
             };
             if let Some(record) = &record {
-                self.take_sealed(&mut self.state.lock(), subject, &record.payload, Some(record.position))?;
+                self.batch(|batch| batch.take_sealed(subject, &record.payload, Some(record.position)))?;
             }
             let known = self.get(subject)?;
             // Whatever the server answered to it: one of ours stands there.
@@ -71,7 +101,11 @@ impl Ledger {
             let entry = self.next(subject, known.as_ref(), incarnation, body)?;
             said.push(entry.signed.clone());
             match self.append(&entry, Expect::after(record.as_ref(), incarnation)).await {
-                Ok(position) => return self.said(entry, position),
+                Ok(position) => {
+                    if self.is_last(&entry, position)? {
+                        return Ok(entry);
+                    }
+                }
                 Err(ChangeError::Bus(
                     BusError::Conflict(_) | BusError::OtherIncarnation { .. } | BusError::Unknown { .. },
                 )) => {}
@@ -82,15 +116,53 @@ impl Ledger {
     }
 
     /// Says a word on a subject that is this pod's alone: one round trip.
+    ///
+    /// Nothing is appended that this pod's own policy refuses. Dropping the future leaves it open whether the word is said.
+    ///
+    /// # Errors
+    /// Of the log, the database or the policy; [`ChangeError::may_pass`] says whether the word is worth another attempt. [`BusError::Unknown`] and errors
+    /// of the database leave it open whether it is said.
     pub async fn say(&self, subject: &str, body: Value) -> Result<Entry, ChangeError> {
-        let known = self.status.borrow().incarnation;
-        let incarnation = match known {
-            Some(incarnation) => incarnation,
-            None => self.bus.log().await?,
-        };
-        let entry = self.next(subject, self.get(subject)?.as_ref(), incarnation, body)?;
-        let position = self.append(&entry, Expect::Anything).await?;
-        self.said(entry, position)
+        for _ in 0..MAX_RIVALS {
+            let known = self.status.borrow().incarnation;
+            let incarnation = match known {
+                Some(incarnation) => incarnation,
+                None => self.bus.log().await?,
+            };
+            let entry = self.next(subject, self.get(subject)?.as_ref(), incarnation, body.clone())?;
+            let position = self.append(&entry, Expect::Anything).await?;
+            if self.is_last(&entry, position)? {
+                return Ok(entry);
+            }
+        }
+        Err(ChangeError::Rivals(subject.to_owned()))
+    }
+
+    /// Says a word on a subject that is this pod's alone, as soon as it can be said: waits while the log is away, at last [`LAST_PAUSE`] between two attempts.
+    ///
+    /// Dropping the future leaves it open whether the word is said.
+    ///
+    /// # Errors
+    /// What does not pass by itself ([`ChangeError::may_pass`]).
+    pub async fn insist(&self, subject: &str, body: Value) -> Result<Entry, ChangeError> {
+        let mut connection = self.bus.connection();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            connection.borrow_and_update();
+            match self.say(subject, body.clone()).await {
+                Err(error) if error.may_pass() => tracing::debug!(subject, %error, "not said yet"),
+                outcome => return outcome,
+            }
+            pause = match tokio::time::timeout(pause, connection.changed()).await {
+                Ok(Ok(())) => FIRST_PAUSE,
+                // Nobody tells of the connection any more.
+                Ok(Err(_)) => {
+                    tokio::time::sleep(pause).await;
+                    LAST_PAUSE
+                }
+                Err(_) => LAST_PAUSE.min(pause * 2),
+            };
+        }
     }
 
     fn next(
@@ -100,11 +172,17 @@ impl Ledger {
         incarnation: Incarnation,
         body: Value,
     ) -> Result<Entry, ChangeError> {
-        let revision = known.map_or(0, |known| known.epoch.revision) + 1;
+        let revision = known.map_or(0, |known| known.epoch.revision).checked_add(1);
+        let revision = revision.ok_or_else(|| ChangeError::Worn(subject.to_owned()))?;
         // What is known may be from a log of which the server has never heard.
         let incarnation = known.map_or(incarnation, |known| known.epoch.incarnation.max(incarnation));
         let epoch = Epoch { incarnation, revision };
-        Ok(Entry::new(&self.identity, &self.federation, subject, epoch, (self.clock.now(), body))?)
+        let entry = Entry::new(&self.identity, &self.federation, subject, epoch, (self.clock.now(), body))?;
+        match self.judge(&entry) {
+            Judgement::Take => Ok(entry),
+            Judgement::Wait => Err(ChangeError::NotYet(entry.subject)),
+            Judgement::Refuse => Err(ChangeError::Forbidden(entry.subject)),
+        }
     }
 
     pub(super) async fn append(&self, entry: &Entry, expect: Expect) -> Result<Position, ChangeError> {
@@ -112,16 +190,18 @@ impl Ledger {
         Ok(self.bus.append(&entry.subject, Bytes::from(sealed), expect).await?)
     }
 
-    fn said(&self, entry: Entry, position: Position) -> Result<Entry, ChangeError> {
-        let taken = {
-            let mut state = self.state.lock();
-            state.overwritten.remove(&entry.subject);
-            self.take(&mut state, entry.clone(), Some(position))?
-        };
-        if taken == Taken::Refused {
-            return Err(ChangeError::Forbidden(entry.subject));
-        }
+    /// Takes a word of ours that was appended. False if a later one has come by another way meanwhile.
+    fn is_last(&self, entry: &Entry, position: Position) -> Result<bool, ChangeError> {
+        let taken = self.batch(|batch| {
+            batch.state.overwritten.remove(&entry.subject);
+            batch.take(entry.clone(), Some(position))
+        })?;
         self.retry()?;
-        Ok(entry)
+        match taken {
+            Taken::New | Taken::Known => Ok(true),
+            Taken::Older => Ok(false),
+            Taken::Waits => Err(ChangeError::NotYet(entry.subject.clone())),
+            Taken::Refused => Err(ChangeError::Forbidden(entry.subject.clone())),
+        }
     }
 }

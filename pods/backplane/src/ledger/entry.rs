@@ -14,6 +14,9 @@ use crate::bus::{Incarnation, Position};
 use crate::keys::{Context, Identity, OpenError, Ring, SealError, sign, signed, verify};
 
 const OPEN: u8 = 0;
+/// How far the revision of a subject's next word may be from the last that is known: so far that no pod is away for so long, and so little that no word
+/// is the last that a subject can have.
+pub const MAX_LEAP: u64 = 1 << 32;
 
 /// When a word was said: in which log, and how many words there were on the subject before it, over all logs. The later one is greater.
 ///

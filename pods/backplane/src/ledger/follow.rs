@@ -28,7 +28,7 @@ const FOR_OTHERS: [&str; 5] =
     [subject::MEMBERS, subject::KEYS, subject::GENERATION, subject::INVITATIONS, subject::OWNERS];
 
 impl Ledger {
-    /// Follows the log until the future is dropped, or the database fails.
+    /// Follows the log until the future is dropped, or the database fails; then it may be called again, and goes on after what was committed.
     pub async fn follow(self: Arc<Self>) -> Result<(), StoreError> {
         let cursor = self.state.lock().store.cursor()?;
         let mut follow = self.bus.follow(cursor).ready_chunks(BATCH);
@@ -59,37 +59,35 @@ impl Ledger {
     }
 
     fn take_batch(&self, batch: Vec<Followed>, status: &mut Status) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        state.store.begin()?;
-        let mut cursor = None;
-        for followed in batch {
-            match followed {
-                Followed::Incarnation(incarnation) => {
-                    if status.incarnation != Some(incarnation) {
-                        *status = Status { incarnation: Some(incarnation), ..Status::default() };
-                        *self.began.lock() = Some(Instant::now());
-                        let kept = state.generation.filter(|(since, _)| since.incarnation == incarnation);
-                        state.generation = kept;
+        self.batch(|taking| {
+            let mut cursor = None;
+            for followed in batch {
+                match followed {
+                    Followed::Incarnation(incarnation) => {
+                        if status.incarnation != Some(incarnation) {
+                            *status = Status { incarnation: Some(incarnation), ..Status::default() };
+                            *self.began.lock() = Some(Instant::now());
+                            let kept =
+                                taking.state.generation.filter(|(since, _)| since.incarnation == incarnation);
+                            taking.state.generation = kept;
+                        }
+                    }
+                    Followed::Record(record) => {
+                        taking.take_sealed(&record.subject, &record.payload, Some(record.position))?;
+                        cursor = Some(record.position);
+                    }
+                    Followed::CaughtUp(position) => {
+                        status.caught_up = true;
+                        cursor = Some(position);
+                    }
+                    Followed::Interrupted(why) => {
+                        tracing::info!(why, "the log is not followed for now");
+                        status.caught_up = false;
                     }
                 }
-                Followed::Record(record) => {
-                    self.take_sealed(&mut state, &record.subject, &record.payload, Some(record.position))?;
-                    cursor = Some(record.position);
-                }
-                Followed::CaughtUp(position) => {
-                    status.caught_up = true;
-                    cursor = Some(position);
-                }
-                Followed::Interrupted(why) => {
-                    tracing::info!(why, "the log is not followed for now");
-                    status.caught_up = false;
-                }
             }
-        }
-        if let Some(cursor) = cursor {
-            state.store.set_cursor(cursor)?;
-        }
-        state.store.commit()
+            cursor.map_or(Ok(()), |cursor| taking.state.store.set_cursor(cursor))
+        })
     }
 
     /// Appends what this log has to know and has not.
@@ -127,12 +125,7 @@ impl Ledger {
             }
             // Somebody has said something: it is as good, or better, or is replaced.
             let Some(record) = self.bus.last(&entry.subject).await? else { continue };
-            self.take_sealed(
-                &mut self.state.lock(),
-                &record.subject,
-                &record.payload,
-                Some(record.position),
-            )?;
+            self.batch(|batch| batch.take_sealed(&record.subject, &record.payload, Some(record.position)))?;
             if self.get(&entry.subject)?.is_none_or(|known| known.signed != entry.signed) {
                 return Ok(());
             }

@@ -5,44 +5,45 @@
 //! and can be passed on by anybody; which of two entries of a subject is the later is decided by their [`Epoch`]s alone, so that pods
 //! that have heard the same things in another order agree.
 //!
-//! **Order of writing**: log, then database, then views. **A crash** loses what was followed and not committed; the cursor is committed with
+//! **Order of writing**: log, then database, then views and digests (a batch is one transaction, or nothing). **A crash** loses what was followed and not committed; the cursor is committed with
 //! the entries, so that it comes again. The database is an index of what the log and other pods have: when it is
 //! damaged it is made anew.
 //!
-//! **Bounds**: [`MAX_PARKED`] entries wait for an author or key that is not known yet; what is beyond them comes by anti-entropy.
+//! **Bounds**: [`MAX_PARKED`] entries of [`MAX_PARKED_BYTES`] wait for an author or key that is not known yet; what is beyond them comes by anti-entropy.
 
+mod batch;
 mod change;
 mod digests;
 mod entry;
 mod follow;
+mod parked;
 mod store;
 pub mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use protocol::PodId;
-use protocol::mesh::{FederationId, subject};
+use protocol::mesh::FederationId;
 use tokio::sync::watch;
 
-pub use change::{ChangeError, MAX_RIVALS, Stop};
+pub use change::{ChangeError, LAST_PAUSE, MAX_RIVALS, Stop};
 pub use digests::{Digests, LEAVES};
-pub use entry::{Entry, Epoch};
+pub use entry::{Entry, Epoch, MAX_LEAP};
 pub use follow::SETTLING;
+pub use parked::{MAX_PARKED, MAX_PARKED_BYTES};
 pub use store::StoreError;
 
 use crate::bus::{Bus, Incarnation, Position};
 use crate::clock::Clock;
-use crate::keys::{Identity, OpenError, SealError, SharedRing};
+use crate::keys::{Identity, SharedRing};
+use parked::Parked;
 use store::Store;
-
-/// How many entries may wait for what would make them understood.
-pub const MAX_PARKED: usize = 4096;
 
 /// What stands in memory over the entries of some subjects. Called in the order in which entries are taken, with the ledger locked: it must not call back.
 pub trait View: Send + Sync + 'static {
@@ -115,9 +116,12 @@ pub struct Ledger {
 struct State {
     store: Store,
     digests: Digests,
-    parked: VecDeque<(String, Vec<u8>)>,
+    /// Entries whose author is not known.
+    parked: Parked,
     /// Records that no key of ours opens.
-    closed: VecDeque<(String, Vec<u8>)>,
+    closed: Parked,
+    /// A member or a key has come since those were looked at.
+    ripe: bool,
     /// Where the present generation was appended, and which it is.
     generation: Option<(Position, u32)>,
     /// Key rings of which the log has something else than the last word.
@@ -155,8 +159,9 @@ impl Ledger {
             state: Mutex::new(State {
                 store,
                 digests,
-                parked: VecDeque::new(),
-                closed: VecDeque::new(),
+                parked: Parked::default(),
+                closed: Parked::default(),
+                ripe: false,
                 generation,
                 overwritten: BTreeSet::new(),
             }),
@@ -242,30 +247,22 @@ impl Ledger {
 
     /// Takes a signed entry from anybody: the signature, the policy and the epoch decide.
     pub fn offer(&self, subject: &str, signed: &[u8]) -> Result<Taken, StoreError> {
-        let Ok(entry) = Entry::verified(&self.federation, subject, signed) else { return Ok(Taken::Refused) };
-        let taken = self.take(&mut self.state.lock(), entry, None)?;
-        if taken == Taken::New {
-            self.retry()?;
-        }
+        let taken = self.batch(|batch| batch.take_signed(subject, signed))?;
+        self.retry()?;
         Ok(taken)
     }
 
-    /// Takes many signed entries from anybody, in one transaction; how many of them are news.
+    /// Takes many signed entries from anybody, in one transaction; how many of them are news. When it fails none of those since the last that says who
+    /// belongs to the federation is taken.
     pub fn offer_many(&self, entries: &[(String, Vec<u8>)]) -> Result<usize, StoreError> {
-        let mut new = 0;
-        {
-            let mut state = self.state.lock();
-            state.store.begin()?;
+        let new = self.batch(|batch| {
+            let mut new = 0;
             for (subject, signed) in entries {
-                if let Ok(entry) = Entry::verified(&self.federation, subject, signed) {
-                    new += usize::from(self.take(&mut state, entry, None)? == Taken::New);
-                }
+                new += usize::from(batch.take_signed(subject, signed)? == Taken::New);
             }
-            state.store.commit()?;
-        }
-        if new > 0 {
-            self.retry()?;
-        }
+            Ok(new)
+        })?;
+        self.retry()?;
         Ok(new)
     }
 
@@ -274,127 +271,7 @@ impl Ledger {
         self.state.lock().overwritten.iter().cloned().collect()
     }
 
-    /// Takes what the log says. Nothing of it is an error: anybody who reaches the server can put anything into it.
-    fn take_sealed(
-        &self,
-        state: &mut State,
-        subject: &str,
-        sealed: &[u8],
-        position: Option<Position>,
-    ) -> Result<Taken, StoreError> {
-        let taken = self.take_opened(state, subject, sealed, position)?;
-        if position.is_some() && subject.starts_with(subject::KEYS) {
-            match taken {
-                Taken::New | Taken::Known => drop(state.overwritten.remove(subject)),
-                Taken::Older | Taken::Refused if state.overwritten.len() < MAX_PARKED => {
-                    state.overwritten.insert(subject.to_owned());
-                }
-                Taken::Older | Taken::Refused | Taken::Waits => {}
-            }
-        }
-        Ok(taken)
+    fn judge(&self, entry: &Entry) -> Judgement {
+        self.policy.read().as_ref().map_or(Judgement::Take, |policy| policy.judge(entry))
     }
-
-    fn take_opened(
-        &self,
-        state: &mut State,
-        subject: &str,
-        sealed: &[u8],
-        position: Option<Position>,
-    ) -> Result<Taken, StoreError> {
-        let opened = Entry::open(&self.federation, &self.ring.read(), subject, sealed);
-        let (generation, entry) = match opened {
-            Ok(opened) => opened,
-            Err(OpenError::Seal(SealError::Generation(generation))) => {
-                tracing::debug!(subject, generation, "an entry waits for its group key");
-                park(&mut state.closed, subject, sealed);
-                return Ok(Taken::Waits);
-            }
-            Err(error) => {
-                tracing::warn!(subject, %error, "an entry of the log is not taken");
-                return Ok(Taken::Refused);
-            }
-        };
-        if let (Some(generation), Some(at), Some((since, present))) = (generation, position, state.generation)
-            && at.incarnation == since.incarnation
-            && at > since
-            && generation < present
-        {
-            tracing::warn!(subject, generation, "an entry of the log is sealed with a key of before");
-            return Ok(Taken::Refused);
-        }
-        self.take(state, entry, position)
-    }
-
-    fn take(&self, state: &mut State, entry: Entry, position: Option<Position>) -> Result<Taken, StoreError> {
-        let known = state.store.get(&entry.subject)?;
-        if known.as_deref() == Some(&entry.signed) {
-            if let Some(position) = position {
-                state.store.saw(&entry.subject, position)?;
-            }
-            return Ok(Taken::Known);
-        }
-        let older = known
-            .as_deref()
-            .and_then(|signed| Entry::trusted(&entry.subject, signed).ok())
-            .is_some_and(|known| known.order() > entry.order());
-        if older {
-            return Ok(Taken::Older);
-        }
-        let judgement = self.policy.read().as_ref().map_or(Judgement::Take, |policy| policy.judge(&entry));
-        match judgement {
-            Judgement::Take => {}
-            Judgement::Wait => {
-                park(&mut state.parked, &entry.subject, &entry.signed);
-                return Ok(Taken::Waits);
-            }
-            Judgement::Refuse => {
-                tracing::warn!(subject = entry.subject, from = %entry.from, "an entry is refused: its author may not say that");
-                return Ok(Taken::Refused);
-            }
-        }
-        if let Some(known) = &known {
-            state.digests.toggle(&entry.subject, known);
-        }
-        state.store.put(&entry, position)?;
-        state.digests.toggle(&entry.subject, &entry.signed);
-        if entry.subject == subject::GENERATION
-            && let (Some(position), Some(generation)) = (position, entry.body["generation"].as_u64())
-        {
-            let generation = u32::try_from(generation).unwrap_or(u32::MAX);
-            state.store.set_generation(position, generation)?;
-            state.generation = Some((position, generation));
-        }
-        for view in self.views.read().iter().filter(|view| view.wants(&entry.subject)) {
-            view.apply(&entry);
-        }
-        self.changes.send_modify(|count| *count += 1);
-        Ok(Taken::New)
-    }
-
-    /// Tries again what waited for an author or a key. Called when either may have come.
-    pub fn retry(&self) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        loop {
-            let mut news = false;
-            for (subject, sealed) in std::mem::take(&mut state.closed) {
-                news |= self.take_sealed(&mut state, &subject, &sealed, None)? == Taken::New;
-            }
-            for (subject, signed) in std::mem::take(&mut state.parked) {
-                if let Ok(entry) = Entry::verified(&self.federation, &subject, &signed) {
-                    news |= self.take(&mut state, entry, None)? == Taken::New;
-                }
-            }
-            if !news {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn park(queue: &mut VecDeque<(String, Vec<u8>)>, subject: &str, bytes: &[u8]) {
-    if queue.len() >= MAX_PARKED {
-        queue.pop_front();
-    }
-    queue.push_back((subject.to_owned(), bytes.to_vec()));
 }

@@ -129,9 +129,16 @@ impl Store {
     }
 
     pub(super) fn begin(&self) -> Result<(), StoreError> {
-        // What an error broke off does not count.
-        let begin = if self.connection.is_autocommit() { "BEGIN" } else { "ROLLBACK; BEGIN" };
-        self.connection.execute_batch(begin).map_err(|error| self.failed(error))
+        self.connection.execute_batch("BEGIN").map_err(|error| self.failed(error))
+    }
+
+    /// Ends a transaction that was not committed, if there is one.
+    pub(super) fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(path = %self.path.display(), %error, "a broken transaction of the ledger cannot be ended");
+        }
     }
 
     pub(super) fn commit(&self) -> Result<(), StoreError> {

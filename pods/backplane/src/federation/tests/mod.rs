@@ -1,5 +1,7 @@
 //! Whole pods on the twin and on real servers: founding, joining, being refused, being banned.
 
+mod hostile;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use crate::bus::memory::{MemoryBus, MemoryServer};
 use crate::bus::nats::{NatsBus, NatsOptions};
 use crate::bus::{Bus, BusError, Expect};
 use crate::keys::Ring;
-use crate::ledger::Entry;
+use crate::ledger::{ChangeError, Entry, Epoch, Taken};
 use crate::mesh::{Mesh, MeshParts, Running};
 use crate::server::{Server, ServerOptions};
 use crate::traces::Traces;
@@ -94,6 +96,11 @@ async fn listens(asker: &Pod, name: &str) {
     tokio::time::timeout(PATIENCE, asked).await.expect("nobody listens");
 }
 
+/// A subject on which a full member may say anything.
+fn word_of(pod: &PodId, name: &str) -> String {
+    subject::trace(pod, &protocol::Digest::of(name.as_bytes()))
+}
+
 async fn hears(pod: &Pod, other: &Pod) {
     let other = other.mesh.pod();
     until("a beat", pod, |mesh| mesh.beats().all().contains_key(&other)).await;
@@ -122,17 +129,18 @@ async fn a_federation_works(connect: impl AsyncFn(FederationId) -> Arc<dyn Bus>)
     listens(&a, &subject::ask(&b.mesh.pod(), "echo")).await;
     let answer: serde_json::Value = a.mesh.ask(&b.mesh.pod(), "echo", &7, PATIENCE).await.unwrap();
     assert_eq!(answer, json!({ "from": a.mesh.pod(), "body": 7 }));
-    b.mesh.ledger().say("log.x", json!(1)).await.unwrap();
-    until("an entry", &a, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
+    let [x, y, z] = [(&b, "x"), (&c, "y"), (&b, "z")].map(|(pod, name)| word_of(&pod.mesh.pod(), name));
+    b.mesh.ledger().say(&x, json!(1)).await.unwrap();
+    until("an entry", &a, |mesh| mesh.ledger().get(&x).unwrap().is_some()).await;
 
     a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
     until("a new key", &c, |mesh| mesh.federation().ring.read().newest() == 2).await;
     let banned = b.mesh.pod();
     until("the ban", &c, |mesh| !mesh.members().is_member(&banned)).await;
     assert_eq!(b.mesh.federation().ring.read().newest(), 1);
-    c.mesh.ledger().say("log.y", json!(2)).await.unwrap();
-    until("an entry", &a, |mesh| mesh.ledger().get("log.y").unwrap().is_some()).await;
-    assert_eq!(b.mesh.ledger().get("log.y").unwrap(), None);
+    c.mesh.ledger().say(&y, json!(2)).await.unwrap();
+    until("an entry", &a, |mesh| mesh.ledger().get(&y).unwrap().is_some()).await;
+    assert_eq!(b.mesh.ledger().get(&y).unwrap(), None);
     // Whatever it says now is not taken.
     serve_echo(&a);
     let asked =
@@ -141,12 +149,12 @@ async fn a_federation_works(connect: impl AsyncFn(FederationId) -> Arc<dyn Bus>)
     let parts = Entry::new(
         &b.mesh.federation().identity,
         &id,
-        "log.z",
-        a.mesh.ledger().get("log.y").unwrap().unwrap().epoch,
+        &z,
+        a.mesh.ledger().get(&y).unwrap().unwrap().epoch,
         (NOW, json!(3)),
     );
-    let taken = a.mesh.ledger().offer("log.z", &parts.unwrap().signed).unwrap();
-    assert_eq!(taken, crate::ledger::Taken::Refused);
+    let taken = a.mesh.ledger().offer(&z, &parts.unwrap().signed).unwrap();
+    assert_eq!(taken, Taken::Refused);
 }
 
 #[tokio::test]
@@ -230,19 +238,25 @@ async fn a_stranger_does_not_come_in() {
     bus.publish(&subject::beat(&a.mesh.pod()), Bytes::from_static(b"{}")).await.unwrap();
     let mut ring = Ring::default();
     ring.add(1, Zeroizing::new([7; 32]));
-    let stranger = Arc::new(Identity::generate().unwrap());
+    let stranger_key = Arc::new(Identity::generate().unwrap());
     let parts = MeshParts::new(
         Arc::new(server.connect()),
-        stranger.clone(),
+        stranger_key.clone(),
         Kept { federation: good.federation, salt: None, ring, life: 0 },
     );
     let stranger = Mesh::open(parts).unwrap();
     stranger.federation().found("me", [8; 16]).await.unwrap_err();
-    // It does not know better itself than that the entry waits for its author.
-    stranger.ledger().say("log.x", json!(1)).await.unwrap();
-    let end = a.mesh.bus().last("log.x").await.unwrap().unwrap().position;
+    let name = word_of(&stranger.pod(), "x");
+    let said = stranger.ledger().say(&name, json!(1)).await.unwrap_err();
+    assert!(matches!(said, ChangeError::NotYet(_)), "{said}");
+    // And with a program that does not ask itself.
+    let federation = stranger.federation();
+    let epoch = Epoch { incarnation: a.mesh.bus().log().await.unwrap(), revision: 1 };
+    let entry = Entry::new(&stranger_key, &federation.id, &name, epoch, (NOW, json!(1))).unwrap();
+    let sealed = entry.sealed(&federation.id, &federation.ring.read()).unwrap();
+    let end = stranger.bus().append(&name, Bytes::from(sealed), Expect::Anything).await.unwrap();
     until("the end of the log", &a, |mesh| mesh.ledger().cursor().unwrap() >= Some(end)).await;
-    assert_eq!(a.mesh.ledger().get("log.x").unwrap(), None);
+    assert_eq!(a.mesh.ledger().get(&name).unwrap(), None);
     assert_eq!(a.mesh.members().list().len(), 1);
 }
 
@@ -258,29 +272,32 @@ async fn a_member_cannot_do_what_only_full_ones_may() {
         guest.mesh.federation().invite(&InviteOptions::default()).await,
         Err(ActError::NotFull(_))
     ));
-    // And by its own hand: a ban, a promotion, and the address of another pod.
-    let epoch = crate::ledger::Epoch { incarnation: a.mesh.bus().log().await.unwrap(), revision: 99 };
+    // And by its own hand: a ban, a promotion, the address of another pod, an ownership, a trace, and what nobody knows.
+    let epoch = Epoch { incarnation: a.mesh.bus().log().await.unwrap(), revision: 99 };
     let mut itself = a.mesh.ledger().get(&subject::member(&guest.mesh.pod())).unwrap().unwrap().body;
     itself["role"] = json!("full");
     let mut founder = a.mesh.ledger().get(&subject::member(&a.mesh.pod())).unwrap().unwrap().body;
     founder["standing"] = json!("banned");
+    let workspace = protocol::WorkspaceId::from_random(7);
     for (name, body) in [
         (subject::member(&guest.mesh.pod()), itself),
         (subject::member(&a.mesh.pod()), founder),
         (subject::address(&a.mesh.pod()), json!({ "addresses": [] })),
         (subject::GENERATION.to_owned(), json!({ "generation": 9 })),
+        (subject::owner(workspace, &"src".parse().unwrap()), json!({ "owner": guest.mesh.pod() })),
+        (word_of(&guest.mesh.pod(), "x"), json!(1)),
+        ("log.x".to_owned(), json!(1)),
     ] {
         let federation = guest.mesh.federation();
         let entry = Entry::new(&federation.identity, &federation.id, &name, epoch, (NOW, body)).unwrap();
-        assert_eq!(
-            a.mesh.ledger().offer(&name, &entry.signed).unwrap(),
-            crate::ledger::Taken::Refused,
-            "{name}"
-        );
+        assert_eq!(a.mesh.ledger().offer(&name, &entry.signed).unwrap(), Taken::Refused, "{name}");
         let sealed = entry.sealed(&federation.id, &federation.ring.read()).unwrap();
         guest.mesh.bus().append(&name, Bytes::from(sealed), Expect::Anything).await.unwrap();
     }
     assert_eq!(a.mesh.members().list()[&guest.mesh.pod()].role, Role::Guest);
+    // What nobody knows is not for full members either.
+    let unknown = a.mesh.ledger().say("log.x", json!(1)).await.unwrap_err();
+    assert!(matches!(unknown, ChangeError::Forbidden(_)), "{unknown}");
 }
 
 #[tokio::test]
@@ -401,11 +418,14 @@ async fn traces_are_believed_of_full_members_until_they_are_banned() {
     };
     let open = |pod: &Pod| Traces::open(pod.mesh.ledger().clone(), pod.mesh.members().clone()).unwrap();
     let (ours, theirs, guests) = (open(&a), open(&b), open(&guest));
-    for (traces, pod, name) in [(&theirs, &b, "1"), (&theirs, &b, "2"), (&guests, &guest, "3")] {
-        traces.announce(&pod.mesh.pod(), &news(name)).await.unwrap();
+    until("itself", &guest, |mesh| mesh.members().is_member(&guest.mesh.pod())).await;
+    let guests_own = guests.announce(&guest.mesh.pod(), &news("3")).await.unwrap_err();
+    assert!(matches!(guests_own, ChangeError::Forbidden(_)), "{guests_own}");
+    for name in ["1", "2"] {
+        theirs.announce(&b.mesh.pod(), &news(name)).await.unwrap();
     }
-    let guests_own = subject::trace(&guest.mesh.pod(), &digest("3"));
-    until("all traces", &a, |mesh| mesh.ledger().get(&guests_own).unwrap().is_some()).await;
+    let last = subject::trace(&b.mesh.pod(), &digest("2"));
+    until("all traces", &a, |mesh| mesh.ledger().get(&last).unwrap().is_some()).await;
     let seen =
         |traces: &Traces| traces.of(&digest("weak")).into_iter().map(|a| a.news.trace).collect::<Vec<_>>();
     assert_eq!(seen(&ours), [digest("2"), digest("1")], "the newest first, and none of the guest's");
@@ -425,9 +445,10 @@ async fn a_pod_that_was_away_while_the_key_changed_gets_the_new_one() {
     until("the members", &c, |mesh| mesh.members().list().len() == 3).await;
     bus.disconnect();
     a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
-    a.mesh.ledger().say("log.x", json!(1)).await.unwrap();
+    let name = word_of(&a.mesh.pod(), "x");
+    a.mesh.ledger().say(&name, json!(1)).await.unwrap();
     bus.reconnect();
-    until("what it missed", &c, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
+    until("what it missed", &c, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
     assert!(!c.mesh.members().is_member(&b.mesh.pod()));
 }
 
@@ -442,10 +463,11 @@ async fn who_leaves_does_not_know_the_next_key() {
     for pod in [&a, &c] {
         until("a new key", pod, |mesh| mesh.federation().ring.read().newest() == 2).await;
     }
-    a.mesh.ledger().say("log.x", json!(1)).await.unwrap();
-    until("what was said with it", &c, |mesh| mesh.ledger().get("log.x").unwrap().is_some()).await;
+    let name = word_of(&a.mesh.pod(), "x");
+    a.mesh.ledger().say(&name, json!(1)).await.unwrap();
+    until("what was said with it", &c, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
     assert_eq!(b.mesh.federation().ring.read().newest(), 1);
-    assert_eq!(b.mesh.ledger().get("log.x").unwrap(), None);
+    assert_eq!(b.mesh.ledger().get(&name).unwrap(), None);
 }
 
 #[tokio::test]

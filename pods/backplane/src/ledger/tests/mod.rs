@@ -1,5 +1,8 @@
 //! The ledger on the twin: rivals, lost answers, lost logs, pods that were away.
 
+mod disk;
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,14 +50,23 @@ fn ring() -> SharedRing {
 
 fn idle(server: &MemoryServer) -> Pod {
     let bus = Arc::new(server.connect());
-    let parts = LedgerParts {
+    Pod { ledger: Ledger::open(parts(bus.clone()), None).unwrap(), bus, follower: None }
+}
+
+fn parts(bus: Arc<dyn Bus>) -> LedgerParts {
+    LedgerParts {
         federation: federation(),
         identity: Arc::new(Identity::generate().unwrap()),
         ring: ring(),
         clock: Clock::manual(1),
-        bus: bus.clone(),
-    };
-    Pod { ledger: Ledger::open(parts, None).unwrap(), bus, follower: None }
+        bus,
+    }
+}
+
+/// What a pod that nobody knows says.
+fn word(subject: &str, epoch: Epoch, value: i64) -> Entry {
+    let author = Identity::generate().unwrap();
+    Entry::new(&author, &federation(), subject, epoch, (1, json!(value))).unwrap()
 }
 
 fn pod(server: &MemoryServer) -> Pod {
@@ -239,16 +251,7 @@ async fn a_database_is_kept_and_a_damaged_one_made_anew() {
     let server = MemoryServer::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
-    let open = || {
-        let parts = LedgerParts {
-            federation: federation(),
-            identity: Arc::new(Identity::generate().unwrap()),
-            ring: ring(),
-            clock: Clock::manual(1),
-            bus: Arc::new(server.connect()),
-        };
-        Ledger::open(parts, Some(&path)).unwrap()
-    };
+    let open = || Ledger::open(parts(Arc::new(server.connect())), Some(&path)).unwrap();
     let first = open();
     first.say("log.x", json!(7)).await.unwrap();
     let digest = first.digest();
