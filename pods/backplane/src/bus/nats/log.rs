@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use parking_lot::Mutex;
 
+use super::said::{jetstream_error, not_as_it_should, said_by_jetstream};
 use super::{SERVER_TIMEOUT, with_sources};
 use crate::bus::{BusError, Expect, Incarnation, LOG, MAX_RECORD, Position, Record};
 
@@ -143,7 +144,7 @@ impl NatsLog {
         let mut found: Vec<Incarnation> = Vec::new();
         let mut names = self.context.stream_names();
         while let Some(name) = names.next().await {
-            let name = name.map_err(|error| unavailable(with_sources(&error)))?;
+            let name = name.map_err(|error| not_as_it_should(&error))?;
             found.extend(self.incarnation(&name));
         }
         found.sort_unstable();
@@ -182,13 +183,10 @@ impl NatsLog {
                         {
                             bytes /= 2;
                         }
-                        ErrorCode::STORAGE_RESOURCES_EXCEEDED | ErrorCode::INSUFFICIENT_RESOURCES => {
-                            return Err(BusError::LogFull(said.to_string()));
-                        }
-                        _ => return Err(unavailable(said.to_string())),
+                        _ => return Err(said_by_jetstream(&said)),
                     },
                     CreateStreamErrorKind::JetStreamUnavailable => return Err(BusError::NoJetStream),
-                    _ => return Err(unavailable(with_sources(&error))),
+                    _ => return Err(not_as_it_should(&error)),
                 },
             }
         }
@@ -224,6 +222,8 @@ impl NatsLog {
                 message =
                     message.expected_stream(self.name(incarnation)).expected_last_subject_sequence(sequence);
             }
+            let too_large =
+                || BusError::TooLarge { subject: subject.to_owned(), size: payload.len(), bound: MAX_RECORD };
             let unknown = |cause: String| BusError::Unknown { subject: subject.to_owned(), cause };
             let sent = match self.context.send_publish(format!("{}.{subject}", self.root), message).await {
                 Ok(ack) => ack.await,
@@ -255,23 +255,20 @@ impl NatsLog {
                     None if attempt + 1 < ATTEMPTS => {
                         self.present().await?;
                     }
-                    None => return Err(unavailable(with_sources(&error))),
+                    None => return Err(not_as_it_should(&error)),
                 },
-                PublishErrorKind::MaxPayloadExceeded => {
-                    return Err(BusError::TooLarge {
-                        subject: subject.to_owned(),
-                        size: payload.len(),
-                        bound: MAX_RECORD,
-                    });
-                }
+                PublishErrorKind::MaxPayloadExceeded => return Err(too_large()),
                 _ => {
-                    let said = std::error::Error::source(&error)
-                        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
-                    return Err(match (said.map(|said| (said.error_code(), said)), condition) {
-                        (Some((ErrorCode::STREAM_NOT_MATCH, _)), Some((meant, _))) => {
+                    return Err(match (jetstream_error(&error), condition) {
+                        (Some(said), Some((meant, _)))
+                            if said.error_code() == ErrorCode::STREAM_NOT_MATCH =>
+                        {
                             BusError::OtherIncarnation { meant }
                         }
-                        (Some((_, said)), _) => BusError::LogFull(said.to_string()),
+                        (Some(said), _) if said.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => {
+                            too_large()
+                        }
+                        (Some(said), _) => said_by_jetstream(said),
                         (None, _) => unknown(with_sources(&error)),
                     });
                 }
@@ -291,7 +288,7 @@ impl NatsLog {
                 None => self.present().await?.incarnation,
             };
             let stream = self.context.get_stream_no_info(self.name(incarnation)).await;
-            let stream = stream.map_err(|error| unavailable(with_sources(&error)))?;
+            let stream = stream.map_err(|error| not_as_it_should(&error))?;
             match stream.get_last_raw_message_by_subject(&format!("{}.{subject}", self.root)).await {
                 Ok(message) => {
                     let position = Position { incarnation, sequence: message.sequence };
@@ -308,7 +305,8 @@ impl NatsLog {
                     {
                         *self.present.lock() = None;
                     }
-                    _ => return Err(unavailable(with_sources(&error))),
+                    LastRawMessageErrorKind::JetStream(said) => return Err(said_by_jetstream(&said)),
+                    _ => return Err(not_as_it_should(&error)),
                 },
             }
         }
@@ -317,21 +315,4 @@ impl NatsLog {
             cause: "it comes and goes".to_owned(),
         })
     }
-}
-
-/// JetStream did not answer as it should: it is off, or something else is wrong.
-fn unavailable(cause: String) -> BusError {
-    let off = [
-        "no responders",
-        "JetStream resource does not exist",
-        "10039",
-        "10076",
-        "jetstream not enabled",
-        "JetStream not enabled",
-        "unavailable",
-    ];
-    if off.iter().any(|sign| cause.contains(sign)) {
-        return BusError::NoJetStream;
-    }
-    BusError::Failed { what: "the NATS server's JetStream does not answer as it should", cause }
 }

@@ -7,6 +7,7 @@
 mod follow;
 mod log;
 mod options;
+mod said;
 
 use std::sync::Arc;
 use std::time::Duration;
