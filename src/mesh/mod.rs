@@ -176,10 +176,14 @@ impl Joined {
     fn named(&self, name: &str) -> Result<PodId, Failure> {
         let list = self.mesh.members().list();
         let members = list.values().filter(|member| member.is_member());
-        let fits: Vec<PodId> = members
-            .filter(|member| member.name == name || member.pod.to_string() == name)
-            .map(|member| member.pod)
-            .collect();
+        // An id means one pod, whatever others are called.
+        if let Some(member) =
+            name.parse().ok().and_then(|pod| list.get(&pod)).filter(|member| member.is_member())
+        {
+            return Ok(member.pod);
+        }
+        let fits: Vec<PodId> =
+            members.filter(|member| member.name == name).map(|member| member.pod).collect();
         match fits[..] {
             [one] => Ok(one),
             [] => {
@@ -202,6 +206,8 @@ impl Joined {
         let list = self.mesh.members().list();
         let pods = list.values().filter(|member| member.is_member()).map(|member| {
             let status = known.iter().find(|status| status.pod == member.pod);
+            // It may be what the other pod said when it went.
+            let trouble = status.and_then(|status| status.trouble.as_deref());
             MemberReport {
                 pod: member.pod,
                 name: member.name.clone(),
@@ -210,7 +216,7 @@ impl Joined {
                 connected: member.pod == me || status.is_some_and(|status| status.connected),
                 heard_seconds_ago: heard.get(&member.pod).map(|heard| heard.ago.as_secs()),
                 addresses: member.addresses.clone(),
-                trouble: status.and_then(|status| status.trouble.clone()),
+                trouble: trouble.map(|trouble| federation::readable(trouble, federation::MAX_REASON)),
                 received: status.map_or(0, |status| status.received),
                 load: match member.pod == me {
                     true => Some(self.mesh.load()),

@@ -13,6 +13,7 @@ use protocol::mesh::{
 };
 use serde_json::Value;
 
+use super::words::{MAX_NAME, MAX_REASON, is_name, readable};
 use super::{ActError, Federation, Members};
 use crate::bus::{Bus, BusError};
 use crate::clock::MAX_SKEW;
@@ -27,8 +28,6 @@ const ATTEMPTS: u32 = 6;
 const NOBODY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest request that is looked at.
 const MAX_REQUEST: usize = 4096;
-/// The longest name of a pod.
-pub const MAX_NAME: usize = 64;
 
 /// What a newcomer says of itself.
 #[derive(Debug, Clone)]
@@ -53,6 +52,9 @@ pub enum JoinError {
     /// Somebody answered who is no member.
     #[error("whoever answered is no member of the federation that the invitation is for")]
     Impostor,
+    /// The answer is in no form that is known.
+    #[error("the federation's answer cannot be read: {0}")]
+    Answer(serde_json::Error),
     /// The back-plane.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -69,7 +71,21 @@ pub struct Welcome {
     pub members: Vec<(String, Vec<u8>)>,
 }
 
-/// Asks to be let in.
+enum Answered {
+    In(Welcome),
+    /// Not in, and whether it is the pod that invited which says so.
+    No {
+        why: String,
+        by_inviter: bool,
+    },
+}
+
+/// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt.
+///
+/// Dropping the future may leave the invitation used; the same pod may come in by it all the same.
+///
+/// # Errors
+/// Nobody lets this pod in, or the back-plane.
 pub async fn join(
     bus: &dyn Bus,
     identity: &Arc<Identity>,
@@ -93,17 +109,16 @@ pub async fn join(
         let proven = sign(&proof, Context::Join, &invitation.federation, "join.proof", &signed);
         match bus.request(subject::JOIN, Bytes::from(proven.clone()), ATTEMPT).await {
             Ok(answer) => match read_answer(identity, invitation, &proven, &answer) {
-                Ok(welcome) => return Ok(welcome),
-                // Anybody can say no; a member that can say yes may come next.
+                Ok(Answered::In(welcome)) => return Ok(welcome),
+                Ok(Answered::No { why, by_inviter: true }) => return Err(JoinError::Refused(why)),
+                Ok(Answered::No { why, .. }) => outcome = JoinError::Refused(why),
+                Err(_) if matches!(outcome, JoinError::Refused(_)) => {}
                 Err(error) => outcome = error,
             },
             Err(BusError::Late { .. }) => {}
             // A member may be about to come back.
             Err(BusError::Nobody(_)) => tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await,
             Err(error) => return Err(error.into()),
-        }
-        if matches!(outcome, JoinError::Refused(_)) {
-            return Err(outcome);
         }
     }
     Err(outcome)
@@ -118,14 +133,16 @@ fn read_answer(
     invitation: &Invitation,
     request: &[u8],
     sealed: &[u8],
-) -> Result<Welcome, JoinError> {
+) -> Result<Answered, JoinError> {
     let plain = identity.unseal(sealed).ok_or(JoinError::Impostor)?;
     let (from, signed) = plain.split_first_chunk::<32>().ok_or(JoinError::Impostor)?;
     let from = PodId::from_bytes(*from);
     let name = answer_subject(request);
     let json = verify(&from, Context::Welcome, &invitation.federation, &name, signed);
-    match serde_json::from_slice(json.map_err(|_| JoinError::Impostor)?)? {
-        JoinAnswer::No { why } => Err(JoinError::Refused(why)),
+    match serde_json::from_slice(json.map_err(|_| JoinError::Impostor)?).map_err(JoinError::Answer)? {
+        JoinAnswer::No { why } => {
+            Ok(Answered::No { why: readable(&why, MAX_REASON), by_inviter: from == invitation.by })
+        }
         JoinAnswer::Welcome { ring, members } => {
             let list = Members::new(invitation.federation, identity.clone(), SharedRing::default());
             let members = vouched(&list, invitation, members);
@@ -133,7 +150,8 @@ fn read_answer(
             if !list.is_believed(&from) || !list.is_member(&identity.pod()) {
                 return Err(JoinError::Impostor);
             }
-            Ok(Welcome { ring: Ring::from_json(ring)?, members })
+            let ring = Ring::from_json(ring).map_err(JoinError::Answer)?;
+            Ok(Answered::In(Welcome { ring, members }))
         }
     }
 }
@@ -202,7 +220,7 @@ impl Answerer {
         let holder = PodId::from_bytes(entry.key);
         verify(&holder, Context::Join, &self.0.id, "join.proof", request).ok()?;
         verify(&asked.pod, Context::Join, &self.0.id, subject::JOIN, signed).ok()?;
-        (asked.v == VERSION && asked.name.chars().count() <= MAX_NAME).then_some((asked, entry))
+        (asked.v == VERSION).then_some((asked, entry))
     }
 
     /// Whoever invited answers at once; with each attempt more of the others do, those first that a hash puts first.
@@ -222,6 +240,12 @@ impl Answerer {
 
     async fn admit(&self, asked: &JoinRequest, entry: &InvitationEntry) -> Result<JoinAnswer, ActError> {
         let pod = asked.pod;
+        if !is_name(&asked.name) {
+            let why = format!(
+                "a pod's name has 1 to {MAX_NAME} characters that people can read, and is no pod's id: choose another (`--name`)"
+            );
+            return Ok(JoinAnswer::No { why });
+        }
         // Another member's clock may be an hour from ours; our own is not.
         let tolerated = if entry.by == self.0.pod() { 0 } else { MAX_SKEW };
         let now = self.0.clock.now().saturating_sub(tolerated);

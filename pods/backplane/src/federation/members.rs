@@ -9,6 +9,7 @@ use protocol::PodId;
 use protocol::mesh::{Addresses, FederationId, GenerationEntry, KeyEntry, Member, Role, Standing, subject};
 use tokio::sync::watch;
 
+use super::words::{MAX_NAME, readable};
 use crate::keys::{Identity, Ring, SharedRing};
 use crate::ledger::{Entry, Judgement, Policy, SETTLING, View};
 
@@ -194,7 +195,7 @@ impl State {
             let role = self.ever(federation, pod, MAX_CHAIN)?;
             Some(KnownMember {
                 pod: *pod,
-                name: raw.member.name.clone(),
+                name: readable(&raw.member.name, MAX_NAME),
                 role,
                 standing: raw.member.standing,
                 seal_key: raw.member.seal_key,

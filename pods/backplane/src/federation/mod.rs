@@ -13,6 +13,7 @@ mod join;
 mod members;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use home::{FILE, Kept, KeptError};
 pub use invite::InviteOptions;
 pub use join::{Answerer, JoinError, JoinOptions, Welcome, join};
 pub use members::{KnownMember, MemberList, Members};
+pub use words::{MAX_NAME, MAX_REASON, is_name, readable};
 
 use protocol::PodId;
 use protocol::mesh::{FederationId, Member, Role, Standing, subject};

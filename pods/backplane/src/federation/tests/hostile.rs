@@ -40,3 +40,69 @@ async fn a_key_of_a_generation_that_nobody_agreed_upon_stops_nobody() {
     c.mesh.ledger().say(&name, json!(1)).await.unwrap();
     until("what was said", &a, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
 }
+
+/// Says no to newcomers, as anybody can who reaches the server: to so many of each pod's attempts.
+async fn says_no(bus: &MemoryBus, federation: &FederationId, attempts: u32) {
+    let stranger = Identity::generate().unwrap();
+    let mut asked = bus.subscribe(subject::JOIN).await.unwrap();
+    while let Some(message) = futures::StreamExt::next(&mut asked).await {
+        let request: protocol::mesh::JoinRequest = serde_json::from_slice(&message.payload[128..]).unwrap();
+        if request.attempt >= attempts {
+            continue;
+        }
+        let why = format!("\x1b[2J{}", "go away ".repeat(1000));
+        let json = serde_json::to_vec(&protocol::mesh::JoinAnswer::No { why }).unwrap();
+        let name = format!("welcome.{}", blake3::hash(&message.payload).to_hex());
+        let signed = crate::keys::sign(&stranger, crate::keys::Context::Welcome, federation, &name, &json);
+        let plain = [stranger.pod().as_bytes().as_slice(), &signed].concat();
+        let sealed = seal_to(&request.seal_key, &plain).unwrap();
+        bus.respond(&message.reply.unwrap(), Bytes::from(sealed)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_no_of_strangers_keeps_nobody_out() {
+    let (server, a) = twin().await;
+    let b = enter(Arc::new(server.connect()), &invited(&a, &InviteOptions::default()).await, "b", NOW).await;
+    let b = b.unwrap();
+    until("itself", &b, |mesh| mesh.members().is_member(&b.mesh.pod())).await;
+    let invitation = invited(&b, &InviteOptions::default()).await;
+    let name = subject::invitation(&invitation.id);
+    until("the invitation", &a, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
+    // Whoever invited is away, so that others answer from the second attempt on.
+    drop(b);
+    let bus = server.connect();
+    let entering = enter(Arc::new(server.connect()), &invitation, "c", NOW);
+    tokio::select! {
+        entered = entering => assert!(entered.is_ok(), "{}", refused(entered)),
+        () = says_no(&bus, &invitation.federation, 1) => panic!("the bus was closed"),
+    }
+    drop(a);
+    let bus = server.connect();
+    let entering = enter(Arc::new(server.connect()), &invitation, "d", NOW);
+    tokio::select! {
+        entered = entering => {
+            let said = refused(entered);
+            assert!(said.contains("go away") && !said.contains('\x1b') && said.len() < 2 * MAX_REASON, "{said:?}");
+        }
+        () = says_no(&bus, &invitation.federation, u32::MAX) => panic!("the bus was closed"),
+    }
+}
+
+#[tokio::test]
+async fn no_pod_is_called_by_what_nobody_can_read_or_by_another_ones_id() {
+    let (server, a) = twin().await;
+    let invitation = invited(&a, &InviteOptions { uses: 9, ..InviteOptions::default() }).await;
+    for name in ["", "\x1b[2Jb", &a.mesh.pod().to_string()] {
+        let said = refused(enter(Arc::new(server.connect()), &invitation, name, NOW).await);
+        assert!(said.contains("--name"), "{said}");
+    }
+    // What a full member says of a pod that it lets in is not believed to be fit for a terminal.
+    let mut body = a.mesh.ledger().get(&subject::member(&a.mesh.pod())).unwrap().unwrap().body;
+    let (pod, name) = (PodId::from_bytes([1; 32]), "bad\x1b[2J\u{202e}");
+    body["pod"] = json!(pod);
+    body["name"] = json!(name);
+    body["founding_salt"] = json!(null);
+    a.mesh.ledger().change(&subject::member(&pod), |_| Ok(body.clone())).await.unwrap();
+    assert_eq!(a.mesh.members().list()[&pod].name, "bad[2J");
+}
