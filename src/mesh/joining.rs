@@ -2,8 +2,11 @@
 //! password in it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use backplane::bus::nats::NatsOptions;
 use backplane::keys::write_private;
@@ -40,6 +43,32 @@ pub struct Joining {
     pub offer: Offer,
 }
 
+/// A NATS server's URL as it was typed: it may have a password or a token in it, which is never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServerUrl(String);
+
+impl ServerUrl {
+    /// With everything in it.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&NatsOptions::new(&self.0).shown())
+    }
+}
+
 /// Where a home's NATS server is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "kebab-case")]
@@ -52,7 +81,7 @@ pub enum ServerAt {
     /// Somebody else's.
     Url {
         /// As it was typed.
-        url: String,
+        url: ServerUrl,
         /// A credentials file.
         creds: Option<PathBuf>,
         /// Certificates of authorities to trust.
@@ -134,5 +163,21 @@ impl Joining {
             offer: self.offer.clone(),
             invitation,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_url_is_kept_and_not_shown() {
+        let url: ServerUrl = "nats://ann:hunter2@example.org".parse().unwrap();
+        let joining = Joining::over(ServerAt::Url { url, creds: None, tls_ca: None }, "a".to_owned());
+        let kept: Joining = serde_json::from_str(&serde_json::to_string(&joining).unwrap()).unwrap();
+        assert_eq!(kept, joining);
+        assert!(matches!(&kept.server, ServerAt::Url { url, .. } if url.secret().contains("hunter2")));
+        let debug = format!("{kept:?}");
+        assert!(debug.contains("example.org") && !debug.contains("hunter2"), "{debug}");
     }
 }

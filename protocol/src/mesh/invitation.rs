@@ -119,7 +119,7 @@ pub struct JoinRequest {
 }
 
 /// Message: the answer, sealed to the newcomer's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum JoinAnswer {
     /// Come in.
@@ -135,6 +135,16 @@ pub enum JoinAnswer {
         /// In words.
         why: String,
     },
+}
+
+impl fmt::Debug for JoinAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The ring is the federation's keys.
+            Self::Welcome { ring: _, members } => write!(f, "Welcome({} members)", members.len()),
+            Self::No { why } => write!(f, "No({why:?})"),
+        }
+    }
 }
 
 mod entries {

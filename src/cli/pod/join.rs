@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{border, place};
 use crate::majordomo::project_file::size;
 use crate::majordomo::request::{Failure, Report, Request};
-use crate::mesh::joining::{Joining, ServerAt};
+use crate::mesh::joining::{Joining, ServerAt, ServerUrl};
 
 /// Make this pod part of a federation, and stay: what one pod has built the others need not build
 ///
@@ -25,7 +25,7 @@ use crate::mesh::joining::{Joining, ServerAt};
 pub struct JoinArgs {
     /// The NATS server, with JetStream: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]`, or `tls://…` [default: the one of the last time]
     #[arg(value_name = "NATS-URL")]
-    url: Option<String>,
+    url: Option<ServerUrl>,
     /// What people call this pod [default: the machine's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,

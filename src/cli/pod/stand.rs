@@ -106,7 +106,7 @@ fn enter(
     let host = holder.host();
     let home = host.pod.home().path();
     let url = match &mut joining.server {
-        ServerAt::Url { url, .. } => url.clone(),
+        ServerAt::Url { url, .. } => url.secret().to_owned(),
         ServerAt::Own { port } => {
             let started =
                 own_server::start(home, *port).map_err(|error| Failure::new(FailureKind::Machine, &error))?;

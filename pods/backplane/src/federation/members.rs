@@ -276,14 +276,16 @@ impl Policy for Members {
                 Some(_) => Judgement::Refuse,
             };
         }
-        let about = |prefix: &&str| entry.subject.starts_with(prefix);
-        if let Some(prefix) = [subject::ADDRESSES, subject::SETTLED].iter().find(|prefix| about(prefix)) {
-            return needs(own(prefix));
+        let about = |prefix: &str| entry.subject.starts_with(prefix);
+        for prefix in [subject::ADDRESSES, subject::SETTLED] {
+            if about(prefix) {
+                return needs(own(prefix));
+            }
         }
         // A trace is believed of full members alone; of others it would only take their place.
         let for_full = entry.subject == subject::GENERATION
-            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS].iter().any(|prefix| about(prefix))
-            || (about(&subject::TRACES) && own(subject::TRACES));
+            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS].into_iter().any(about)
+            || (about(subject::TRACES) && own(subject::TRACES));
         // What nobody knows would fill every pod's ledger.
         if for_full { needs(full) } else { Judgement::Refuse }
     }

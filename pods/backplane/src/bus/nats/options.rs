@@ -15,7 +15,7 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Where the server is, and who we are to it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NatsOptions {
     /// `nats://[user:password@|token@]host[:port]`, or `tls://…`; several with commas between them.
     pub url: String,
@@ -36,6 +36,15 @@ pub enum FirstConnect {
     Required,
     /// The bus begins as disconnected, and goes on trying.
     Eventually,
+}
+
+impl fmt::Debug for NatsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, creds, tls_ca, name, first } = self;
+        let mut shown = f.debug_struct("NatsOptions");
+        shown.field("url", &self.shown()).field("creds", creds).field("tls_ca", tls_ca);
+        shown.field("name", name).field("first", first).finish()
+    }
 }
 
 impl NatsOptions {
@@ -70,7 +79,7 @@ pub(super) struct Servers {
 }
 
 /// Who we are, as a URL has it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Login {
     User(String, String),
     Token(String),
@@ -147,7 +156,11 @@ mod tests {
         for url in
             ["nats://ann:hunter2@example.org:4333", "nats://s3cr3t@example.org:4333", "example.org:4333"]
         {
-            assert_eq!(NatsOptions::new(url).shown(), "example.org:4333");
+            let options = NatsOptions::new(url);
+            assert_eq!(options.shown(), "example.org:4333");
+            let debug = format!("{options:?}");
+            assert!(debug.contains("example.org") && !debug.contains("hunter2"), "{debug}");
+            assert!(!debug.contains("s3cr3t"), "{debug}");
         }
         assert_eq!(NatsOptions::new("nats://[::1]").shown(), "[::1]:4222");
         assert!("nats://".parse::<Servers>().is_err());
@@ -156,9 +169,9 @@ mod tests {
     #[test]
     fn who_we_are_is_in_the_url() {
         let login = |url: &str| url.parse::<Servers>().ok().and_then(|servers| servers.login);
-        assert_eq!(login("nats://s3cr3t@h"), Some(Login::Token("s3cr3t".to_owned())));
-        assert_eq!(login("nats://a:p%40ss%@h:1"), Some(Login::User("a".to_owned(), "p@ss%".to_owned())));
-        assert_eq!(login("nats://h,nats://a:b@i"), Some(Login::User("a".to_owned(), "b".to_owned())));
-        assert_eq!(login("h"), None);
+        assert!(login("nats://s3cr3t@h") == Some(Login::Token("s3cr3t".to_owned())));
+        assert!(login("nats://a:p%40ss%@h:1") == Some(Login::User("a".to_owned(), "p@ss%".to_owned())));
+        assert!(login("nats://h,nats://a:b@i") == Some(Login::User("a".to_owned(), "b".to_owned())));
+        assert!(login("h").is_none());
     }
 }
