@@ -1,6 +1,7 @@
 //! Members, and strangers at the NATS server, who say what they should not.
 
 use super::*;
+use crate::bus::Subscription;
 use crate::keys::seal_to;
 
 #[tokio::test]
@@ -42,9 +43,8 @@ async fn a_key_of_a_generation_that_nobody_agreed_upon_stops_nobody() {
 }
 
 /// Says no to newcomers, as anybody can who reaches the server: to so many of each pod's attempts.
-async fn says_no(bus: &MemoryBus, federation: &FederationId, attempts: u32) {
+async fn says_no(bus: &MemoryBus, mut asked: Subscription, federation: &FederationId, attempts: u32) {
     let stranger = Identity::generate().unwrap();
-    let mut asked = bus.subscribe(subject::JOIN).await.unwrap();
     while let Some(message) = futures::StreamExt::next(&mut asked).await {
         let request: protocol::mesh::JoinRequest = serde_json::from_slice(&message.payload[128..]).unwrap();
         if request.attempt >= attempts {
@@ -72,20 +72,22 @@ async fn a_no_of_strangers_keeps_nobody_out() {
     // Whoever invited is away, so that others answer from the second attempt on.
     drop(b);
     let bus = server.connect();
+    let asked = bus.subscribe(subject::JOIN).await.unwrap();
     let entering = enter(Arc::new(server.connect()), &invitation, "c", NOW);
     tokio::select! {
         entered = entering => assert!(entered.is_ok(), "{}", refused(entered)),
-        () = says_no(&bus, &invitation.federation, 1) => panic!("the bus was closed"),
+        () = says_no(&bus, asked, &invitation.federation, 1) => panic!("the bus was closed"),
     }
     drop(a);
     let bus = server.connect();
+    let asked = bus.subscribe(subject::JOIN).await.unwrap();
     let entering = enter(Arc::new(server.connect()), &invitation, "d", NOW);
     tokio::select! {
         entered = entering => {
             let said = refused(entered);
             assert!(said.contains("go away") && !said.contains('\x1b') && said.len() < 2 * MAX_REASON, "{said:?}");
         }
-        () = says_no(&bus, &invitation.federation, u32::MAX) => panic!("the bus was closed"),
+        () = says_no(&bus, asked, &invitation.federation, u32::MAX) => panic!("the bus was closed"),
     }
 }
 
