@@ -61,6 +61,11 @@ impl Owners {
     }
 
     /// Hands a record of ours over. When it fails, this pod owns it still – but for an error of the log, after which only the record can tell.
+    ///
+    /// Dropping the future may leave a promise that nobody goes on with: [`go_on`](Self::go_on) does, or takes it back.
+    ///
+    /// # Errors
+    /// It is not ours, is promised to another, was not taken within [`GIVE_DEADLINE`], or the log.
     pub async fn give(&self, key: OwnerKey, to: PodId) -> Result<Epoch, GiveError> {
         let us = self.mesh.pod();
         let mut refused = None;

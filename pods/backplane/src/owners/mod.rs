@@ -142,6 +142,12 @@ impl Owners {
     }
 
     /// Claims what nobody owns, or what this pod owns already and has changed.
+    ///
+    /// Dropping the future leaves it open whether it is claimed: the record tells ([`get`](Self::get)).
+    ///
+    /// # Errors
+    /// It is owned by or promised to a pod that is there, a new log has not been told all yet, or the log. After
+    /// [`BusError::Unknown`](crate::BusError::Unknown) it may be claimed all the same; after the others it is not.
     pub async fn claim(&self, claim: &Claim) -> Result<Epoch, ClaimError> {
         let ledger = self.mesh.ledger();
         if !ledger.settled()? {
@@ -185,6 +191,9 @@ impl Owners {
     }
 
     /// Gives up what this pod owns: its bytes need not be kept any more.
+    ///
+    /// # Errors
+    /// Of the log; until it succeeds the bytes have to be kept.
     pub async fn release(&self, name: &str) -> Result<(), ChangeError> {
         let us = self.mesh.pod();
         let released = self.mesh.ledger().change(name, |known| {
