@@ -534,3 +534,20 @@ fn steps_of_the_project_file_stand_beside_those_of_a_chef() {
     let status = project.ask("status", &[]).code(2);
     assert!(status.stderr.contains("majordomo.toml:17:9"), "{}", status.stderr);
 }
+
+/// A step that is called as those are that ask would be taken for one of them.
+#[test]
+fn no_step_beside_a_chef_is_called_as_those_that_ask() {
+    let place = Place::new();
+    let project = made_by_make(&place, "p");
+    let own = "[step.chef]\neach = 'make'\nrun = 'cat {in} > x'\nout = 'x'\n";
+    project.write("make", "");
+    project.write("majordomo.toml", format!("[project]\nchef = 'make'\n{own}"));
+    let refused = project.build(&[]).code(2);
+    let words =
+        "a project that a chef plans has a step `chef`, and the steps that ask chefs are called so, too";
+    assert!(refused.said().contains(words), "{}", refused.said());
+    // Without a chef it is a name like any other.
+    project.write("majordomo.toml", own);
+    project.builds(&["chef:make"]);
+}

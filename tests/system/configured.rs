@@ -44,6 +44,13 @@ fn a_cmake_project() {
     );
     let nothing = project.builds(&[]);
     assert_eq!(nothing.count("steps"), nothing.count("reused"));
+    // Nor is anything of what stays there missing.
+    let status = project.ask("status", &["--json"]).ok().json();
+    assert_eq!(status["missing"], serde_json::json!([]));
+    project.remove("build/words");
+    let status = project.ask("status", &["--json"]).ok().json();
+    assert_eq!(status["missing"], serde_json::json!(["build/words"]));
+    project.builds(&[]);
 
     // An edit is compiled, no more: nothing is configured, though its size changed.
     project.append("src/words.c", "/* more */\n");

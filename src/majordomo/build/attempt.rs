@@ -129,8 +129,9 @@ impl Attempts<'_> {
         let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
         sink.event(Event::Planned { steps: steps.len() as u64 });
         if asked.options.dry_run {
-            let report =
-                inspect::status_of(pod, prepared, &steps, asked.options.cold).await.map_err(fatal)?;
+            let report = inspect::status_of(pod, prepared, (&wanted.targets, &steps), asked.options.cold)
+                .await
+                .map_err(fatal)?;
             sink.reply(Reply::Report(Report::Status(report)));
             return Ok(Done { outcome: Outcome::Success, steps: steps.len() as u64, written: 0 });
         }

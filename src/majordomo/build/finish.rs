@@ -53,7 +53,7 @@ pub fn edited(prepared: &mut Prepared, is_to_move: bool, lock: &Lock, sink: &Sin
 }
 
 /// Whether a path of the outputs is asked for.
-fn is_wanted(meaning: &Meaning, path: &RelPath, step: usize) -> bool {
+pub fn is_wanted(meaning: &Meaning, path: &RelPath, step: usize) -> bool {
     match meaning {
         Meaning::Everything => true,
         Meaning::Steps(steps) => steps.contains(&step),

@@ -34,6 +34,7 @@ pub use self::attempt::MAX_ATTEMPTS;
 use self::attempt::{Aim, Attempts, Done};
 pub use self::context::{Stop, Unexplained};
 pub use self::demand::StepView;
+pub use self::finish::is_wanted;
 pub use self::keep::{is_kept, kept};
 pub use self::made::MadeSoFar;
 pub use self::planning::{Planning, run_planning};

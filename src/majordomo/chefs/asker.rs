@@ -173,8 +173,9 @@ impl Asker<'_> {
         }
         let prepared = Prepared::of(planned, self.pod, Access::OnlyLook).map_err(Stop::Fatal)?;
         let options = &self.asked.options;
-        let report =
-            inspect::status_of(self.pod, prepared, &before, options.cold).await.map_err(Stop::Fatal)?;
+        let report = inspect::status_of(self.pod, prepared, (&[], &before), options.cold)
+            .await
+            .map_err(Stop::Fatal)?;
         Ok(report.steps.iter().any(|step| !step.up_to_date))
     }
 }

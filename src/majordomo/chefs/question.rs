@@ -10,6 +10,7 @@ use protocol::{Digest, Keep, RelPath, StepId, StepSpec, Tree, TreeEntry};
 
 use super::Fallible;
 use super::program::Program;
+use super::written::ASKING;
 use crate::majordomo::border;
 use crate::majordomo::build::Stop;
 use crate::majordomo::plan::PlannedStep;
@@ -35,7 +36,7 @@ impl<'a> Question<'a> {
 
     /// The step.
     pub fn id(&self) -> StepId {
-        StepId::new(&format!("chef:{}{}", self.chef.name, self.suffix))
+        StepId::new(&format!("{ASKING}:{}{}", self.chef.name, self.suffix))
     }
 
     fn file(&self, name: &str) -> RelPath {

@@ -11,6 +11,9 @@ use crate::majordomo::project_file::ProjectFile;
 /// What helps if a chef does not.
 pub(super) const WITHOUT: &str = "a `majordomo.toml` with steps builds the project without a chef";
 
+/// What the ids of steps that ask chefs begin with, before the `:`.
+pub(super) const ASKING: &str = "chef";
+
 /// The plan as the text of a project file.
 ///
 /// # Errors
@@ -51,6 +54,12 @@ pub fn file(
     }
     if let Some(own) = own {
         file = file.beside(own).map_err(|error| Box::new(border::project_file(&error)))?;
+    }
+    if file.steps.iter().any(|step| step.name.value == ASKING) {
+        let message = format!(
+            "a project that a chef plans has a step `{ASKING}`, and the steps that ask chefs are called so, too"
+        );
+        return Err(Box::new(border::mistake(message).hint("give the step another name")));
     }
     Ok(file)
 }

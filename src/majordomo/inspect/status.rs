@@ -7,8 +7,8 @@ use protocol::TreeEntry;
 
 use super::looked::{Looked, State};
 use super::{Fallible, Variables, prepared};
-use crate::majordomo::build::reason;
-use crate::majordomo::plan::Plan;
+use crate::majordomo::build::{is_wanted, reason};
+use crate::majordomo::plan::{Plan, Target};
 use crate::majordomo::prepare::{Planned, Prepared};
 use crate::majordomo::request::{StatusReport, StepState};
 use crate::majordomo::snapshot::Snapshot;
@@ -17,7 +17,9 @@ use crate::majordomo::snapshot::Snapshot;
 pub async fn status(pod: &Pod, project: &Path, environment: &Variables) -> Fallible<StatusReport> {
     let prepared = prepared(pod, project, environment).await?;
     let all: Vec<usize> = (0..prepared.plan.steps.len()).collect();
-    status_of(pod, prepared, &all, false).await
+    // What it would bring back are the project's own targets; mistakes in them are a build's to tell.
+    let wanted = prepared.plan.wanted(&[]).map(|wanted| wanted.targets).unwrap_or_default();
+    status_of(pod, prepared, (&wanted, &all), false).await
 }
 
 /// What a build of everything would find where nothing is known of any step.
@@ -40,8 +42,13 @@ fn report(plan: &Plan, snapshot: &Snapshot, steps: Vec<StepState>) -> StatusRepo
     }
 }
 
-/// What a build of these steps would find, and of whatever comes before them. Only looks.
-pub async fn status_of(pod: &Pod, prepared: Prepared, steps: &[usize], cold: bool) -> Fallible<StatusReport> {
+/// What a build of these targets by these steps would find, and of whatever comes before them. Only looks.
+pub async fn status_of(
+    pod: &Pod,
+    prepared: Prepared,
+    (wanted, steps): (&[Target], &[usize]),
+    cold: bool,
+) -> Fallible<StatusReport> {
     let mut looked = Looked::of(pod, prepared)?;
     let mut order = looked.in_order(steps);
     looked.look_up(&order, cold).await?;
@@ -59,8 +66,12 @@ pub async fn status_of(pod: &Pod, prepared: Prepared, steps: &[usize], cold: boo
     // What was never handed over, or was cleaned away, is written as well.
     let is_reused = |step: &usize| matches!(looked.states[*step], State::Reuse(_));
     let reused: Vec<usize> = (0..looked.states.len()).filter(is_reused).collect();
-    for (path, entry, _) in looked.made.merged(&reused) {
-        if entry != TreeEntry::EmptyDir && looked.prepared.manifest.get(&path).is_none() {
+    for (path, entry, step) in looked.made.merged(&reused) {
+        if entry != TreeEntry::EmptyDir
+            && looked.prepared.manifest.get(&path).is_none()
+            && looked.prepared.sources.get(&path).is_none()
+            && wanted.iter().any(|target| is_wanted(&target.meaning, &path, step))
+        {
             report.missing.push(path);
         }
     }
