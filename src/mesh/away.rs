@@ -57,6 +57,8 @@ struct Known {
     at: Instant,
     /// How many are, less those that were placed since.
     free: u32,
+    /// Orders that it has not answered: it may not have counted them.
+    asked: u32,
     /// What it has otherwise than we, outside of projects, and since when.
     different: FxHashMap<RelPath, Instant>,
     /// Programs of steps that saw it.
@@ -65,7 +67,18 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        Self { at: Instant::now(), free: 0, different: FxHashMap::default(), programs: FxHashMap::default() }
+        Self {
+            at: Instant::now(),
+            free: 0,
+            asked: 0,
+            different: FxHashMap::default(),
+            programs: FxHashMap::default(),
+        }
+    }
+
+    /// It said at a moment that so many are free.
+    fn say(&mut self, free: u32, at: Instant) {
+        (self.free, self.at) = (free.saturating_sub(self.asked), at);
     }
 
     fn fits(&self, wish: &Wish) -> bool {
@@ -104,7 +117,7 @@ impl Away {
     /// Takes in what a running pod reports. Whether the run is still wanted.
     pub async fn heard(&self, from: PodId, news: RunNews) -> bool {
         if let Some(known) = self.pods.lock().get_mut(&from) {
-            (known.free, known.at) = (news.free_slots, Instant::now());
+            known.say(news.free_slots, Instant::now());
         }
         let key = (from, news.run);
         let Some(run) = self.runs.lock().get(&key).cloned() else { return false };
@@ -131,7 +144,7 @@ impl Away {
                 ..Known::new()
             });
             if heard.at > known.at {
-                (known.at, known.free) = (heard.at, heard.beat.free_slots);
+                known.say(heard.beat.free_slots, heard.at);
             }
             all.push(pod);
         }
@@ -145,6 +158,17 @@ impl Away {
     fn name(&self, pod: &PodId) -> String {
         let members = self.mesh.members().list();
         members.get(pod).map_or_else(|| pod.to_string(), |member| member.name.clone())
+    }
+}
+
+/// An order that has no answer yet.
+struct Asking(Arc<Away>, PodId);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(known) = self.0.pods.lock().get_mut(&self.1) {
+            known.asked = known.asked.saturating_sub(1);
+        }
     }
 }
 
@@ -180,8 +204,10 @@ impl OtherKitchens for Others {
         })?;
         let known = pods.get_mut(&best)?;
         known.free -= 1;
+        known.asked += 1;
         drop(pods);
-        Some(Box::new(Taken { name: self.0.name(&best), pod: best, away: self.0.clone() }))
+        let asking = Mutex::new(Some(Asking(self.0.clone(), best)));
+        Some(Box::new(Taken { name: self.0.name(&best), pod: best, away: self.0.clone(), asking }))
     }
 }
 
@@ -190,6 +216,8 @@ struct Taken {
     pod: PodId,
     name: String,
     away: Arc<Away>,
+    /// Until the order is answered.
+    asking: Mutex<Option<Asking>>,
 }
 
 impl Place for Taken {
@@ -210,7 +238,8 @@ impl Place for Taken {
             let (sender, news) = mpsc::channel(NEWS);
             self.away.runs.lock().insert((self.pod, run), sender);
             let wanted = Wanted { away: self.away.clone(), pod: self.pod, run, is_over: false };
-            wanted.run(RunOrder { run, ..order }, news, on_line, cancel).await
+            let asking = self.asking.lock().take();
+            wanted.run((RunOrder { run, ..order }, asking), news, on_line, cancel).await
         })
     }
 
@@ -247,7 +276,7 @@ struct Wanted {
 impl Wanted {
     async fn run(
         mut self,
-        order: RunOrder,
+        (order, asking): (RunOrder, Option<Asking>),
         mut news: mpsc::Receiver<RunNews>,
         on_line: &(dyn Fn(PrintedLine) + Send + Sync),
         mut cancel: BoxFuture<'_, ()>,
@@ -257,6 +286,7 @@ impl Wanted {
             answer = mesh.ask::<_, RunAnswer>(&self.pod, RUN, &order, ANSWER) => answer,
             () = &mut cancel => return RunEnd::Cancelled,
         };
+        drop(asking);
         match ordered {
             Ok(RunAnswer::Accepted) => {}
             Ok(RunAnswer::Busy) => {
@@ -314,10 +344,12 @@ impl Wanted {
 impl Drop for Wanted {
     fn drop(&mut self) {
         self.away.runs.lock().remove(&(self.pod, self.run));
-        if !self.is_over {
+        if !self.is_over
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
             let (mesh, pod, run) = (self.away.mesh.clone(), self.pod, self.run);
             // The pod that does not hear of it finds out when it reports.
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 mesh.ask::<_, bool>(&pod, RUN_CANCEL, &RunCancel { run }, ANSWER).await.ok()
             });
         }

@@ -13,7 +13,7 @@ use backplane::Mesh;
 use backplane::bus::Connection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kitchen::{Clock, Limits};
+use kitchen::{Clock, HowEnded, Limits};
 use larder::{Added, ObjectKind};
 use node::{
     Access, Names, NodeError, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share,
@@ -21,7 +21,9 @@ use node::{
 };
 use parking_lot::Mutex;
 use protocol::event::Stream;
-use protocol::mesh::run::{REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunLimits, RunNews, RunOrder};
+use protocol::mesh::run::{
+    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunNews, RunOrder,
+};
 use protocol::plan::SharedPlan;
 use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
@@ -262,14 +264,15 @@ impl Kitchen {
         let project = Project::new(sources, Arc::new(files), over.finish())
             .with_promises(Arc::clone(&promise) as Arc<dyn Promised>)
             .seen_by(&spec);
+        let project = Arc::new(project);
         let ahead = order.ahead.iter().map(|digest| ObjectId::blob(*digest)).collect();
         let ahead = supply.bring(ahead, Urgency::Bulk);
         let RunLimits { memory, milli_cpus, processes, open_files, disk, time } = order.limits;
         let tools = self.tools(order.tool_roots)?;
         let step = StepOrder {
             spec: Arc::clone(&spec),
-            project: Arc::new(project),
-            tools,
+            project: Arc::clone(&project),
+            tools: Arc::clone(&tools),
             timeout: order.timeout,
             limits: Limits { memory, milli_cpus, processes, open_files, disk, time },
             secrets: Vec::new(),
@@ -277,7 +280,12 @@ impl Kitchen {
             sandbox: self.pod.sandbox(),
             clock: Clock::default(),
         };
+        let silent = ends.clone();
         let on_line = move |line: &PrintedLine| {
+            // It says what it makes of an answer that it did not get.
+            if silent.is_set() {
+                return;
+            }
             // What does not fit is in what is kept of the run.
             lines.try_send((line.stream, String::from_utf8_lossy(&line.bytes).into_owned())).ok();
         };
@@ -301,15 +309,25 @@ impl Kitchen {
         if let Some(path) = unmade {
             return Ok(RunEnd::Unmade(path));
         }
-        self.ended(order.workspace, order.timeout, ran?)
+        let ran = ran?;
+        if let StepEnd::Failed(how) = &ran.end
+            && !matches!(how, HowEnded::Cancelled | HowEnded::Killed)
+        {
+            let (exit, why) = failure_words(how, order.timeout);
+            let (path_set, saw) = node::evidence(&spec, &project, &tools, &ran).await?;
+            let larder = self.pod.larder();
+            let path_set = larder.put(ObjectKind::PathSet, &path_set.encode())?;
+            let saw = larder.put(ObjectKind::Blob, &saw.encode())?;
+            let (path_set, saw) = (Some(path_set), Some(saw));
+            return Ok(RunEnd::Failed(RunFailure { exit, why, command: ran.command, saw, path_set }));
+        }
+        self.ended(order.workspace, ran)
     }
 
-    fn ended(
-        &self,
-        workspace: WorkspaceId,
-        timeout: Option<Duration>,
-        run: StepRun,
-    ) -> Result<RunEnd, NotRun> {
+    fn ended(&self, workspace: WorkspaceId, run: StepRun) -> Result<RunEnd, NotRun> {
+        let unfounded = |why: String| {
+            RunEnd::Failed(RunFailure { exit: None, why, command: run.command, saw: None, path_set: None })
+        };
         Ok(match run.end {
             StepEnd::Made { path_set, trace, .. } => {
                 let added = self.pod.larder().add_trace(&trace, &path_set, workspace)?;
@@ -321,14 +339,14 @@ impl Kitchen {
                     // The first result stays.
                     Added::Differs { first, .. } => first,
                     Added::Revoked(_) => {
-                        return Ok(RunEnd::Failed("its result was revoked there".to_owned()));
+                        return Ok(unfounded("its result was revoked there".to_owned()));
                     }
                 };
                 RunEnd::Made { trace: digest, path_set: path_set.digest() }
             }
-            StepEnd::Failed(kitchen::HowEnded::Cancelled) => RunEnd::Cancelled,
-            StepEnd::Failed(how) => RunEnd::Failed(failure_words(&how, timeout).1),
-            StepEnd::Refused(refusal) => RunEnd::Failed(refusal.to_string()),
+            StepEnd::Failed(HowEnded::Cancelled) => RunEnd::Cancelled,
+            StepEnd::Failed(how) => unfounded(failure_words(&how, None).1),
+            StepEnd::Refused(refusal) => unfounded(refusal.to_string()),
             StepEnd::ToolsChanged(_) => {
                 *self.tools.lock() = None;
                 RunEnd::NotRun("its tools changed meanwhile".to_owned())

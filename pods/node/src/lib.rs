@@ -42,10 +42,10 @@ pub use lenses::{AskedLenses, Lenses, MAX_LENSED, NormalForm};
 pub use pod::{Access, Pod, PodOptions};
 pub use printed::{Printed, PrintedLine};
 pub use project::{
-    Ages, Entry, MAX_SHARED, Names, NoSources, Outputs, OutputsBuilder, Project, Promised, PromisedAt,
-    SharedSources, SourceFiles, Sources,
+    Ages, Entry, MAX_SHARED, MAX_SHARED_BYTES, Names, NoSources, Outputs, OutputsBuilder, Project, Promised,
+    PromisedAt, SharedSources, SourceFiles, Sources,
 };
-pub use run::{StepEnd, StepOrder, StepRun, Visit, Visited, project_prefix};
+pub use run::{StepEnd, StepOrder, StepRun, Visit, Visited, evidence, project_prefix};
 pub use slots::{Share, Slot, Slots};
 pub use stock::Stock;
 pub use swarm::Urgency;

@@ -81,6 +81,8 @@ pub struct StepRun {
     pub usage: Usage,
     /// What it looked at in the project, whether it ended well or not.
     pub looked_at: Vec<(RelPath, Look)>,
+    /// What it looked at outside of it; empty if it ended well.
+    pub tools_looked_at: Vec<(RelPath, Look)>,
     /// What it wrote, if it came to no good end.
     pub left: Option<UpperDir>,
 }
@@ -167,8 +169,12 @@ pub(crate) async fn run(
         None if ended.how != HowEnded::Exit(0) => StepEnd::Failed(ended.how.clone()),
         None => judged(running, &order, &ended, looked_at.clone(), tools_root.observed(), &printed).await?,
     };
+    let tools_looked_at = match end {
+        StepEnd::Failed(_) => tools_root.observed(),
+        _ => Vec::new(),
+    };
     let left = (!matches!(end, StepEnd::Made { .. })).then_some(ended.upper);
-    Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at, left })
+    Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at, tools_looked_at, left })
 }
 
 /// A step's root, and what the kitchen is asked for.
@@ -255,7 +261,6 @@ async fn judged(
     if !changed.is_empty() {
         return Ok(StepEnd::ToolsChanged(changed));
     }
-    let keeps = order.spec.keep != Keep::Nothing;
     let (larder, project, spec) =
         (running.larder.clone(), Arc::clone(&order.project), Arc::clone(&order.spec));
     let upper = ended.upper.path().to_owned();
@@ -264,16 +269,7 @@ async fn judged(
         Ok(judged) => judged,
         Err(refusal) => return Ok(StepEnd::Refused(refusal)),
     };
-    let prefix = project_prefix();
-    let all = looks.into_iter().map(|(path, look)| match look {
-        // In a step that sees its own outputs a file's time stands for its content, and a probe shows the time.
-        Look::Probe if keeps && is_file(&order.project, &path) => (prefix.join(&path), Look::Content),
-        Look::Probe if !order.spec.sizes => (prefix.join(&path), Look::Kind),
-        look => (prefix.join(&path), look),
-    });
-    let tools_looks =
-        tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path) && !is_of_secrets(path));
-    let counted = Counted::new(order.project.lenses(), all.chain(tools_looks));
+    let counted = counted(&order.spec, &order.project, looks, tools_looks);
     let (seen, raw) = observe(&counted, &order.project, &order.tools).await?;
     let path_set = counted.set;
     let printed = match printed.is_empty() {
@@ -291,6 +287,50 @@ async fn judged(
         millis: ended.usage.wall.as_millis() as u64,
     };
     Ok(StepEnd::Made { path_set, trace, outputs })
+}
+
+/// The looks that count, as looks of the step's root.
+fn counted(
+    spec: &StepSpec,
+    project: &Project,
+    looks: Vec<(RelPath, Look)>,
+    tools_looks: Vec<(RelPath, Look)>,
+) -> Counted {
+    let (prefix, keeps) = (project_prefix(), spec.keep != Keep::Nothing);
+    let all = looks.into_iter().map(|(path, look)| match look {
+        // In a step that sees its own outputs a file's time stands for its content, and a probe shows the time.
+        Look::Probe if keeps && is_file(project, &path) => (prefix.join(&path), Look::Content),
+        Look::Probe if !spec.sizes => (prefix.join(&path), Look::Kind),
+        look => (prefix.join(&path), look),
+    });
+    let tools_looks =
+        tools_looks.into_iter().filter(|(path, _)| !is_mount_point(path) && !is_of_secrets(path));
+    Counted::new(project.lenses(), all.chain(tools_looks))
+}
+
+/// All that a run saw which failed, in the form of a trace that says of no outputs: whoever sees the same would see it fail. It is
+/// evidence, and answers for nothing.
+///
+/// # Errors
+/// Something that it saw cannot be seen now.
+pub async fn evidence(
+    spec: &StepSpec,
+    project: &Project,
+    tools: &HostTools,
+    run: &StepRun,
+) -> Result<(PathSet, Trace), NodeError> {
+    let counted = counted(spec, project, run.looked_at.clone(), run.tools_looked_at.clone());
+    let (seen, raw) = observe(&counted, project, tools).await?;
+    let trace = Trace {
+        weak: spec.weak_key(),
+        path_set: counted.set.digest(),
+        seen,
+        raw,
+        outputs: Tree::default().digest(),
+        printed: None,
+        millis: run.usage.wall.as_millis() as u64,
+    };
+    Ok((counted.set, trace))
 }
 
 fn is_file(project: &Project, path: &RelPath) -> bool {

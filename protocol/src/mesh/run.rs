@@ -110,12 +110,31 @@ pub enum RunEnd {
     },
     /// It looked at something promised that is not made yet.
     Unmade(RelPath),
-    /// It failed: what that pod's tools make of it counts nowhere else.
-    Failed(String),
+    /// It failed.
+    Failed(RunFailure),
     /// It was ended because somebody wanted it.
     Cancelled,
     /// It could not be run.
     NotRun(String),
+}
+
+/// How a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFailure {
+    /// Exit code of the command that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Why, in words.
+    pub why: String,
+    /// The place of the command that ran last.
+    pub command: usize,
+    /// What it saw, in the form of a trace: a blob, since no trace may say so. It failed for whoever sees the same; without it nobody
+    /// can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saw: Option<Digest>,
+    /// The questions of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_set: Option<Digest>,
 }
 
 /// Question: end a run.

@@ -1,12 +1,11 @@
 //! What all steps of one attempt of a build share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use node::{Evaluator, NodeError, Outputs, Pod, Project, Promised, SourceFiles, Sources, project_prefix};
 use parking_lot::Mutex;
-use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, Trace, WorkspaceId};
+use protocol::{Digest, Look, PathSet, RelPath, StepId, StepSpec, Trace, Tree, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::sync::OnceCell;
 use view::HostTools;
 
 use super::demand::StepView;
@@ -155,7 +154,9 @@ pub struct Context {
     /// The steps that failed, in the order in which that was final.
     pub unexplained: Mutex<Vec<Unexplained>>,
     /// What other pods that run its steps are given, once one is to; `None`: they are given none.
-    pub shared: OnceCell<Option<Shared>>,
+    pub shared: OnceLock<Option<Shared>>,
+    /// Trees that were put into the larder for other pods, by their addresses.
+    pub trees_put: Mutex<FxHashMap<usize, (Arc<Tree>, Digest)>>,
     /// What some steps see over the sources, and none of them made.
     pub given: Given,
     /// Folders of tools beyond the usual ones.
@@ -219,7 +220,8 @@ impl Context {
             caller: Vec::new(),
             printed: Default::default(),
             unexplained: Default::default(),
-            shared: OnceCell::new(),
+            shared: OnceLock::new(),
+            trees_put: Default::default(),
             given: prepared.given.clone(),
             tool_roots: prepared.tool_roots.iter().map(|root| root.path.clone()).collect(),
         })

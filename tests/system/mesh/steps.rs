@@ -201,3 +201,79 @@ fn an_interrupt_ends_steps_elsewhere() {
     b.leaves();
     a.leaves();
 }
+
+#[test]
+fn a_step_that_fails_elsewhere_fails_once() {
+    let (_ground, _server, a, b) = two();
+    let mut file = wide(1, "1");
+    file.push_str("[step.z]\nrun = 'cat words; echo broken >&2; exit 3'\nout = 'never'\n");
+    let project = a.place.project("p", &file);
+    project.write("words", "to be read\n");
+    let built = project.build(&["--jobs", "1", "--keep-going"]).failed();
+    assert_eq!(started(&built)["b"], 1, "{}", built.said());
+    assert!(!built.has_restarted(), "{}", built.said());
+    assert_eq!(built.output("z"), ["to be read", "broken"]);
+    assert_eq!(built.failure("z"), "exit code 3");
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn a_pod_that_goes_ends_nobodys_build() {
+    let (_ground, _server, a, b) = two();
+    let file = wide(6, "0.5");
+    let project = a.place.project("p", &file);
+    project.write("words", "stopped\n");
+    let mut build = project.start(&["--jobs", "1"]);
+    runs_elsewhere(&mut build);
+    b.leaves();
+    let built = build.built().ok();
+    assert_eq!(built.ran().len(), 6);
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "stopped\n")], "out"));
+    a.leaves();
+}
+
+#[test]
+fn two_majordomos_build_one_project_at_once() {
+    let (_ground, _server, a, b) = two();
+    let file = wide(10, "0.2");
+    let here = a.place.project("p", &file);
+    let there = b.place.project("p", &file);
+    [&here, &there].iter().for_each(|project| project.write("words", "both\n"));
+    let both = [here.start(&["--jobs", "1"]), there.start(&["--jobs", "1"])];
+    both.into_iter().for_each(|build| drop(build.built().ok()));
+    let right = alone(&file, &[("words", "both\n")], "out");
+    assert_eq!([contents(&here, "out"), contents(&there, "out")], [right.clone(), right]);
+    b.leaves();
+    a.leaves();
+}
+
+/// Steps of the build that three pods share.
+const SHARED_STEPS: usize = 60;
+
+#[test]
+fn three_pods_share_a_build() {
+    let (_ground, server, a, b) = two();
+    let c = joins(Place::new(), &server, "c", Some(&a.invitation()));
+    a.sees(&["b", "c"]);
+    let file = wide(SHARED_STEPS, "0.1");
+    let project = a.place.project("p", &file);
+    project.write("words", "by three\n");
+    let built = project.build(&["--jobs", "2"]).ok();
+    let pods = started(&built);
+    let least = SHARED_STEPS / 10;
+    assert!(["b", "c", "here"].iter().all(|pod| pods[*pod] >= least), "{pods:?}");
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "by three\n")], "out"));
+    // Both others are killed while the next one runs; what they had made is made again.
+    project.write("words", "by one\n");
+    let mut build = project.start(&["--jobs", "2"]);
+    runs_elsewhere(&mut build);
+    b.pod.signal(Signal::KILL);
+    build.wait_for(|event| event["event"] == "step-started" && event["pod"] == "c");
+    c.pod.signal(Signal::KILL);
+    build.built().ok();
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "by one\n")], "out"));
+    b.pod.end();
+    c.pod.end();
+    a.leaves();
+}

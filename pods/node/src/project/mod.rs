@@ -28,7 +28,7 @@ use view::{Body, Node, Source, SourceError};
 
 pub use outputs::{Outputs, OutputsBuilder};
 pub use promised::{Promised, PromisedAt};
-pub use shared::{MAX_SHARED, SharedSources};
+pub use shared::{MAX_SHARED, MAX_SHARED_BYTES, SharedSources};
 pub use sources::{Entry, Names, NoSources, SourceFiles, Sources};
 
 use crate::Lenses;

@@ -8,6 +8,8 @@ use super::{Outputs, OutputsBuilder};
 
 /// The most sources of a project whose steps run elsewhere: each of them is read once for it.
 pub const MAX_SHARED: usize = 1 << 20;
+/// The most bytes of them.
+pub const MAX_SHARED_BYTES: u64 = 8 << 30;
 
 /// Sources that are on another pod, of which the tree is here. Their bytes come when they are opened.
 pub struct SharedSources(Outputs);
@@ -33,10 +35,10 @@ impl Sources for SharedSources {
 }
 
 impl SourceFiles {
-    /// The tree of all sources, whose bytes are in the larder then; `None` if there are more than [`MAX_SHARED`]. Blocks while those
+    /// The tree of all sources, whose bytes are in the larder then; `None` if there are more than [`MAX_SHARED`] or [`MAX_SHARED_BYTES`]. Blocks while those
     /// are read that nobody has read before.
     pub fn tree(&self, sources: &dyn Sources) -> Result<Option<Tree>, SourceError> {
-        let (mut entries, mut folders) = (Vec::new(), vec![RelPath::root()]);
+        let (mut entries, mut folders, mut bytes) = (Vec::new(), vec![RelPath::root()], 0u64);
         while let Some(folder) = folders.pop() {
             let names = sources.list(&folder).unwrap_or_default();
             if names.is_empty() && !folder.is_root() {
@@ -47,6 +49,10 @@ impl SourceFiles {
                 match sources.get(&path) {
                     Some(Entry::Dir) => folders.push(path),
                     Some(Entry::Source { exec, stamp }) => {
+                        bytes = bytes.saturating_add(stamp.size);
+                        if bytes > MAX_SHARED_BYTES {
+                            return Ok(None);
+                        }
                         let digest = self.take_in(&path, &stamp)?;
                         entries.push((path, TreeEntry::File { digest, size: stamp.size, exec }));
                     }

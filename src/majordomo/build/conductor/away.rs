@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use protocol::event::Event;
 
-use super::super::context::Stop;
+use super::super::context::{Context, Stop};
 use super::super::step::{self, Pass};
 use super::state::{Phase, Running};
-use super::{Conductor, Outcome, Rank};
+use super::{Conductor, Outcome, Rank, Sharing};
 use crate::majordomo::sink::Cancel;
 
 /// How often a step may go to other pods in vain.
@@ -29,6 +29,19 @@ impl Conductor {
             return;
         }
         let (others, context) = (Arc::clone(others), Arc::clone(&self.context));
+        match context.shared.get() {
+            Some(Some(_)) => {}
+            Some(None) => return,
+            None if self.sharing.is_some() => return,
+            None => {
+                // Until that is there, all runs here.
+                if self.wants_room(&context) {
+                    let sharing = tokio::spawn(async move { step::share(&context).await });
+                    self.sharing = Some(Sharing(sharing));
+                }
+                return;
+            }
+        }
         let mut here = self.room_here();
         let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred);
         let waiting: Vec<(Rank, usize)> = waiting.copied().collect();
@@ -54,6 +67,15 @@ impl Conductor {
                 self.run_away(index, *pass, epoch, (place, wish));
             }
         }
+    }
+
+    /// Whether a step waits for a slot that might run elsewhere.
+    fn wants_room(&self, context: &Context) -> bool {
+        let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred);
+        waiting.skip(self.room_here()).any(|(_, index)| match &self.steps[*index].phase {
+            Phase::Missed { pass, .. } => step::may_go(context, *index, pass),
+            _ => false,
+        })
     }
 
     /// How many steps are about to get a slot of this pod.

@@ -30,7 +30,7 @@ use node::{OtherKitchens, Share, Slot};
 use protocol::event::{Event, How};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use self::circles::Circles;
 use self::hazards::Hazards;
@@ -97,6 +97,8 @@ pub(super) struct Conductor {
     taking: Option<TakingSlot>,
     /// Other pods that run steps, and when they have room.
     others: Option<(Arc<dyn OtherKitchens>, watch::Receiver<u64>)>,
+    /// Makes what they are given.
+    sharing: Option<Sharing>,
     steps: Vec<Step>,
     ready: BTreeSet<(Rank, usize)>,
     missed: BTreeSet<(Rank, usize)>,
@@ -147,6 +149,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         context: Arc::clone(context),
         share: context.pod.slots().share(context.jobs),
         taking: None,
+        sharing: None,
         others: context.pod.others().map(|others| (Arc::clone(&others), others.changes())),
         steps: (0..count).map(|_| Step::new()).collect(),
         ready: BTreeSet::new(),
@@ -232,6 +235,10 @@ impl Conductor {
                 }
                 Some(hold) = self.holds.recv() => self.held(hold),
                 Some((index, run)) = self.endings.recv() => self.commands_ended(index, run),
+                shared = shared(&mut self.sharing), if self.sharing.is_some() => {
+                    self.sharing = None;
+                    shared?;
+                }
                 () = room(&mut self.others), if !is_ending && !self.missed.is_empty() => {}
                 slot = taken(&mut self.taking), if self.taking.is_some() => {
                     self.taking = None;
@@ -322,6 +329,22 @@ struct Ending {
     /// Why it did not have to run, where that is asked for.
     reason: Option<String>,
     command: Option<String>,
+}
+
+/// Dropped, it is ended.
+struct Sharing(JoinHandle<Result<(), Stop>>);
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn shared(sharing: &mut Option<Sharing>) -> Result<(), Stop> {
+    match sharing {
+        Some(sharing) => (&mut sharing.0).await.map_err(|_| node::NodeError::Task("share the sources"))?,
+        None => std::future::pending().await,
+    }
 }
 
 async fn room(others: &mut Option<(Arc<dyn OtherKitchens>, watch::Receiver<u64>)>) {

@@ -22,10 +22,11 @@ const HERE: &str = "here";
 impl Conductor {
     /// Looks steps up, as many as there is use for: those that the recall answers for at once.
     pub(super) async fn start_look_ups(&mut self) -> Result<(), Stop> {
+        let free_away = self.free_away();
         while !self.is_ending() {
             let Some(&(rank, next)) = self.ready.first() else { return Ok(()) };
             let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred).count();
-            let is_full = self.looking + waiting >= self.context.jobs + self.free_away() + LOOK_AHEAD;
+            let is_full = self.looking + waiting >= self.context.jobs + free_away + LOOK_AHEAD;
             if is_full && rank != Rank::Demanded {
                 return Ok(());
             }

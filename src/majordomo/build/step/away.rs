@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use larder::ObjectKind;
-use node::{Place, PromisedAt, Wish};
-use protocol::mesh::run::{RunEnd, RunLimits, RunOrder};
+use node::{Place, Printed, PromisedAt, Wish};
+use parking_lot::Mutex;
+use protocol::mesh::run::{RunEnd, RunFailure, RunLimits, RunOrder};
 use protocol::plan::{SharedPlan, SharedStep};
 use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
-use super::super::words::strictly;
-use super::run::{Maker, print, publish};
-use super::{Pass, Ran, outputs_of};
+use super::super::words::{shown_command, strictly};
+use super::run::{Maker, explainable, print, publish};
+use super::{Failed, Pass, Ran, outputs_of};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 use crate::majordomo::sink::Cancel;
@@ -41,7 +42,6 @@ pub(in super::super) fn may_go(context: &Context, index: usize, pass: &Pass) -> 
         && !context.specs[index].alters
         && pass.state.is_none()
         && !pass.view.goes_round()
-        && !matches!(context.shared.get(), Some(None))
 }
 
 fn last_trace(context: &Context, index: usize) -> Option<(Trace, Arc<PathSet>)> {
@@ -64,43 +64,61 @@ pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
     wish
 }
 
-/// What is given to other pods; `None`: this project's steps stay at home. Reads all sources that nobody has read.
-async fn shared(context: &Context) -> Result<Option<Shared>, Stop> {
-    let share = async || {
-        let (files, sources) = (Arc::clone(&context.files), Arc::clone(&context.sources));
-        let reading = tokio::task::spawn_blocking(move || files.tree(&*sources));
-        let tree = match reading.await.map_err(|_| node::NodeError::Task("share the sources"))? {
-            Ok(tree) => tree,
-            Err(error @ view::SourceError::Changed { .. }) => {
-                return Err(Stop::from(node::NodeError::Source(error)));
-            }
-            Err(error) => {
-                // Perhaps no step needs it.
-                let why = format!("steps stay on this pod, since a source cannot be read: {error}");
-                context.sink.note(false, why);
-                None
-            }
-        };
-        let Some(tree) = tree else { return Ok(None) };
-        let larder = context.pod.larder();
-        let turns = context.made.promises();
-        let step = |(index, spec): (usize, &Arc<protocol::StepSpec>)| SharedStep {
-            spec: (**spec).clone(),
-            after: Arc::clone(&context.plan.steps[index].after),
-            turn: turns.position(index),
-        };
-        let plan = SharedPlan { steps: context.specs.iter().enumerate().map(step).collect() };
-        let given = match context.given.tree.is_empty() {
-            true => None,
-            false => Some(larder.put(ObjectKind::Tree, &context.given.tree.encode())?),
-        };
-        Ok(Some(Shared {
-            sources: larder.put(ObjectKind::Tree, &tree.encode())?,
-            plan: larder.put(ObjectKind::Blob, &plan.encode())?,
-            given,
-        }))
+/// Makes what is given to other pods, once for an attempt: reads all sources that nobody has read.
+pub(in super::super) async fn share(context: &Context) -> Result<(), Stop> {
+    let made = match context.shared.get() {
+        Some(_) => return Ok(()),
+        None => shared(context).await?,
     };
-    Ok(context.shared.get_or_try_init(share).await?.clone())
+    // Whoever was first has made the same.
+    context.shared.set(made).ok();
+    Ok(())
+}
+
+/// What is given to other pods; `None`: this project's steps stay at home.
+async fn shared(context: &Context) -> Result<Option<Shared>, Stop> {
+    let (files, sources) = (Arc::clone(&context.files), Arc::clone(&context.sources));
+    let reading = tokio::task::spawn_blocking(move || files.tree(&*sources));
+    let tree = match reading.await.map_err(|_| node::NodeError::Task("share the sources"))? {
+        Ok(tree) => tree,
+        Err(error @ view::SourceError::Changed { .. }) => return Err(node::NodeError::Source(error).into()),
+        Err(error) => {
+            // Perhaps no step needs it.
+            let why = format!("steps stay on this pod, since a source cannot be read: {error}");
+            context.sink.note(false, why);
+            None
+        }
+    };
+    let Some(tree) = tree else { return Ok(None) };
+    let larder = context.pod.larder();
+    let turns = context.made.promises();
+    let step = |(index, spec): (usize, &Arc<protocol::StepSpec>)| SharedStep {
+        spec: (**spec).clone(),
+        after: Arc::clone(&context.plan.steps[index].after),
+        turn: turns.position(index),
+    };
+    let plan = SharedPlan { steps: context.specs.iter().enumerate().map(step).collect() };
+    let given = match context.given.tree.is_empty() {
+        true => None,
+        false => Some(larder.put(ObjectKind::Tree, &context.given.tree.encode())?),
+    };
+    Ok(Some(Shared {
+        sources: larder.put(ObjectKind::Tree, &tree.encode())?,
+        plan: larder.put(ObjectKind::Blob, &plan.encode())?,
+        given,
+    }))
+}
+
+/// The digest of a tree, which is in the larder then.
+fn put(context: &Context, tree: &Arc<Tree>) -> Result<Digest, Stop> {
+    // A tree that is kept here has an address that no other one has.
+    let address = Arc::as_ptr(tree) as usize;
+    if let Some((_, digest)) = context.trees_put.lock().get(&address) {
+        return Ok(*digest);
+    }
+    let digest = context.pod.larder().put(ObjectKind::Tree, &tree.encode())?;
+    context.trees_put.lock().insert(address, (Arc::clone(tree), digest));
+    Ok(digest)
 }
 
 /// The order for a pass. `producers`: whose outputs it sees besides those of the steps before it.
@@ -110,12 +128,10 @@ fn order(
     (pass, producers): (&Pass, &[usize]),
     shared: Shared,
 ) -> Result<RunOrder, Stop> {
-    let larder = context.pod.larder();
-    let put = |tree: &Tree| larder.put(ObjectKind::Tree, &tree.encode());
     let given = shared.given.filter(|_| index >= context.given.to);
     let mut over: Vec<Digest> = given.into_iter().collect();
     for tree in context.made.trees_for(index, producers) {
-        over.push(put(&tree)?);
+        over.push(put(context, &tree)?);
     }
     let mut made = Vec::new();
     // It will look at those; at others perhaps, and each look at what it is not given is a round.
@@ -124,7 +140,7 @@ fn order(
         if made.len() < MAX_MADE.max(producers.len())
             && let Some(tree) = context.made.good(producer)
         {
-            made.push((producer, put(&tree)?));
+            made.push((producer, put(context, &tree)?));
         }
     }
     let mut ahead = Vec::new();
@@ -168,15 +184,17 @@ pub(in super::super) async fn run_away(
     (place, wish): (Box<dyn Place>, Wish),
     cancel: Cancel,
 ) -> Result<Ran, Stop> {
-    let Some(shared) = shared(context).await? else {
+    let Some(shared) = context.shared.get().cloned().flatten() else {
         return Ok(not_away("the project cannot be given to other pods"));
     };
     let order = order(context, index, (&pass, &producers), shared)?;
     let id = &context.plan.steps[index].id;
+    let printed = Mutex::new(Printed::default());
     let on_line = |line| {
         if !cancel.is_set() {
             print(&context.sink, id, &line);
         }
+        printed.lock().push(line);
     };
     let ended = async {
         tokio::select! {
@@ -193,8 +211,12 @@ pub(in super::super) async fn run_away(
             }
         }
         RunEnd::Unmade(path) => Ok(unmade(context, index, &path)),
-        RunEnd::Cancelled => Ok(Ran::Cancelled),
-        RunEnd::Failed(why) => Ok(not_away(format!("it failed on {}: {why}", place.pod()))),
+        RunEnd::Cancelled if cancel.is_set() || context.cancel.is_set() => Ok(Ran::Cancelled),
+        RunEnd::Cancelled => Ok(Ran::NotAway { why: format!("{} ended it", place.pod()), is_final: false }),
+        RunEnd::Failed(failure) => {
+            let printed = std::mem::take(&mut *printed.lock());
+            failed(context, index, &pass, (&*place, &wish), (failure, &printed)).await
+        }
         RunEnd::NotRun(why) => Ok(Ran::NotAway { why: format!("{}: {why}", place.pod()), is_final: false }),
     }
 }
@@ -204,6 +226,55 @@ fn unmade(context: &Context, index: usize, path: &protocol::RelPath) -> Ran {
         Some(PromisedAt::By(by)) => Ran::Unmade(by),
         _ => not_away(format!("it looked at `{path}`, which nobody makes")),
     }
+}
+
+/// Why what another pod saw is not what is seen here, if it is not.
+async fn differs(
+    context: &Context,
+    pass: &Pass,
+    (place, wish): (&dyn Place, &Wish),
+    (trace, set): (&Trace, &PathSet),
+) -> Result<Option<String>, Stop> {
+    let differences = context.evaluator.differences(trace, set, &pass.project, 1).await?;
+    let Some((path, ..)) = differences.first() else { return Ok(None) };
+    let pod = place.pod();
+    if in_project(path).is_some() {
+        return Ok(Some(format!("`{path}` is not what {pod} saw")));
+    }
+    if place.differs(wish, path) {
+        let said = format!("{pod} has another `/{path}`: its results are not used where that matters");
+        context.sink.note(true, said);
+    }
+    Ok(Some(format!("{pod} has another `/{path}`")))
+}
+
+/// A failure on another pod, if the step would fail here as well: it saw what is seen here.
+async fn failed(
+    context: &Context,
+    index: usize,
+    pass: &Pass,
+    there: (&dyn Place, &Wish),
+    (failure, printed): (RunFailure, &Printed),
+) -> Result<Ran, Stop> {
+    let RunFailure { exit, why, command, saw, path_set } = failure;
+    let supply = context.pod.supply();
+    let (Some(saw), Some(set)) = (saw, path_set) else { return Ok(not_away(why)) };
+    let set = supply.get(ObjectKind::PathSet, &set).await?.and_then(|bytes| PathSet::decode(&bytes).ok());
+    let saw = supply.get(ObjectKind::Blob, &saw).await?.and_then(|bytes| Trace::decode(&bytes).ok());
+    let (Some(saw), Some(set)) = (saw, set) else { return Ok(not_away(why)) };
+    let is_of_it = saw.weak == context.specs[index].weak_key() && saw.path_set == set.digest();
+    let differs = match differs(context, pass, there, (&saw, &set)).await {
+        Err(Stop::NotYet(path)) => return Ok(unmade(context, index, &path)),
+        differs => differs?,
+    };
+    if !is_of_it || saw.seen.len() != set.looks().len() || differs.is_some() {
+        return Ok(not_away(differs.unwrap_or(why)));
+    }
+    let inside = saw.observations(&set).into_iter().flatten();
+    let inside = inside.filter_map(|(path, look, seen)| Some((in_project(path)?, look, seen.clone())));
+    let command = context.specs[index].commands.get(command).map(|argv| shown_command(argv));
+    let output = explainable(printed);
+    Ok(Ran::Failed(Box::new(Failed { exit, failure: why, command, output, seen: inside.collect() })))
 }
 
 /// What another pod's run came to, if all that it observed holds here.
@@ -224,17 +295,8 @@ async fn taken_over(
     if trace.weak != context.specs[index].weak_key() || supply.larder().is_revoked(&digest)? {
         return Ok(not_away("its trace is of something else"));
     }
-    let differences = context.evaluator.differences(&trace, &set, &pass.project, 1).await?;
-    if let Some((path, ..)) = differences.first() {
-        let pod = place.pod();
-        if in_project(path).is_some() {
-            return Ok(not_away(format!("`{path}` is not what {pod} saw")));
-        }
-        if place.differs(wish, path) {
-            let said = format!("{pod} has another `/{path}`: its results are not used where that matters");
-            context.sink.note(true, said);
-        }
-        return Ok(not_away(format!("{pod} has another `/{path}`")));
+    if let Some(why) = differs(context, pass, (place, wish), (&trace, &set)).await? {
+        return Ok(not_away(why));
     }
     let Some(tree) = outputs_of(context, &trace).await? else {
         return Ok(not_away("what it made is gone"));

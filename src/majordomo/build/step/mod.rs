@@ -15,7 +15,7 @@ use node::{Outputs, Project};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, Trace, Tree};
 
 pub use self::away::Shared;
-pub(super) use self::away::{may_go, run_away, wish};
+pub(super) use self::away::{may_go, run_away, share, wish};
 pub(super) use self::look::{is_there, look, outputs_of};
 pub(super) use self::run::{run, show_again};
 use super::context::Context;

@@ -180,7 +180,7 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
 const MAX_EXPLAINABLE: usize = 128 << 10;
 
 /// The part of what a step printed that may explain its failure: causes come early, their consequences at the end.
-fn explainable(printed: &Printed) -> String {
+pub(super) fn explainable(printed: &Printed) -> String {
     let lines = printed.lines();
     let fits = |bytes: &mut usize, line: &PrintedLine| {
         *bytes += line.bytes.len() + 1;
