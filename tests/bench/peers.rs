@@ -3,13 +3,14 @@
 //! Peer and we in one run, in turn; medians and ratios pair by pair; CPU seconds of the whole process tree beside wall. It
 //! asserts nothing about time: it prints a table in Markdown, which `docs/benchmarks.md` has. Rows: `lua`, `full`, `noop`,
 //! `edit`, `configure`, `restore`, `import`, `random`, `read`, `latex`, `functions`, `zlib`, `fmtlib`, `memory`, `watch-noop`, `watch-save`, `podman-full`,
-//! `podman-true`, `native-true`, `podman-first` (these four: `kitchen`); all of them if none is
+//! `podman-true`, `native-true`, `podman-first` (these four: `kitchen`), `shared`, `elsewhere`, `twentieth`; all of them if none is
 //! named. With `--user` the commands of both sides run as that user. Needs ninja, gcc, g++, cmake, ccache, Debian's `googletest`, tup, latexmk with Debian's
 //! `texlive-latex-base`, and a network for Debian's sources.
 
 #![allow(missing_docs, clippy::expect_used)]
 
 mod configured;
+mod elsewhere;
 mod functions;
 mod import;
 mod latex;
@@ -363,6 +364,9 @@ fn main() {
     }
     if sandboxes::ROWS.iter().any(|row| wanted(row)) {
         lines.extend(sandboxes::rows(&stage, &wanted).iter().map(Row::markdown));
+    }
+    if ["shared", "elsewhere", "twentieth"].iter().any(|row| wanted(row)) {
+        lines.extend(elsewhere::rows(&stage, &wanted).iter().map(Row::markdown));
     }
     if wanted("latex") {
         lines.extend(latex::rows(&stage).iter().map(Row::markdown));
