@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -21,6 +22,9 @@ const OWN_PROCESSES: u64 = 1;
 const PERIOD: u64 = 100_000;
 /// The group of the pod itself, where it has to have one.
 const OWN_GROUP: &str = "computepods-pod";
+/// How often a group is tried to be removed that is busy, and how long lies between.
+const REMOVALS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(2);
 /// Groups that are kept for later steps at most.
 const SPARE: usize = 64;
 
@@ -294,12 +298,19 @@ fn switch_on(folder: &Path, controller: &str) -> bool {
 }
 
 fn remove_group(folder: &Path) {
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            // Processes that were just killed may be in it for a moment; the next start tries again.
-            tracing::debug!(folder = %folder.display(), %error, "a control group is not removed");
+    for attempt in 1..=REMOVALS {
+        match fs::remove_dir(folder) {
+            // Processes that were just killed are in it for a moment.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < REMOVALS => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // The next start tries again.
+                tracing::debug!(folder = %folder.display(), %error, "a control group is not removed");
+                return;
+            }
+            _ => return,
         }
-        _ => {}
     }
 }
 
