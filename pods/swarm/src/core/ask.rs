@@ -224,6 +224,12 @@ impl Core {
         }
         for (_, pod, question) in lapsed {
             for id in question.ids {
+                if question.relay
+                    && let Some(job) = self.jobs.get_mut(&id)
+                {
+                    // One that takes so long is enough.
+                    job.may_relay = false;
+                }
                 self.not_answered(&id, &pod, !question.relay);
             }
         }

@@ -200,7 +200,11 @@ impl Core {
                 }
             }
         }
-        // Nothing more is taken of it, for any object; what it holds alone is asked for elsewhere.
+        self.drop_holder(pod);
+    }
+
+    /// Nothing more is taken of a pod, for any object; what it holds alone is asked for elsewhere.
+    pub(super) fn drop_holder(&mut self, pod: &PodId) {
         let held = self.jobs.iter().filter(|(_, job)| job.holds(pod).is_some());
         let held: Vec<ObjectId> = held.map(|(id, _)| *id).collect();
         held.iter().for_each(|id| self.lose_holder(id, pod, false));

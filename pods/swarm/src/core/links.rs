@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use protocol::PodId;
 
 use super::Core;
-use super::pods::Peer;
+use super::pods::{Pace, Peer};
 use crate::link::{Link, LinkError};
 use crate::net::{Conn, NetOrder, Streams};
 use crate::store::{MemoryStore, Store};
@@ -21,6 +21,8 @@ const ADMISSION: Duration = Duration::from_millis(500);
 const STEADY: Duration = Duration::from_secs(5);
 /// Stalls after which a connection is given up.
 const MAX_STALLS: u32 = 2;
+/// A pod that sends, but next to nothing, is borne with for so many stalls.
+const STALLS_OF_DAWDLING: u32 = 4;
 
 impl Core {
     pub(super) fn learn(&mut self, pod: PodId, addresses: Vec<Multiaddr>) {
@@ -216,6 +218,29 @@ impl Core {
             peer.narrow(now);
             peer.forgive(now);
             self.take_back(conn);
+        }
+    }
+
+    /// Who sends too little of what is wanted of it is avoided, and others are asked: else the only one who has something could hold
+    /// up for ever whoever waits for it.
+    pub(super) fn check_pace(&mut self) {
+        let now = self.now;
+        if !self.to_store.is_empty() {
+            // It may be us who are behind: nobody sends without credit.
+            self.peers.values_mut().for_each(|peer| peer.pace = Pace::since(now));
+            return;
+        }
+        let window = self.limits.stall * STALLS_OF_DAWDLING;
+        let dawdlers =
+            self.peers.values_mut().filter_map(|peer| peer.dawdles(window, now).then_some(peer.pod));
+        let dawdlers: Vec<PodId> = dawdlers.collect();
+        for pod in dawdlers {
+            let why = "it sends next to nothing of what is wanted of it".to_owned();
+            tracing::warn!(%pod, %why, "it is avoided for a while");
+            if let Some(known) = self.pods.get_mut(&pod) {
+                known.punish(why, now);
+            }
+            self.drop_holder(&pod);
         }
     }
 

@@ -210,6 +210,7 @@ impl Core {
     fn tick(&mut self) {
         self.check_admission();
         self.check_silence();
+        self.check_pace();
         self.check_questions();
         self.check_stuck();
         self.check_orders();

@@ -32,6 +32,10 @@ const STEP: u64 = 256 << 10;
 const SOON: Duration = Duration::from_millis(300);
 /// One that took longer than this waited in a queue that we made too long.
 const LATE: Duration = Duration::from_millis(1500);
+/// Bytes a second that a pod has to send of what is wanted of it: who sends less is as good as silent.
+const LEAST_RATE: u64 = 16 << 10;
+/// One that is too busy so many times in a row, and sends nothing, is so, too.
+const MANY_REFUSALS: u32 = 3;
 
 #[derive(Default)]
 pub(super) struct Pod {
@@ -142,6 +146,7 @@ pub(super) struct Peer {
     narrowed: Option<Instant>,
     heard: u64,
     heard_at: Instant,
+    pub(super) pace: Pace,
     pub(super) busy_until: Option<Instant>,
     pub(super) stalls: u32,
     pub(super) owed: [u32; 2],
@@ -168,6 +173,7 @@ impl Peer {
             narrowed: None,
             heard: 0,
             heard_at: now,
+            pace: Pace::since(now),
             busy_until: None,
             stalls: 0,
             owed: [0; 2],
@@ -220,5 +226,38 @@ impl Peer {
     /// Starts the count of its silence anew.
     pub(super) fn forgive(&mut self, now: Instant) {
         self.heard_at = now;
+    }
+
+    /// Whether it keeps us waiting, though it is not silent: for so long neither what it was asked for has come, nor bytes at
+    /// [`LEAST_RATE`]; or it was too busy each time. Looked at from time to time.
+    pub(super) fn dawdles(&mut self, window: Duration, now: Instant) -> bool {
+        let &Pace { since, bytes, refusals } = &self.pace;
+        if self.requests.is_empty() && refusals == 0 {
+            self.pace = Pace::since(now);
+            return false;
+        }
+        if now - since < window {
+            return false;
+        }
+        self.pace = Pace::since(now);
+        let mut flights = self.requests.values().flat_map(|request| request.items.iter().flatten());
+        let is_owing = flights.any(|flight| flight.since <= since);
+        let least = LEAST_RATE * window.as_millis() as u64 / 1000;
+        (is_owing && bytes < least) || (refusals >= MANY_REFUSALS && bytes == 0)
+    }
+}
+
+/// What came of a pod, of what was wanted.
+pub(super) struct Pace {
+    since: Instant,
+    pub(super) bytes: u64,
+    /// How often it was too busy.
+    pub(super) refusals: u32,
+}
+
+impl Pace {
+    /// Counted from now on.
+    pub(super) fn since(now: Instant) -> Self {
+        Self { since: now, bytes: 0, refusals: 0 }
     }
 }

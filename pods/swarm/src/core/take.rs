@@ -76,6 +76,7 @@ impl Core {
             return Err(LinkError::Unexpected("DATA that does not fit what was wanted"));
         }
         let is_list = flight.length.is_none();
+        peer.pace.bytes += u64::from(cost);
         if is_list {
             // A list may be longer than the credit: its bytes are bounded by their number.
             peer.owed[lane.index()] += cost;
@@ -208,6 +209,7 @@ impl Core {
         }
         if let Some(wanted) = peer.requests.remove(&request) {
             peer.busy_until = Some(until);
+            peer.pace.refusals += 1;
             for flight in wanted.items.into_iter().flatten() {
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());

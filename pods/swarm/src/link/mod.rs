@@ -30,6 +30,8 @@ pub(crate) const CREDIT: u32 = 16 << 20;
 const CONTROL_QUEUE: usize = 4096;
 /// What is there when asked stays so long.
 pub(crate) const LEASE: Duration = Duration::from_secs(300);
+/// A "have" holds for so long at least, whatever is said: else one pod could be asked again and again.
+const LEAST_LEASE: Duration = Duration::from_secs(10);
 
 /// Why a link ended.
 #[derive(Debug, thiserror::Error)]
@@ -238,7 +240,7 @@ async fn read_control(
             Frame::Cancel { request, items } => serving.cancel(request, &items),
             Frame::Credit { lane, bytes } => serving.add_credit(lane, bytes),
             Frame::Have { request, sizes, lease } => {
-                let lease = Duration::from_secs(lease.into()).min(LEASE);
+                let lease = Duration::from_secs(lease.into()).clamp(LEAST_LEASE, LEASE);
                 report.tell(Said::Have { request, sizes, lease }).await?;
             }
             Frame::Miss { request, items } => report.tell(Said::Miss { request, items }).await?,

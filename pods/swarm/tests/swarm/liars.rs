@@ -339,6 +339,91 @@ async fn who_stops_half_way_is_replaced() {
     assert!(pod.has(&ids));
 }
 
+/// How a raw peer keeps whoever asks it waiting.
+#[derive(Clone, Copy)]
+enum Dawdling {
+    /// A byte now and then, all of them right.
+    Trickle,
+    /// It has it, but only until now.
+    NoLease,
+    /// It has it, and is always too busy.
+    Busy,
+}
+
+/// What a pod says on the control stream, frame by frame.
+fn said(mut control: futures::io::ReadHalf<libp2p::Stream>) -> tokio::sync::mpsc::Receiver<Vec<u8>> {
+    let (sender, frames) = tokio::sync::mpsc::channel(64);
+    tokio::spawn(async move {
+        loop {
+            let mut length = [0; 4];
+            control.read_exact(&mut length).await?;
+            let mut body = vec![0; u32::from_le_bytes(length) as usize];
+            control.read_exact(&mut body).await?;
+            if sender.send(body).await.is_err() {
+                return std::io::Result::Ok(());
+            }
+        }
+    });
+    frames
+}
+
+/// Has an object of zeros that it never gives in full. Ends when the connection does.
+async fn dawdle(how: Dawdling, size: u64, [control, _urgent, mut bulk]: [libp2p::Stream; 3]) {
+    let (control, mut answers) = control.split();
+    let mut frames = said(control);
+    let (mut trickling, mut sent) = (None, 0);
+    loop {
+        // The lie is that it goes on, slowly: less than the least rate, more often than a stall.
+        let pause = if trickling.is_some() { Duration::from_millis(50) } else { Duration::from_secs(3600) };
+        let answer = match (tokio::time::timeout(pause, frames.recv()).await, trickling) {
+            (Ok(None), _) => return,
+            (Err(_), None) => continue,
+            (Err(_), Some(request)) => {
+                let data = Data { request, index: 0, offset: sent, total: size, bytes: &[0] };
+                sent += 1;
+                // It may be closed while we write.
+                bulk.write_all(&Frame::Data(data).encode()).await.unwrap_or_default();
+                bulk.flush().await.unwrap_or_default();
+                continue;
+            }
+            (Ok(Some(body)), _) => match (Frame::decode(&body).unwrap(), how) {
+                (Frame::Ask { request, ids }, how) => {
+                    let lease = if matches!(how, Dawdling::NoLease) { 0 } else { 300 };
+                    Frame::Have { request, sizes: vec![Some(size); ids.len()], lease }.encode()
+                }
+                (Frame::Want { request, .. }, Dawdling::Busy) => Frame::Busy { request, retry: 50 }.encode(),
+                (Frame::Want { request, .. }, _) => {
+                    trickling = Some(request);
+                    continue;
+                }
+                _ => continue,
+            },
+        };
+        answers.write_all(&answer).await.unwrap_or_default();
+        answers.flush().await.unwrap_or_default();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_dawdles_holds_nobody_up_for_ever() {
+    for how in [Dawdling::Trickle, Dawdling::NoLease, Dawdling::Busy] {
+        let federation = Tcp::new();
+        let pod = federation.pod().await;
+        let (raw, mut streams) = Raw::member(&pod, federation.members()).await;
+        streams[0].write_all(&hello()).await.unwrap();
+        streams[0].flush().await.unwrap();
+        pod.until_connected(raw.id(), true).await;
+        let _dawdling = tokio::spawn(dawdle(how, 200_000, streams));
+        let id = ObjectId::blob(Digest::of(&[0; 200_000]));
+        let order = FetchOrder { relays: false, ..FetchOrder::new([id], &[raw.id()]) };
+        let fetching = tokio::time::timeout(Duration::from_secs(60), pod.swarm.fetch(order));
+        let fetched = fetching.await.expect("the fetch should have ended").unwrap();
+        assert_eq!(fetched.missing, [id]);
+        let known = status(&pod, raw.id()).await;
+        assert!(known.avoided && known.trouble.is_some(), "{known:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_gets_no_stream() {
     let federation = Tcp::new();
