@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use protocol::swarm::{Frame, MAX_HINTS, MAX_ITEMS};
-use protocol::{ObjectId, PodId};
+use protocol::{ObjectId, ObjectKind, PodId};
 
 use super::job::{Holder, State};
 use super::pods::Question;
@@ -17,6 +17,8 @@ use crate::order::FetchOrder;
 const ASK_AT_ONCE: usize = 4;
 /// How long the other side may look for objects that it gets for us.
 const RELAY_PATIENCE: Duration = Duration::from_secs(120);
+/// The largest tree, trace or path set that is fetched: such an object is read as a whole. A tree of so many bytes has half a million files.
+const MAX_PARSED: u64 = 64 << 20;
 /// How long until those who did not answer are asked again.
 const ROUND: Duration = Duration::from_millis(500);
 /// Orders that one pod may have us carry out at the same time.
@@ -156,6 +158,10 @@ impl Core {
         let until = self.now + lease;
         for (place, id) in question.ids.iter().enumerate() {
             match sizes.get(place).copied().flatten() {
+                Some(size) if id.kind != ObjectKind::Blob && size > MAX_PARSED => {
+                    tracing::warn!(%id, size, %pod, "an object that is no file is too large to be fetched");
+                    self.not_answered(id, &pod, false);
+                }
                 Some(size) => self.holds(id, Holder { pod, size, until }),
                 None => self.not_answered(id, &pod, false),
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{PeerId, StreamProtocol, noise, tcp, yamux};
 use protocol::swarm::{Chunk, ChunkList, Data, Frame, Hello, Lane, MAJOR};
-use protocol::{Digest, ObjectId, PodId};
+use protocol::{Digest, ObjectId, ObjectKind, PodId};
 use swarm::testing::noise;
 use swarm::{Content, FetchOrder, Incoming, MemoryStore, Store, StoreError, peer_of, pod_of};
 
@@ -422,6 +422,23 @@ async fn who_dawdles_holds_nobody_up_for_ever() {
         let known = status(&pod, raw.id()).await;
         assert!(known.avoided && known.trouble.is_some(), "{known:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_as_a_whole_is_not_fetched_beyond_its_bound() {
+    let federation = Twin::new();
+    let (liar, asker) = (liar(&federation, Lie::Has(65 << 20)).await, federation.pod().await);
+    federation.join(&asker, &liar).await;
+    let digest = Digest::of(b"too large");
+    for kind in [ObjectKind::Tree, ObjectKind::Trace, ObjectKind::PathSet] {
+        let order = FetchOrder { relays: false, ..FetchOrder::new([ObjectId { kind, digest }], &[]) };
+        assert_eq!(asker.swarm.fetch(order).await.unwrap().missing.len(), 1, "{kind:?}");
+    }
+    // It was not even asked for: nothing was found to be a lie, and nothing came.
+    let known = status(&asker, liar.id()).await;
+    assert_eq!((known.faults, known.received), (0, 0), "{known:?}");
+    let blob = FetchOrder { relays: false, ..FetchOrder::new([ObjectId::blob(digest)], &[]) };
+    assert_eq!(asker.swarm.fetch(blob).await.unwrap().missing.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
