@@ -4,7 +4,8 @@
 //! running steps; swept when the first step runs), `failed/` (upper folders of steps that failed), `workspaces/<id>/` (what the majordomo remembers of each),
 //! `container/` (the root folder of podman containers, and what was learned of podman), `python/` (our package), `launch/` (sockets that programs
 //! are about to connect to), `chefs.json` (the chefs that it may ask), `identity.json` (who the pod is), `federation.json` and `ledger.sqlite` (its
-//! federation, and what it knows of that), `chunks/` (chunk lists). The
+//! federation, and what it knows of that), `join.json` (how it joins), `chunks/` (chunk lists), `revoked` (how often it has revoked what came from
+//! others), `log/`, `nats/` (a server of its own). What a crash leaves beside them ends in `new`. The
 //! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
 //! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
 
@@ -19,7 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 /// Bits of a folder's mode that are for others than its owner.
 const FOR_OTHERS: u32 = 0o077;
 /// What a home holds.
-const NAMES: [&str; 20] = [
+const NAMES: &[&str] = &[
     "version",
     "version.new",
     "lock",
@@ -35,11 +36,22 @@ const NAMES: [&str; 20] = [
     "chefs.json",
     "chefs.json.new",
     "identity.json",
+    "identity.new",
     "federation.json",
+    "federation.new",
+    "join.json",
+    "join.new",
     "ledger.sqlite",
     "ledger.sqlite-wal",
     "ledger.sqlite-shm",
+    "ledger.sqlite.damaged",
+    "ledger.sqlite.damaged-wal",
+    "ledger.sqlite.damaged-shm",
     "chunks",
+    "revoked",
+    "revoked.new",
+    "log",
+    "nats",
 ];
 /// What `mkfs` puts into a disk of one's own.
 const LOST_FOUND: &str = "lost+found";
@@ -204,6 +216,12 @@ impl Home {
         path.join("pod.sock")
     }
 
+    /// The workspaces of which something is remembered; none where that cannot be read.
+    pub fn workspaces(path: &Path) -> Vec<WorkspaceId> {
+        let folders = fs::read_dir(path.join("workspaces")).into_iter().flatten().flatten();
+        folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect()
+    }
+
     /// What is remembered of a workspace.
     pub fn workspace(path: &Path, workspace: WorkspaceId) -> PathBuf {
         path.join("workspaces").join(workspace.to_string())
@@ -260,6 +278,23 @@ mod tests {
         open(&home);
         drop(Home::take(&home).unwrap());
         assert_eq!(mode(&home), 0o700);
+        open(&home);
+        drop(Home::take(&home).unwrap());
+        assert_eq!(mode(&home), 0o700);
+        // All that a pod has there, and what a crash leaves.
+        for file in [
+            "identity.json",
+            "identity.new",
+            "federation.new",
+            "join.json",
+            "ledger.sqlite.damaged",
+            "revoked",
+        ] {
+            fs::write(home.join(file), "").unwrap();
+        }
+        for folder in ["log", "nats", "chunks"] {
+            fs::create_dir(home.join(folder)).unwrap();
+        }
         open(&home);
         drop(Home::take(&home).unwrap());
         assert_eq!(mode(&home), 0o700);
