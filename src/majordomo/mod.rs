@@ -36,6 +36,7 @@ pub mod recall;
 pub mod records;
 pub mod report;
 pub mod request;
+pub mod revoked;
 pub mod secrets;
 pub mod serve;
 pub mod service;

@@ -20,6 +20,7 @@ use protocol::{Digest, StepId};
 
 use super::build::{self, Asked};
 use super::request::{Reply, Request};
+use super::revoked;
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
 use super::tool_roots::{self, ToolRoot};
@@ -48,11 +49,12 @@ pub struct Answer {
     pub printed: Vec<(StepId, Stream, Vec<u8>)>,
 }
 
-/// What was asked, as far as it decides what is made: the targets, the home, and what this program is.
+/// What was asked, as far as it decides what is made: the targets, the home and how often it has revoked what came from others, and what
+/// this program is.
 pub fn question(home: &Path, targets: &[String]) -> Digest {
     let mut writer = Writer::with_format(FORMAT);
     writer.bytes(SANDBOX_PROFILE.as_bytes()).bytes(env!("CARGO_PKG_VERSION").as_bytes());
-    writer.bytes(home.as_os_str().as_bytes()).number(targets.len() as u64);
+    writer.bytes(home.as_os_str().as_bytes()).bytes(&revoked::times(home)).number(targets.len() as u64);
     for target in targets {
         writer.bytes(target.as_bytes());
     }

@@ -225,6 +225,10 @@ impl Place for Taken {
         &self.name
     }
 
+    fn id(&self) -> PodId {
+        self.pod
+    }
+
     fn run<'a>(
         &'a self,
         order: RunOrder,

@@ -22,7 +22,7 @@ use super::joining::Offer;
 use super::others::Others;
 use super::owned::Estate;
 use super::steps::Steps;
-use super::{Joined, listen, load};
+use super::{Joined, distrust, earlier, listen, load};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
@@ -172,6 +172,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
         tokio::spawn(announce(mesh.pod(), traces.clone(), announced)),
+        tokio::spawn(distrust::follow(mesh.clone(), traces.clone(), pod.clone())),
     ];
     let steps = Steps::begin(&mesh, pod, load::slots(&options.offer, role));
     let keeps = options.role != Role::Guest;
@@ -191,6 +192,8 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     tasks.extend(estate.start());
     let lending = Lending { mesh: mesh.clone(), estate: estate.clone(), home: pod.home().path().to_owned() };
     tasks.push(tokio::spawn(lending.run()));
+    let home = pod.clone();
+    tasks.push(tokio::task::spawn_blocking(move || earlier::announce(&home)));
     let running = parking_lot::Mutex::new(Some((running, steps)));
     Ok(Joined { mesh, swarm, supply, estate, tasks, running, server, founded, listening })
 }

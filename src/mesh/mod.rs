@@ -1,18 +1,21 @@
 //! A pod in its federation: back-plane and swarm put together, and given to the pod as what is elsewhere.
 //!
 //! Actors. [`Joined`] owns the back-plane's mesh, the swarm and the tasks between them: *addresses* tells the federation where this pod is
-//! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces. [`owned::Estate`] is this pod's part in the ownership of
-//! artefacts, [`chefs::Lending`] tells and takes chefs. [`others::Others`] is what the pod sees of it all ([`node::Elsewhere`]); [`away::Away`]
-//! places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
+//! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces, *distrust* revokes those that are not believed
+//! any more, and what was built before is announced by [`earlier`]. [`owned::Estate`] is this pod's part in the ownership of
+//! artefacts, [`chefs::Lending`] tells and takes chefs. [`others::Others`] is what the pod sees of it all ([`node::Elsewhere`]);
+//! [`away::Away`] places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
 //!
 //! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
-//! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard; the next build makes none
-//! anew for them, so others run such a step once more.
+//! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard: they
+//! are made when their traces answer again, or when the pod joins again.
 
 mod artefacts;
 mod away;
 mod chefs;
 mod claims;
+mod distrust;
+mod earlier;
 mod join;
 pub mod joining;
 mod kitchen;

@@ -72,10 +72,9 @@ impl Others {
 }
 
 impl Elsewhere for Others {
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews> {
-        let others = self.traces.of(weak).into_iter().filter(|announced| announced.by != self.me);
-        let announced = others.take(at_most).map(|announced| announced.news);
-        announced.filter(|announced| !self.lacks(&announced.trace)).collect()
+    fn announced(&self, weak: &Digest) -> Vec<(PodId, TraceNews)> {
+        let announced = self.traces.of(weak).into_iter().map(|announced| (announced.by, announced.news));
+        announced.filter(|(by, news)| *by != self.me && !self.lacks(&news.trace)).collect()
     }
 
     fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>> {
@@ -107,6 +106,9 @@ impl Elsewhere for Others {
     }
 
     fn announce(&self, trace: TraceNews) {
+        if !trace.revoked && self.traces.has(&trace) {
+            return;
+        }
         let digest = trace.trace;
         if self.announcements.try_send(trace).is_err() {
             tracing::debug!(trace = %digest, "too many traces at once: this one is not announced");

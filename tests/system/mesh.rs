@@ -5,7 +5,7 @@ use std::time::Duration;
 use backplane::server::{Server, ServerOptions};
 use serde_json::Value;
 
-use crate::common::{Place, Running};
+use crate::common::{Place, Project, Running};
 
 mod steps;
 
@@ -156,6 +156,66 @@ fn what_one_has_built_another_with_an_empty_larder_need_not_build() {
     there.write("words", "alone\n");
     assert_eq!(there.build(&[]).ok().ran(), ["twice", "upper"]);
     a.leaves();
+}
+
+#[test]
+fn what_was_built_before_joining_need_not_be_built_either() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let place = Place::new();
+    let alone = place.project("p", STEPS);
+    alone.write("words", "built alone\n");
+    assert_eq!(alone.build(&[]).ok().ran(), ["twice", "upper"]);
+    let a = joins(place, &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    b.sees(&["a"]);
+    is_announced(&b, &a);
+    let here = b.place.project("q", STEPS);
+    here.write("words", "built alone\n");
+    assert_eq!(here.build(&[]).ok().ran(), [""; 0]);
+    assert_eq!(here.read("twice"), "BUILT ALONE\n".repeat(2));
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn what_is_revoked_or_came_from_a_banned_pod_is_made_again() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    b.sees(&["a"]);
+    let there = a.place.project("p", STEPS);
+    there.write("words", "not to be trusted\n");
+    there.build(&[]).ok();
+    is_announced(&b, &a);
+    let here = b.place.project("q", STEPS);
+    here.write("words", "not to be trusted\n");
+    assert_eq!(here.build(&[]).ok().ran(), [""; 0]);
+    // Whoever made it takes it back, for all.
+    there.ask("forget", &["twice"]).ok();
+    builds_in_the_end(&here, &["twice"]);
+    assert_eq!(here.build(&[]).ok().ran(), [""; 0]);
+    // Whoever is sent away is not believed in anything.
+    b.place.pod(&["ban", "a"]).ok();
+    builds_in_the_end(&here, &["upper"]);
+    assert_eq!(here.build(&[]).ok().ran(), [""; 0]);
+    b.leaves();
+    a.leaves();
+}
+
+/// Builds until just these steps have run: before that nothing does.
+#[track_caller]
+fn builds_in_the_end(project: &Project, ran: &[&str]) {
+    for _ in 0..POLLS {
+        let built = project.build(&[]).ok();
+        if built.ran() == ran {
+            return;
+        }
+        assert_eq!(built.ran(), [""; 0]);
+        std::thread::sleep(POLL);
+    }
+    panic!("{ran:?} never ran");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use protocol::mesh::{TraceNews, subject};
 use protocol::{Digest, PodId};
+use tokio::sync::watch;
 
 use crate::federation::Members;
 use crate::ledger::{ChangeError, Entry, Ledger, StoreError, View};
 
 /// The most announcements that are kept in memory for one weak key: the same bound as for candidates of a look-up. The newest stay.
 pub const MAX_PER_WEAK_KEY: usize = 256;
-/// Weak keys of which announcements are kept in memory; of further ones nothing is known here.
+/// Weak keys of which announcements are kept in memory, and revocations; of further ones nothing is known here.
 pub const MAX_WEAK_KEYS: usize = 1 << 20;
 
 /// Announcements by weak key.
@@ -22,14 +23,17 @@ pub struct Traces {
     index: Arc<Index>,
 }
 
-#[derive(Default)]
-struct Index(RwLock<Maps>);
+struct Index {
+    maps: RwLock<Maps>,
+    revocations: watch::Sender<()>,
+}
 
 #[derive(Default)]
 struct Maps {
     by_weak: HashMap<Digest, Vec<Announced>>,
-    /// So that a revocation, which has no body, finds what it revokes.
+    /// So that what a subject said before is found.
     weak_of: HashMap<String, Digest>,
+    revoked: HashMap<Digest, PodId>,
 }
 
 /// One announcement.
@@ -44,31 +48,45 @@ pub struct Announced {
 impl Traces {
     /// Reads all that is known. Call it once for a ledger.
     pub fn open(ledger: Arc<Ledger>, members: Arc<Members>) -> Result<Self, StoreError> {
-        let index = Arc::new(Index::default());
+        let index = Arc::new(Index { maps: RwLock::default(), revocations: watch::Sender::new(()) });
         ledger.add_view(index.clone())?;
         Ok(Self { ledger, members, index })
     }
 
-    /// Announces a trace of our own, as soon as that can be said: waits while the log is away. Dropping the future leaves it open whether it is announced.
+    /// Announces a trace of our own, or that it is revoked, as soon as that can be said: waits while the log is away. Nothing is said twice; what was
+    /// revoked stays so, and what was never announced need not be. Dropping the future leaves it open whether it is announced.
     ///
     /// # Errors
     /// It can never be said, since this pod is no full member.
     pub async fn announce(&self, us: &PodId, news: &TraceNews) -> Result<(), ChangeError> {
+        let subject = subject::trace(us, &news.trace);
+        let known = self.ledger.get(&subject)?;
+        let known = known.and_then(|entry| serde_json::from_value::<TraceNews>(entry.body).ok());
+        if known.map_or(news.revoked, |known| known.revoked || known == *news) {
+            return Ok(());
+        }
         let body = serde_json::to_value(news).map_err(crate::keys::OpenError::from)?;
-        self.ledger.insist(&subject::trace(us, &news.trace), body).await.map(|_| ())
+        self.ledger.insist(&subject, body).await.map(|_| ())
     }
 
-    /// Takes an announcement of our own back: the trace is not to be adopted again. Dropping the future leaves it open whether it is.
-    ///
-    /// # Errors
-    /// As of [`Ledger::say`].
-    pub async fn revoke(&self, us: &PodId, trace: &Digest) -> Result<(), ChangeError> {
-        self.ledger.say(&subject::trace(us, trace), serde_json::Value::Null).await.map(|_| ())
+    /// Whether any pod that is believed has announced this very trace.
+    pub fn has(&self, news: &TraceNews) -> bool {
+        self.of(&news.weak).iter().any(|announced| announced.news.trace == news.trace)
+    }
+
+    /// Which traces their pods have revoked.
+    pub fn revoked(&self) -> Vec<(PodId, Digest)> {
+        self.index.maps.read().revoked.iter().map(|(trace, by)| (*by, *trace)).collect()
+    }
+
+    /// Says when there are more of them.
+    pub fn watch_revoked(&self) -> watch::Receiver<()> {
+        self.index.revocations.subscribe()
     }
 
     /// What is announced for a weak key, the newest first, by pods whose traces are believed: full members, none that was banned.
     pub fn of(&self, weak: &Digest) -> Vec<Announced> {
-        let maps = self.index.0.read();
+        let maps = self.index.maps.read();
         let announced = maps.by_weak.get(weak).into_iter().flatten().rev();
         announced.filter(|announced| self.members.is_believed(&announced.by)).cloned().collect()
     }
@@ -80,8 +98,8 @@ impl View for Index {
     }
 
     fn apply(&self, entry: &Entry) {
-        let mut maps = self.0.write();
-        let Maps { by_weak, weak_of } = &mut *maps;
+        let mut maps = self.maps.write();
+        let Maps { by_weak, weak_of, revoked } = &mut *maps;
         // What the subject's trace said before, if anything, is not its last word any more.
         if let Some(weak) = weak_of.remove(&entry.subject)
             && let Some(list) = by_weak.get_mut(&weak)
@@ -93,6 +111,13 @@ impl View for Index {
         }
         let Ok(news) = serde_json::from_value::<TraceNews>(entry.body.clone()) else { return };
         if subject::trace(&entry.from, &news.trace) != entry.subject {
+            return;
+        }
+        if news.revoked {
+            if revoked.len() < MAX_WEAK_KEYS {
+                revoked.insert(news.trace, entry.from);
+                self.revocations.send_replace(());
+            }
             return;
         }
         if by_weak.len() >= MAX_WEAK_KEYS && !by_weak.contains_key(&news.weak) {

@@ -8,9 +8,8 @@
 //! a claim: whoever takes it holds its observations against what is seen here.
 
 use futures::future::BoxFuture;
-use protocol::Digest;
-use protocol::RelPath;
 use protocol::mesh::run::{RunEnd, RunOrder};
+use protocol::{Digest, PodId, RelPath};
 use tokio::sync::watch;
 
 use crate::PrintedLine;
@@ -43,6 +42,9 @@ pub trait OtherKitchens: Send + Sync + 'static {
 pub trait Place: Send + Sync {
     /// What people call the pod.
     fn pod(&self) -> &str;
+
+    /// Which pod it is.
+    fn id(&self) -> PodId;
 
     /// Runs a step there; `on_line` is called for each line as it comes. When `cancel` is done the step is ended. Dropping the future
     /// ends it, too.

@@ -39,7 +39,7 @@ pub struct Demand {
     pub objects: Vec<Digest>,
 }
 
-/// Entry: there is a trace, at the pod that signs this.
+/// Entry: there is a trace, at the pod that signs this; or there was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceNews {
     /// The key of all that is static about the step.
@@ -50,4 +50,7 @@ pub struct TraceNews {
     pub strong: Digest,
     /// What it made of them. The object is pulled over the swarm.
     pub trace: Digest,
+    /// The pod has revoked it: it is not adopted, and whoever has adopted it takes it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
 }

@@ -85,7 +85,9 @@ fn entries_have_their_golden_form() {
             promised_to: Some(pod(2)),
         },
     );
-    golden("trace", &TraceNews { weak: digest, path_set: digest, strong: digest, trace: digest });
+    let news = TraceNews { weak: digest, path_set: digest, strong: digest, trace: digest, revoked: false };
+    golden("trace", &news);
+    golden("trace.revoked", &TraceNews { revoked: true, ..news });
 }
 
 #[test]

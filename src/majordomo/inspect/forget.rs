@@ -29,7 +29,7 @@ pub async fn forget(pod: &Pod, project: &Path, step: &str) -> Fallible<ForgetRep
         let mut count = 0;
         if let Some((trace, _)) = found {
             for digest in pod.larder().traces_of(&trace.weak).map_err(larder_failed)? {
-                pod.larder().revoke(&digest).map_err(larder_failed)?;
+                pod.supply().revoke(&digest).map_err(larder_failed)?;
                 count += 1;
             }
         }

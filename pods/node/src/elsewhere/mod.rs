@@ -8,6 +8,7 @@
 //! Errors: that nobody could give an object is no error but an answer; errors are those of the larder. Nothing here outlives a crash
 //! but what is in the larder.
 
+mod authors;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -17,24 +18,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::{Larder, LarderError};
+use larder::{CANDIDATES_PER_WORKSPACE, Larder, LarderError};
 use parking_lot::RwLock;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId, ObjectKind, PathSet, Trace, WorkspaceId};
+use protocol::{Digest, ObjectId, ObjectKind, PathSet, PodId, Trace, WorkspaceId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use swarm::Urgency;
+
+use authors::Authors;
 
 /// Traces of one weak key that are learned from others at once, the newest first.
 pub const MAX_LEARNED: usize = 64;
 
-/// The workspace under which traces of other pods are kept: nobody's, so that those of a project's own come first.
-fn foreign() -> WorkspaceId {
-    WorkspaceId::from_random(0)
+/// The workspace under which a pod's traces are kept: nobody's, so that those of a project's own come first, and one for each
+/// pod, so that none takes another's place.
+fn workspace_of(pod: &PodId) -> WorkspaceId {
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&pod.as_bytes()[..16]);
+    WorkspaceId::from_random(u128::from_be_bytes(bits))
 }
 
 /// Other pods, as far as they can be reached.
 pub trait Elsewhere: Send + Sync + 'static {
-    /// The traces that others announce for a weak key, the newest first, at most `at_most`. Answers from what is known here.
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews>;
+    /// The traces that others announce for a weak key, and who, the newest first; those that could be had as far as is known. Their
+    /// number is bounded. Answers from what is known here.
+    fn announced(&self, weak: &Digest) -> Vec<(PodId, TraceNews)>;
 
     /// Which of these objects nobody says that they have. Bounded in time: whoever does not answer has nothing.
     fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>>;
@@ -43,7 +51,8 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// transfer; what has arrived stays.
     fn bring<'a>(&'a self, objects: &'a [ObjectId], urgency: Urgency) -> BoxFuture<'a, ()>;
 
-    /// Tells others of a trace that this pod made; its objects are in the larder. Returns at once.
+    /// Tells others of a trace that this pod made, and whose objects are in the larder; or that it was revoked. What they have been
+    /// told already is not said again. Returns at once.
     fn announce(&self, trace: TraceNews);
 
     /// A build of a workspace has come to a good end here; `project` is what people call it. Returns at once.
@@ -54,12 +63,13 @@ pub trait Elsewhere: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Supply {
     larder: Larder,
+    authors: Authors,
     elsewhere: Arc<RwLock<Option<Arc<dyn Elsewhere>>>>,
 }
 
 impl From<Larder> for Supply {
     fn from(larder: Larder) -> Self {
-        Self { larder, elsewhere: Arc::default() }
+        Self { authors: Authors::new(larder.clone()), larder, elsewhere: Arc::default() }
     }
 }
 
@@ -86,15 +96,12 @@ impl Supply {
     /// Takes in what others announce for a weak key and is not known here. Whether there was any.
     pub async fn learn(&self, weak: &Digest) -> Result<bool, LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(false) };
-        let mut wanted = Vec::new();
-        for announced in elsewhere.announced(weak, MAX_LEARNED) {
-            let is_for_us = announced.weak == *weak && !self.larder.is_revoked(&announced.trace)?;
-            if is_for_us && self.larder.trace(&announced.strong)?.is_none() {
-                wanted.push(announced);
-            }
+        let wanted = self.unknown(weak, elsewhere.announced(weak))?;
+        if wanted.is_empty() || self.authors.is_full()? {
+            return Ok(false);
         }
         let mut objects = Vec::with_capacity(2 * wanted.len());
-        for announced in &wanted {
+        for (_, announced) in &wanted {
             objects.push(ObjectId { kind: ObjectKind::Trace, digest: announced.trace });
             let set = ObjectId { kind: ObjectKind::PathSet, digest: announced.path_set };
             if !objects.contains(&set) {
@@ -102,28 +109,97 @@ impl Supply {
             }
         }
         self.bring(objects, Urgency::Urgent).await?;
+        let mut came = Vec::with_capacity(wanted.len());
+        for (pod, announced) in wanted {
+            if let Some((trace, set)) = self.brought(&announced)? {
+                came.push((pod, announced.trace, trace, set));
+            }
+        }
+        self.authors.learned(came.iter().map(|(pod, digest, ..)| (*digest, *pod)))?;
         let mut is_any = false;
         // The oldest first: of those that are equal in all but their outputs it is the one that stays.
-        for announced in wanted.iter().rev() {
-            is_any |= self.take_in(announced)?;
+        for (pod, _, trace, set) in came.iter().rev() {
+            is_any |= self.larder.add_trace(trace, set, workspace_of(pod))?.trace().is_some();
         }
         Ok(is_any)
     }
 
-    /// Makes a trace that was brought one that can answer here, if it is what was announced.
-    fn take_in(&self, announced: &TraceNews) -> Result<bool, LarderError> {
-        let Some(bytes) = self.larder.get(ObjectKind::Trace, &announced.trace)? else { return Ok(false) };
-        let Some(set) = self.larder.get(ObjectKind::PathSet, &announced.path_set)? else { return Ok(false) };
-        let (Ok(trace), Ok(set)) = (Trace::decode(&bytes), PathSet::decode(&set)) else { return Ok(false) };
+    /// Those that could answer here and are not known: of each pod only as many path sets as are kept of it.
+    fn unknown(
+        &self,
+        weak: &Digest,
+        announced: Vec<(PodId, TraceNews)>,
+    ) -> Result<Vec<(PodId, TraceNews)>, LarderError> {
+        let mut wanted = Vec::new();
+        let mut sets: FxHashMap<PodId, FxHashSet<Digest>> = FxHashMap::default();
+        for (pod, news) in announced {
+            let of_pod = sets.entry(pod).or_default();
+            if of_pod.len() >= CANDIDATES_PER_WORKSPACE && !of_pod.contains(&news.path_set) {
+                continue;
+            }
+            of_pod.insert(news.path_set);
+            let is_wanted = news.weak == *weak
+                && !self.authors.is_forgotten(&news.strong)?
+                && !self.larder.is_revoked(&news.trace)?
+                && self.larder.trace(&news.strong)?.is_none();
+            if is_wanted && wanted.len() < MAX_LEARNED {
+                wanted.push((pod, news));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// A trace that was brought, with its path set, if it is what was announced.
+    fn brought(&self, announced: &TraceNews) -> Result<Option<(Trace, PathSet)>, LarderError> {
+        let Some(bytes) = self.larder.get(ObjectKind::Trace, &announced.trace)? else { return Ok(None) };
+        let Some(set) = self.larder.get(ObjectKind::PathSet, &announced.path_set)? else { return Ok(None) };
+        let (Ok(trace), Ok(set)) = (Trace::decode(&bytes), PathSet::decode(&set)) else { return Ok(None) };
         let is_it = trace.weak == announced.weak
             && trace.path_set == announced.path_set
             && trace.seen.len() == set.looks().len()
             && trace.strong() == announced.strong;
         if !is_it {
             tracing::warn!(trace = %announced.trace, "a trace is not what it was announced as");
+            return Ok(None);
+        }
+        Ok(Some((trace, set)))
+    }
+
+    /// A trace that is about to be added was made by another pod.
+    pub fn made_by(&self, trace: &Digest, pod: &PodId) -> Result<(), LarderError> {
+        self.authors.learned([(*trace, *pod)])
+    }
+
+    /// Revokes all that came from a pod, which is not believed any more. How many traces that were.
+    pub fn disown(&self, pod: &PodId) -> Result<usize, LarderError> {
+        let mut revoked = 0;
+        for trace in self.authors.traces_of(pod)? {
+            revoked += usize::from(self.take_back(&trace)?);
+        }
+        Ok(revoked)
+    }
+
+    /// Revokes a trace that came from a pod, which has revoked it. Whether there was one.
+    pub fn disown_trace(&self, pod: &PodId, trace: &Digest) -> Result<bool, LarderError> {
+        Ok(self.authors.of(trace)? == Some(*pod) && self.take_back(trace)?)
+    }
+
+    fn take_back(&self, trace: &Digest) -> Result<bool, LarderError> {
+        if self.larder.is_revoked(trace)? {
             return Ok(false);
         }
-        Ok(self.larder.add_trace(&trace, &set, foreign())?.trace().is_some())
+        self.larder.revoke(trace)?;
+        Ok(true)
+    }
+
+    /// Revokes a trace: no other pod's equal one is taken for it, and if it is our own others are told.
+    pub fn revoke(&self, digest: &Digest) -> Result<(), LarderError> {
+        let bytes = self.larder.get(ObjectKind::Trace, digest)?;
+        if let Some(trace) = bytes.and_then(|bytes| Trace::decode(&bytes).ok()) {
+            self.authors.forget(&trace.strong())?;
+            self.tell(&trace, *digest, true)?;
+        }
+        self.larder.revoke(digest)
     }
 
     /// Brings those of these objects that are not in the larder, as far as others have them.
@@ -177,11 +253,19 @@ impl Supply {
         }
     }
 
-    /// Tells others of a trace of this pod.
+    /// Tells others of a trace that answered here, if it is this pod's and they have not been told.
     pub fn announce(&self, trace: &Trace, digest: Digest) {
-        if let Some(elsewhere) = self.elsewhere() {
-            let Trace { weak, path_set, .. } = *trace;
-            elsewhere.announce(TraceNews { weak, path_set, strong: trace.strong(), trace: digest });
+        if let Err(error) = self.tell(trace, digest, false) {
+            tracing::warn!(trace = %digest, %error, "whose trace it is cannot be read: it is not announced");
         }
+    }
+
+    fn tell(&self, trace: &Trace, digest: Digest, revoked: bool) -> Result<(), LarderError> {
+        let Some(elsewhere) = self.elsewhere() else { return Ok(()) };
+        if self.authors.of(&digest)?.is_none() {
+            let Trace { weak, path_set, .. } = *trace;
+            elsewhere.announce(TraceNews { weak, path_set, strong: trace.strong(), trace: digest, revoked });
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use larder::Larder;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{Digest, ObjectId, WorkspaceId};
+use protocol::{Digest, ObjectId, PodId, WorkspaceId};
 use swarm::Urgency;
 
 use super::Elsewhere;
@@ -18,16 +18,16 @@ pub struct Federation(Arc<Said>);
 
 #[derive(Default)]
 struct Said {
-    announced: Mutex<Vec<TraceNews>>,
+    announced: Mutex<Vec<(PodId, TraceNews)>>,
     larders: Mutex<Vec<Larder>>,
     brought: AtomicUsize,
 }
 
 impl Federation {
     /// What a pod with this larder sees of the others, and they of it.
-    pub fn join(&self, larder: &Larder) -> Arc<dyn Elsewhere> {
+    pub fn join(&self, pod: PodId, larder: &Larder) -> Arc<dyn Elsewhere> {
         self.0.larders.lock().push(larder.clone());
-        Arc::new(Others { federation: self.clone(), mine: larder.clone() })
+        Arc::new(Others { federation: self.clone(), me: pod, mine: larder.clone() })
     }
 
     /// All pods are out of reach from now on; what they have announced stays known.
@@ -36,8 +36,13 @@ impl Federation {
     }
 
     /// Takes in an announcement that nobody has checked.
-    pub fn claim(&self, announced: TraceNews) {
-        self.0.announced.lock().push(announced);
+    pub fn claim(&self, by: PodId, announced: TraceNews) {
+        self.0.announced.lock().push((by, announced));
+    }
+
+    /// What was said, in its order.
+    pub fn said(&self) -> Vec<(PodId, TraceNews)> {
+        self.0.announced.lock().clone()
     }
 
     /// Objects that went from pod to pod so far.
@@ -48,6 +53,7 @@ impl Federation {
 
 struct Others {
     federation: Federation,
+    me: PodId,
     mine: Larder,
 }
 
@@ -65,9 +71,13 @@ impl Others {
 }
 
 impl Elsewhere for Others {
-    fn announced(&self, weak: &Digest, at_most: usize) -> Vec<TraceNews> {
+    fn announced(&self, weak: &Digest) -> Vec<(PodId, TraceNews)> {
         let announced = self.federation.0.announced.lock();
-        announced.iter().rev().filter(|one| one.weak == *weak).take(at_most).cloned().collect()
+        let others = announced.iter().rev().filter(|(by, one)| *by != self.me && one.weak == *weak);
+        let is_revoked = |by: &PodId, one: &TraceNews| {
+            announced.contains(&(*by, TraceNews { revoked: true, ..one.clone() }))
+        };
+        others.filter(|(by, one)| !is_revoked(by, one)).cloned().collect()
     }
 
     fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>> {
@@ -87,6 +97,10 @@ impl Elsewhere for Others {
     fn built(&self, _: WorkspaceId, _: &str) {}
 
     fn announce(&self, trace: TraceNews) {
-        self.federation.claim(trace);
+        let said = (self.me, trace);
+        let mut announced = self.federation.0.announced.lock();
+        if !announced.contains(&said) {
+            announced.push(said);
+        }
     }
 }

@@ -313,5 +313,5 @@ async fn taken_over(
         return Ok(not_away(broken));
     }
     let made = (trace, (*set).clone(), tree);
-    Ok(Ran::Made(Box::new(publish(context, index, made, Maker::Elsewhere).await?)))
+    Ok(Ran::Made(Box::new(publish(context, index, made, Maker::Elsewhere(place.id())).await?)))
 }

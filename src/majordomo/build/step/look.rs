@@ -20,6 +20,11 @@ pub(in super::super) async fn look(context: &Context, index: usize, start: Start
             Some(PromisedAt::By(by)) => Ok(Looked::Unmade(vec![by])),
             _ => Err(Stop::NotYet(path)),
         },
+        Ok(Looked::Answered(hit)) => {
+            // It may have been made before there was anybody to be told.
+            context.pod.supply().announce(&hit.trace, hit.digest);
+            Ok(Looked::Answered(hit))
+        }
         other => other,
     }
 }

@@ -6,7 +6,7 @@ use kitchen::{Clock, HowEnded, UpperDir};
 use larder::{Added, ObjectKind};
 use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun};
 use protocol::event::Event;
-use protocol::{Digest, Look, PathSet, RelPath, Seen, StepId, Trace, Tree};
+use protocol::{Digest, Look, PathSet, PodId, RelPath, Seen, StepId, Trace, Tree};
 use view::SourceError;
 
 use super::super::context::{Changed, Context, Stop};
@@ -225,7 +225,7 @@ pub(super) enum Maker {
     /// This pod's: it tells the others.
     Here,
     /// Another pod's, which has told.
-    Elsewhere,
+    Elsewhere(PodId),
 }
 
 pub(super) async fn publish(
@@ -245,6 +245,9 @@ pub(super) async fn publish(
         return Ok(hit);
     }
     let larder = context.pod.larder();
+    if let Maker::Elsewhere(pod) = &by {
+        context.pod.supply().made_by(&hit.digest, pod)?;
+    }
     match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
         Added::New(digest) => {
             hit.digest = digest;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use protocol::PodId;
-use protocol::mesh::{FederationId, Invitation, Role, Standing, subject};
+use protocol::mesh::{FederationId, Invitation, Role, Standing, TraceNews, subject};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -410,11 +410,12 @@ async fn traces_are_believed_of_full_members_until_they_are_banned() {
     let b = enter(Arc::new(server.connect()), &full, "b", NOW).await.unwrap();
     let guest = enter(Arc::new(server.connect()), &lesser, "guest", NOW).await.unwrap();
     let digest = |text: &str| protocol::Digest::of(text.as_bytes());
-    let news = |name: &str| protocol::mesh::TraceNews {
+    let news = |name: &str| TraceNews {
         weak: digest("weak"),
         path_set: digest("path set"),
         strong: digest("strong"),
         trace: digest(name),
+        revoked: false,
     };
     let open = |pod: &Pod| Traces::open(pod.mesh.ledger().clone(), pod.mesh.members().clone()).unwrap();
     let (ours, theirs, guests) = (open(&a), open(&b), open(&guest));
@@ -429,8 +430,20 @@ async fn traces_are_believed_of_full_members_until_they_are_banned() {
     let seen =
         |traces: &Traces| traces.of(&digest("weak")).into_iter().map(|a| a.news.trace).collect::<Vec<_>>();
     assert_eq!(seen(&ours), [digest("2"), digest("1")], "the newest first, and none of the guest's");
-    theirs.revoke(&b.mesh.pod(), &digest("2")).await.unwrap();
+    // What was said is not said again; and what nobody was told of need not be revoked.
+    let known = b.mesh.ledger().digest();
+    theirs.announce(&b.mesh.pod(), &news("2")).await.unwrap();
+    let revoked = |name: &str| TraceNews { revoked: true, ..news(name) };
+    theirs.announce(&b.mesh.pod(), &revoked("4")).await.unwrap();
+    assert_eq!(b.mesh.ledger().digest(), known);
+    assert!(ours.has(&news("2")) && ours.revoked().is_empty());
+    theirs.announce(&b.mesh.pod(), &revoked("2")).await.unwrap();
     until("the revocation", &a, |_| seen(&ours) == [digest("1")]).await;
+    assert_eq!(ours.revoked(), [(b.mesh.pod(), digest("2"))]);
+    // It stays so, also for who reads the ledger later.
+    theirs.announce(&b.mesh.pod(), &news("2")).await.unwrap();
+    assert_eq!(open(&b).revoked(), [(b.mesh.pod(), digest("2"))]);
+    assert!(seen(&theirs).iter().all(|trace| *trace != digest("2")));
     a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
     assert!(seen(&ours).is_empty());
 }
