@@ -123,26 +123,25 @@ impl Federation {
             // Its maker died before it gave it out to us: then to nobody who could tell us.
             return if waited >= MEND_AFTER { self.renew_after(agreed.generation).await } else { Ok(()) };
         }
-        let full = members.values().filter(|member| member.is_member() && member.role == Role::Full);
-        // One of those who are there does it; the first by id.
-        let first = full.filter(|m| {
-            m.pod == self.pod() || self.members.silent_for(&m.pod).is_some_and(|s| s < MEND_AFTER)
-        });
-        if first.map(|member| member.pod).min() != Some(self.pod()) {
-            return Ok(());
-        }
-        for member in members.values().filter(|member| member.is_member()) {
-            let given = self.ledger.get(&subject::key(&member.pod)).map_err(ChangeError::from)?;
+        // One of those who are there gives it to a pod: the first by id, but for that pod itself, which may lack it.
+        let there = members.values().filter(|member| member.is_member() && member.role == Role::Full);
+        let there: Vec<PodId> = there
+            .map(|member| member.pod)
+            .filter(|pod| *pod == self.pod() || self.members.silent_for(pod).is_some_and(|s| s < MEND_AFTER))
+            .collect();
+        let is_ours =
+            |member: &&KnownMember| there.iter().filter(|pod| **pod != member.pod).min() == Some(&self.pod());
+        let overwritten = self.ledger.overwritten();
+        for member in members.values().filter(|member| member.is_member()).filter(is_ours) {
+            let name = subject::key(&member.pod);
+            let given = self.ledger.get(&name).map_err(ChangeError::from)?;
             let given = given.and_then(|entry| serde_json::from_value::<KeyEntry>(entry.body).ok());
             // A later one than is agreed upon is no key, whatever that entry says.
             if given.is_none_or(|given| given.generation != agreed.generation) {
                 self.seal_ring_to(&member.pod, &member.seal_key).await?;
+            } else if overwritten.contains(&name) {
+                self.seal_ring_unless(&member.pod, &member.seal_key, |_, _| false).await?;
             }
-        }
-        let overwritten = self.ledger.overwritten();
-        let is_hit = |member: &&KnownMember| overwritten.contains(&subject::key(&member.pod));
-        for member in members.values().filter(|member| member.is_member()).filter(is_hit) {
-            self.seal_ring_unless(&member.pod, &member.seal_key, |_, _| false).await?;
         }
         Ok(())
     }
