@@ -39,6 +39,11 @@ pub fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, 0 | b'/'))
 }
 
+/// The project file, at the top of a project.
+pub const PROJECT_FILE: &str = "majordomo.toml";
+/// Folders that are no part of a project, wherever they stand in it.
+pub const RESERVED: [&str; 2] = [".git", ".majordomo"];
+
 impl RelPath {
     /// The root: no parts at all.
     pub fn root() -> Self {
@@ -69,6 +74,13 @@ impl RelPath {
             Some(rest) => Self::new(rest),
             None => Err(BadPath::Part(escape(bytes))),
         }
+    }
+
+    /// The part of this path that no step may write, if it has one: Git's own folder and the majordomo's at any depth, since programs
+    /// run what stands there; and the project file at the top, which says what steps may do.
+    pub fn reserved(&self) -> Option<&'static str> {
+        let at_any_depth = RESERVED.into_iter().find(|name| self.parts().any(|part| part == name.as_bytes()));
+        at_any_depth.or_else(|| (*self.0 == *PROJECT_FILE.as_bytes()).then_some(PROJECT_FILE))
     }
 
     /// This path and one name below it; `None` if the name is none ([`is_name`]).

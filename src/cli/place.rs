@@ -19,7 +19,7 @@ use crate::majordomo::request::{Failure, FailureKind};
 use crate::majordomo::workspace::FOLDER;
 
 /// The file that makes a folder a project.
-pub const PROJECT_FILE: &str = "majordomo.toml";
+pub use protocol::path::PROJECT_FILE;
 
 /// The pod's home, absolute: what `--home` says, else the environment, else the XDG data folder.
 ///

@@ -88,6 +88,7 @@ pub fn mistake(message: impl Into<String>) -> Failure {
 pub fn machine(message: impl Into<String>) -> Failure {
     Failure { kind: FailureKind::Machine, message: message.into(), causes: Vec::new(), hints: Vec::new() }
 }
+
 /// A hand-over that could not be made.
 pub fn handover(error: &HandOverError) -> Failure {
     let kind = match error {

@@ -246,3 +246,27 @@ sizes = false
     project.write("new", "");
     project.builds(&["lax", "strict"]);
 }
+
+/// Each would do something, outside of any kitchen, the next time that the user works in the folder.
+#[test]
+fn what_programs_run_or_believe_is_nobodys_output() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let refused = |command: &str, path: &str, part: &str| {
+        project.write("Makefile", format!("all:\n\t{command}\n"));
+        let built = project.build(&[]).failed();
+        let expected = format!("it wrote `{path}`, and no step may write `{part}`");
+        assert!(built.said().contains(&expected), "{}", built.said());
+        assert!(!project.has(path), "{path}");
+    };
+    refused("mkdir -p .git/hooks; echo echo harm > .git/hooks/pre-commit", ".git/hooks/pre-commit", ".git");
+    refused("mkdir -p sub/.git; echo x > sub/.git/config", "sub/.git/config", ".git");
+    refused("echo gitdir: /elsewhere > .git", ".git", ".git");
+    refused("mkdir -p .majordomo; echo x > .majordomo/evil", ".majordomo/evil", ".majordomo");
+    refused("echo '[step.s]' > majordomo.toml", "majordomo.toml", "majordomo.toml");
+    assert!(!project.has("majordomo.toml"));
+    // Deeper down it is a file like any other.
+    project.write("Makefile", "all:\n\tmkdir -p sub; echo '[step.s]' > sub/majordomo.toml\n");
+    project.build(&[]).ok();
+    assert_eq!(project.read("sub/majordomo.toml"), "[step.s]\n");
+}

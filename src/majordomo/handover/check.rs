@@ -75,6 +75,10 @@ enum Verdict {
 
 /// Looks at every path that is wanted. An error if something of the user's is in the way.
 pub fn check(site: &Site<'_>, manifest: &Manifest, delivery: &Delivery) -> Result<Checked, HandOverError> {
+    let mut wanted = delivery.wanted.iter().map(|wanted| &wanted.path);
+    if let Some((path, part)) = wanted.find_map(|path| Some((path, path.reserved()?))) {
+        return Err(HandOverError::Reserved { path: path.clone(), part });
+    }
     let mut removes: BTreeSet<RelPath> =
         delivery.obsolete.iter().filter(|path| manifest.get(path).is_some()).cloned().collect();
     // A file becomes a folder, or a folder a file.

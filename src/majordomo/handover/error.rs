@@ -44,6 +44,14 @@ pub enum HandOverError {
     /// Things of the user's would be overwritten; nothing was. Sorted by path.
     #[error("the outputs would overwrite what is yours: {}", list(.0))]
     Conflicts(Vec<Conflict>),
+    /// No step may write this: the trace that says so is another pod's, or of another time.
+    #[error("`{path}` is not written: no step may write `{part}`")]
+    Reserved {
+        /// The output.
+        path: RelPath,
+        /// What of it: see [`RelPath::reserved`].
+        part: &'static str,
+    },
     /// A part above an output is no folder: writing might leave the project.
     #[error("`{path}` cannot be written: `{part}` is a link or a file, not a folder")]
     NoFolder {
@@ -118,6 +126,7 @@ impl HandOverError {
                 "`--take-back` moves them aside (`NAME.mine`) and hands over; or move them yourself"
                     .to_owned()
             }
+            Self::Reserved { .. } => "`majordomo forget` the step that made it, and build again".to_owned(),
             Self::NoFolder { part, .. } => format!("make `{part}` a folder again, or remove it"),
             Self::Full(_) => "make room and build again; nothing was lost".to_owned(),
             Self::ReadOnly(_) => "make the folder writable, or build a copy of the project".to_owned(),

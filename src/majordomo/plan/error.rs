@@ -139,15 +139,15 @@ pub enum Problem {
         /// The step.
         step: StepId,
     },
-    /// An output in a folder that is no part of the project.
-    #[error("`{step}` promises `{path}`, and `{folder}` is no part of the project")]
+    /// An output that no step may write.
+    #[error("`{step}` promises `{path}`, and no step may write `{part}`")]
     OutIsReserved {
         /// The step.
         step: StepId,
         /// The output.
         path: RelPath,
-        /// The folder.
-        folder: &'static str,
+        /// What of it: see [`RelPath::reserved`].
+        part: &'static str,
     },
     /// An output that is a source, or has one above or below it.
     #[error("`{step}` promises `{path}`, {how}: a step never changes a source")]

@@ -7,9 +7,6 @@ use protocol::{RelPath, StepId};
 use super::error::Problem;
 use super::sources::{Sources, contains, first_below};
 
-/// Folders of a project that are no part of it.
-const RESERVED: [&str; 2] = [".git", ".majordomo"];
-
 /// A path of the project: `.` parts are taken out, so that `{dir}/x` is right at the top too.
 pub(super) fn project_path(key: &'static str, bytes: &[u8]) -> Result<RelPath, Problem> {
     let bad = |why| Problem::Path { key, why };
@@ -24,9 +21,11 @@ pub(super) fn project_path(key: &'static str, bytes: &[u8]) -> Result<RelPath, P
 /// What `out` of a step promises.
 pub(super) fn promise(step: &StepId, bytes: &[u8], sources: &dyn Sources) -> Result<Promise, Problem> {
     let path = project_path("out", bytes)?;
-    let Some(top) = path.parts().next() else { return Err(Problem::OutIsRoot { step: step.clone() }) };
-    if let Some(folder) = RESERVED.into_iter().find(|reserved| reserved.as_bytes() == top) {
-        return Err(Problem::OutIsReserved { step: step.clone(), path, folder });
+    if path.is_root() {
+        return Err(Problem::OutIsRoot { step: step.clone() });
+    }
+    if let Some(part) = path.reserved() {
+        return Err(Problem::OutIsReserved { step: step.clone(), path, part });
     }
     let met = if contains(sources, path.as_bytes()) {
         Some((path.clone(), "which is a source".to_owned()))

@@ -44,7 +44,7 @@ pub use pods_file::{PODS_FILE, PodsFile, pods_file};
 pub use value::{MAX_TIMEOUT, size};
 
 /// The name of the project file in the project's folder.
-pub const PROJECT_FILE: &str = "majordomo.toml";
+pub use protocol::path::PROJECT_FILE;
 
 /// A project file that was read: all values have the right form, and nothing was resolved.
 #[derive(Debug, Clone)]

@@ -67,6 +67,9 @@ pub(crate) fn judge(
             return Ok(Err(Refusal::ChangesSource { path: source }));
         }
     }
+    if let Some((path, part)) = walk.entries.iter().find_map(|(path, _)| forbidden(project, path)) {
+        return Ok(Err(Refusal::Reserved { path: path.clone(), part }));
+    }
     for promise in &spec.out {
         if !walk.is_kept(promise) {
             return Ok(Err(Refusal::Missing { path: promise.path().clone() }));
@@ -78,6 +81,14 @@ pub(crate) fn judge(
     };
     let looks = without_own(looks, &outputs, project, spec.keep != Keep::Nothing);
     Ok(Ok(Judged { outputs, looks }))
+}
+
+/// What no step may write. The majordomo's own steps see a folder of its own, of which nothing is handed over; no others do.
+fn forbidden<'p>(project: &Project, path: &'p RelPath) -> Option<(&'p RelPath, &'static str)> {
+    let part = path.reserved()?;
+    let mut at = std::iter::once(path.clone()).chain(path.ancestors());
+    let reserved = at.find(|above| above.parts().last() == Some(part.as_bytes()))?;
+    project.entry(&reserved).is_none().then_some((path, part))
 }
 
 fn is_source(project: &Project, path: &RelPath) -> bool {

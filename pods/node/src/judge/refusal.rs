@@ -20,6 +20,16 @@ pub enum Refusal {
         /// What it is.
         what: &'static str,
     },
+    /// It wrote what programs run, or what says what steps may do.
+    #[error(
+        "it wrote `{path}`, and no step may write `{part}`: let it write to another folder, or below `/tmp`"
+    )]
+    Reserved {
+        /// Where.
+        path: RelPath,
+        /// What of it: see [`RelPath::reserved`].
+        part: &'static str,
+    },
     /// Something that it promised is not there.
     #[error("it did not make `{path}`, which it promises in `out`")]
     Missing {

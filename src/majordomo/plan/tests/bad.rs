@@ -189,7 +189,7 @@ fn paths_that_cannot_be_promised() {
     hint: name the files or folders that it makes
     "#);
     insta::assert_snapshot!(said(&step("out = \".git/hooks/x\""), "x"), @r#"
-    demo/majordomo.toml:3:7: `a` promises `.git/hooks/x`, and `.git` is no part of the project
+    demo/majordomo.toml:3:7: `a` promises `.git/hooks/x`, and no step may write `.git`
       |
     3 | out = ".git/hooks/x"
       |       ^^^^^^^^^^^^^^
