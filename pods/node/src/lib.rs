@@ -20,6 +20,7 @@ mod home;
 mod judge;
 mod kitchens;
 mod lenses;
+mod masks;
 mod pod;
 mod printed;
 mod project;

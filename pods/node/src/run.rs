@@ -13,7 +13,8 @@ use view::{HostTools, Source, SourceError, SourceFailure, see};
 use crate::judge::{Judged, Refusal, judge};
 use crate::kitchens::{Running, Sandbox};
 use crate::lenses::{Counted, ask_ahead, through};
-use crate::secrets::{Masks, WithSecrets, is_of_secrets};
+use crate::masks::Masks;
+use crate::secrets::{WithSecrets, is_of_secrets};
 use crate::{NodeError, Printed, PrintedLine, Project};
 
 /// Lines that wait for whoever shows them; a step that prints faster is held back.
@@ -141,7 +142,7 @@ pub(crate) async fn run(
         return Err(NodeError::Lens(missing.to_owned()));
     }
     let Laid { tools: tools_root, project: project_root, order: kitchen_order } = lay(running, &order)?;
-    let masks = Masks::of(&order.secrets);
+    let mut masks = Masks::of(&order.secrets);
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();
     let cancel = async {
@@ -151,11 +152,16 @@ pub(crate) async fn run(
         tools_root.cancel();
     };
     let listen = async {
+        let mut show = |lines: Vec<PrintedLine>| {
+            for line in lines {
+                on_line(&line);
+                printed.push(line);
+            }
+        };
         while let Some(line) = receiver.recv().await {
-            let line = PrintedLine { stream: line.stream, bytes: masks.hide(line.text().to_vec()) };
-            on_line(&line);
-            printed.push(line);
+            show(masks.hide(&line));
         }
+        show(masks.rest());
     };
     let (ended, ()) = tokio::join!(running.kitchen.run(kitchen_order, sender, cancel), listen);
     let ended = ended?;
