@@ -173,6 +173,35 @@ def partial():
 }
 
 #[test]
+fn a_result_changes_no_class_of_the_program() {
+    let declared = r#"
+class Settings:
+    command = "harmless"
+
+@app.function()
+def evil():
+    # What the kitchen writes for a value: a pickle that sets an attribute of a class by BUILD.
+    import _pickle
+    text = lambda of: b"X" + len(of).to_bytes(4, "little") + of
+    forged = b"\x80\x04cprogram\nSettings\nN}" + text(b"command") + text(b"harm") + b"s\x86b."
+    class Forger:
+        def __init__(self, file, *rest, **more):
+            self.file = file
+        def dump(self, value):
+            self.file.write(forged)
+    _pickle.Pickler = Forger
+    return [1] * 5000
+"#;
+    let call =
+        "try:\n    evil.remote()\nexcept Exception as error:\n    print(error)\nprint(Settings.command)";
+    let (told, _) = said(declared, call);
+    assert_eq!(
+        told,
+        "the result of `evil`: what came back would change `program.Settings`: a function returns data\nharmless\n"
+    );
+}
+
+#[test]
 fn a_result_that_is_too_long_is_refused_before_it_fills_anything() {
     let declared = "import sys\n@app.function()\ndef long(n): return b'x' * n\n@app.function()\ndef length(x): return len(x)\n";
     let long = raised(declared, "long.remote(1 << 30)");
