@@ -310,6 +310,10 @@ fn plans_are_held_to_the_rules_of_project_files() {
     assert!(clash.contains("the plan of the chef `c`") && clash.contains("`x`"), "{clash}");
     assert!(said("{}").contains("the file has no step"));
     assert!(said(r#"{"step":{"s":{"run":null}}}"#).contains("the plan of the chef `c` is none"));
+    let secret = said(r#"{"step":{"s":{"run":"true","secrets":{"K":"/etc/shadow"}}}}"#);
+    assert!(secret.contains("it gives a secret to `s`, which only a project's own file may do"), "{secret}");
+    let folders = said(r#"{"step":{"s":{"run":"true"}},"tools":{"roots":["/opt"]}}"#);
+    assert!(folders.contains("it shows folders of this machine to steps"), "{folders}");
     assert!(said(r#"{"project":{"chef":"make"}}"#).contains("it leaves the plan to another chef"));
 }
 

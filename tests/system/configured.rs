@@ -144,6 +144,27 @@ fn a_meson_project() {
 }
 
 #[test]
+fn a_byproduct_that_is_not_made_is_missing() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let listed = |made: &str| {
+        format!(
+            "cmake_minimum_required(VERSION 3.20)\nproject(p NONE)\n\
+             add_custom_target(gen ALL COMMAND echo 42 > {made} BYPRODUCTS data.txt)\n\
+             add_custom_command(OUTPUT use.h DEPENDS data.txt COMMAND cat data.txt > use.h)\n\
+             add_custom_target(all_of_it ALL DEPENDS use.h)\n"
+        )
+    };
+    project.write("CMakeLists.txt", listed("daat.txt"));
+    let failed = project.build(&[]).failed();
+    assert!(failed.said().contains("data.txt: No such file or directory"), "{}", failed.said());
+    assert!(!project.has("build/data.txt"));
+    project.write("CMakeLists.txt", listed("data.txt"));
+    project.build(&[]).ok();
+    assert_eq!(project.read("build/use.h"), "42\n");
+}
+
+#[test]
 fn a_folder_that_is_called_build_is_left_alone() {
     let place = Place::new();
     let project = place.example("cmake");

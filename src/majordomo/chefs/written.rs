@@ -52,6 +52,15 @@ pub fn file(
     if !file.chefs.is_empty() {
         return Err(broken("it leaves the plan to another chef".to_owned()));
     }
+    // A plan may come from whoever wrote the sources; what its steps may know is for whoever builds them.
+    if let Some(rule) = file.steps.iter().find(|rule| !rule.secrets.is_empty()) {
+        let step = &rule.name.value;
+        return Err(broken(format!("it gives a secret to `{step}`, which only a project's own file may do")));
+    }
+    if !file.tool_roots.is_empty() {
+        let why = "it shows folders of this machine to steps, which only a project's own file may do";
+        return Err(broken(why.to_owned()));
+    }
     if let Some(own) = own {
         file = file.beside(own).map_err(|error| Box::new(border::project_file(&error)))?;
     }

@@ -69,18 +69,19 @@ fn written(
     env: &[(&str, &str)],
 ) -> Result<Value, ChefError> {
     let mut commands = step.commands.clone();
-    if makes_nothing {
-        // What its outputs stand for is done; that they are there says so.
-        let paths = edge.outputs.all().map(|path| path.as_bytes().to_vec());
-        commands
-            .push(["touch", "--"].map(|word| word.as_bytes().to_vec()).into_iter().chain(paths).collect());
+    let mut out: Vec<String> = step.out.iter().map(RelPath::to_string).collect();
+    if makes_nothing && let Some(name) = edge.outputs.explicit.first() {
+        // What its first output stands for is done; that it is there says so. Whether the others, its byproducts, are made is for the
+        // command: ninja does not ask, and an empty file in their place would be built from.
+        let touch = [b"touch".as_slice(), b"--", name.as_bytes()];
+        commands.push(touch.map(<[u8]>::to_vec).to_vec());
+        out.retain(|path| *path == step.id.as_str());
     }
     let word = |word: &Vec<u8>| {
         String::from_utf8(word.clone()).map_err(|_| ChefError::NoText { place: edge.place.clone() })
     };
     let run: Vec<Vec<String>> =
         commands.iter().map(|command| command.iter().map(word).collect()).collect::<Result<_, _>>()?;
-    let out: Vec<String> = step.out.iter().map(RelPath::to_string).collect();
     let mut value = json!({ "run": run, "out": out, "verbatim": true });
     let scratch: Vec<String> = step.scratch.iter().map(RelPath::to_string).collect();
     if !scratch.is_empty() {
