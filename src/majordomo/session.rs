@@ -138,10 +138,12 @@ fn embedded(
     if holder.runtime().block_on(carrying).is_err() && result.is_ok() {
         result = Err(border::machine("the request ended in the middle: this is a fault of ours"));
     }
-    match interrupt.cause() {
-        None => holder.listener().drain(&mut |words| on(Reply::Waiting(words))),
-        Some(_) => holder.listener().send_away(),
-    }
+    // Who is interrupted here has not interrupted what others build: a second signal leaves at once.
+    let is_interrupted = interrupt.cause().is_some();
+    holder.listener().drain(&mut |words| {
+        let how = if is_interrupted { " (the same signal again ends them, too)" } else { "" };
+        on(Reply::Waiting(format!("{words}{how}")));
+    });
     holder.end();
     result
 }

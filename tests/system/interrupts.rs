@@ -129,6 +129,28 @@ fn a_client_that_is_interrupted_ends_its_own_build_alone() {
 }
 
 #[test]
+fn a_holder_that_is_interrupted_ends_its_own_build_alone() {
+    let place = Place::new();
+    let (first, second) = (Gate::new(), Gate::new());
+    let holding = place.project("a", &first.step("a"));
+    let other = place.project("b", &second.step("b"));
+    holding.write("source", "1");
+    other.write("source", "2");
+    let mut held = holding.start(&[]);
+    let _at_first = first.arrival();
+    let asked = other.start(&[]);
+    let visitor = second.arrival();
+    held.signal(Signal::INT);
+    held.wait_for_talk(
+        "it stays until 1 other request(s) are answered (the same signal again ends them, too)",
+    );
+    visitor.go();
+    assert_eq!(asked.built().ok().ran(), ["s"]);
+    assert_eq!(held.built().code(130).ended_as("cancelled"), ["s"]);
+    place.assert_nothing_left();
+}
+
+#[test]
 fn nobody_reads_the_events_any_more() {
     let place = Place::new();
     let project =
