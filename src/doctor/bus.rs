@@ -4,30 +4,50 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use backplane::bus::nats::NatsOptions;
+
 use super::{Finding, State};
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-const PORT: u16 = 4222;
 
-/// Connects to it and reads its greeting.
+/// Connects to it and reads its greeting. The URL itself may hold a password: it is not shown.
 pub(super) fn reach(url: &str) -> Finding {
     let why = "pods find each other through it; a machine alone builds without";
-    match greeting(url) {
-        Ok(version) => Finding::fine("NATS", format!("`{url}` answers: version {version}"), why).needed(),
-        Err(error) => Finding::fine("NATS", format!("`{url}` does not answer: {error}"), why)
-            .is(State::Missing, "nats-server --jetstream, or name the server that there is")
-            .needed(),
+    let options = NatsOptions::new(url);
+    let shown = options.shown();
+    let places = match options.places() {
+        Ok(places) => places,
+        Err(error) => {
+            return Finding::fine("NATS", error.to_string(), why)
+                .is(State::Missing, "name the server as `nats://HOST:PORT`");
+        }
+    };
+    match greeting(&places) {
+        Ok(version) => Finding::fine("NATS", format!("`{shown}` answers: version {version}"), why),
+        Err(error) => Finding::fine("NATS", format!("`{shown}` does not answer: {error}"), why)
+            .is(State::Missing, "nats-server --jetstream, or name the server that there is"),
     }
 }
 
-fn greeting(url: &str) -> std::io::Result<String> {
+fn greeting(places: &[(String, u16)]) -> std::io::Result<String> {
     let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
-    let place = url.split_once("://").map_or(url, |(_, place)| place);
-    let place = place.rsplit_once('@').map_or(place, |(_, place)| place).trim_end_matches('/');
-    let place = if place.contains(':') { place.to_owned() } else { format!("{place}:{PORT}") };
-    let address = place.to_socket_addrs()?.next().ok_or_else(|| bad("no such machine"))?;
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let mut last = bad("it names no server");
+    for (host, port) in places {
+        let connected = (host.as_str(), *port)
+            .to_socket_addrs()
+            .and_then(|mut addresses| addresses.next().ok_or_else(|| bad("no such machine")))
+            .and_then(|address| TcpStream::connect_timeout(&address, PATIENCE));
+        match connected {
+            Ok(stream) => return version(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn version(stream: TcpStream) -> std::io::Result<String> {
+    let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(std::io::Read::take(stream, 1 << 16)).read_line(&mut line)?;
@@ -56,6 +76,7 @@ mod tests {
         };
         let fine = said(b"INFO {\"version\":\"2.9.10\",\"jetstream\":true}\r\n");
         assert!(fine.state == State::Fine && fine.found.ends_with("version 2.9.10"), "{fine:?}");
+        assert!(!fine.found.contains("word"), "{fine:?}");
         assert!(said(b"HTTP/1.1 400\r\n").found.ends_with("this is no NATS server"));
         assert_eq!(reach("nats://127.0.0.1:1").state, State::Missing);
     }

@@ -67,6 +67,15 @@ impl NatsOptions {
         }
     }
 
+    /// Host and port of each server that the URL names.
+    ///
+    /// # Errors
+    /// The URL is none.
+    pub fn places(&self) -> Result<Vec<(String, u16)>, BusError> {
+        let place = |server: &async_nats::ServerAddr| (server.host().to_owned(), server.port());
+        Ok(self.parsed()?.addresses.iter().map(place).collect())
+    }
+
     pub(super) fn parsed(&self) -> Result<Servers, BusError> {
         self.url.parse()
     }
