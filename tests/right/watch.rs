@@ -220,6 +220,43 @@ fn an_output_that_is_deleted_is_restored_and_one_that_is_edited_is_left() {
 }
 
 #[test]
+fn a_chef_plans_again_while_it_is_watched() {
+    let place = Place::new();
+    let project = place.example("cmake");
+    project.write("src/more.c", "int more(void) { return 1; }\n");
+    let mut watch = Watch::start(&place, &project, &[]);
+    assert_eq!(watch.build().outcome(), "success");
+    watch.waits();
+    project.append("src/words.c", "/* edited */\n");
+    let edited = watch.build();
+    assert_eq!(
+        (edited.ran(), edited.outcome()),
+        (vec!["build/CMakeFiles/words.dir/src/words.c.o"], "success")
+    );
+    watch.waits();
+
+    project.replace("CMakeLists.txt", "(words src/words.c)", "(words src/words.c src/more.c)");
+    let more = watch.build();
+    let planned = [
+        "build/CMakeFiles/words.dir/src/more.c.o",
+        "build/words",
+        "chef:cmake",
+        "chef:cmake:2:configure",
+        "configure",
+    ];
+    assert_eq!((more.ran(), more.outcome()), (planned.to_vec(), "success"));
+    watch.waits();
+    // What it planned then is watched, too.
+    project.replace("src/more.c", "return 1", "return 2");
+    let edited = watch.build();
+    let again = vec!["build/CMakeFiles/words.dir/src/more.c.o", "build/words"];
+    assert_eq!((edited.ran(), edited.outcome()), (again, "success"));
+    watch.interrupt();
+    place.assert_nothing_left();
+    project.builds(&[]);
+}
+
+#[test]
 fn a_failure_waits_for_its_mending() {
     let place = Place::new();
     let project = place.project("p", "[step.s]\nrun = 'grep good source > out'\nout = 'out'\n");
