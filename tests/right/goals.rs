@@ -43,6 +43,48 @@ fn lua_is_what_make_makes_by_itself_edits_included() {
     is_same();
 }
 
+/// The lines of a `config.log` that are those of every run: neither the machine's name, nor where its tools are, nor what the
+/// compiler calls a file in `/tmp`, which is another name each time.
+fn of_all(log: &[u8]) -> Vec<String> {
+    let own = ["hostname = ", "on ", "PATH: "];
+    let text = String::from_utf8_lossy(log);
+    let lines = text.lines().filter(|line| own.iter().all(|own| !line.starts_with(own)));
+    lines.filter(|line| !line.contains("/tmp/cc")).map(str::to_owned).collect()
+}
+
+/// Where every step finds its project.
+const PROJECT: &str = "/project";
+
+#[test]
+fn hello_is_what_configure_and_make_make_by_themselves() {
+    let place = Place::new();
+    let (folder, plain) = (place.path().join("projects/hello"), place.path().join("plain"));
+    if !debian::unpack("hello", &folder) {
+        return;
+    }
+    by_hand(Path::new("/"), &["cp", "-a", folder.to_str().unwrap(), plain.to_str().unwrap()]);
+    let project = place.bare("hello");
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["configure", "make"]);
+    // Debug information and what `configure` writes name the project's folder.
+    let mut words = vec!["bwrap", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"];
+    words.extend(["/usr", "/etc", "/bin", "/lib", "/lib64"].iter().flat_map(|at| ["--ro-bind-try", at, at]));
+    words.extend(["--bind", plain.to_str().unwrap(), PROJECT, "--chdir", PROJECT]);
+    words.extend(["sh", "-c", "./configure --quiet && make"]);
+    by_hand(&plain, &words);
+
+    let made = project.files("");
+    let plain = Project::new(&place, plain);
+    assert_eq!(made, plain.files(""));
+    assert!(made.contains(&"hello".to_owned()) && made.contains(&"src/hello.o".to_owned()), "{made:?}");
+    for file in &made {
+        let [ours, theirs] = [&project, &plain].map(|side| std::fs::read(side.at(file)).unwrap());
+        match file.as_str() {
+            "config.log" => assert_eq!(of_all(&ours), of_all(&theirs)),
+            _ => assert!(ours == theirs, "{file}"),
+        }
+    }
+}
+
 const MAKEFILE: &str = "CFLAGS = -O1\n\nprog: main.o\n\tcc -o $@ $^\n\n.PHONY: check clean install\ncheck: prog\n\t./prog > log\n\tgrep -q 7 log\n\n\
                         clean:\n\trm -f prog *.o\n\ninstall:\n\tfalse\n";
 
