@@ -228,10 +228,13 @@ fn refused(program: &str, words: &str) {
     let alone = project.build(&[]).code(2);
     let expected = format!("the chef `bad` could not be asked: {words}");
     assert!(alone.said().contains(&expected), "{}", alone.said());
+    // It is said once, and is no failed step.
+    assert!(!alone.said().contains("chef:bad failed"), "{}", alone.said());
     asks(&project, &["bad", "good"]);
     let both = project.build(&[]).ok();
     assert_eq!(project.read("made"), "by s\n");
-    assert!(both.notes().iter().any(|note| note.contains(&expected)), "{:?}", both.notes());
+    assert_eq!(both.notes().iter().filter(|note| note.contains(&expected)).count(), 1, "{:?}", both.notes());
+    assert!(both.count("failed") == 0 && !both.said().contains("chef:bad failed"), "{}", both.said());
     place.assert_nothing_left();
 }
 
@@ -274,6 +277,19 @@ fn a_chef_of_another_version() {
 #[test]
 fn a_chef_that_is_no_program() {
     refused("\x7fELF", "exit code 126");
+}
+
+#[test]
+fn a_tie_too_tells_who_could_not_be_asked() {
+    let place = Place::new();
+    let project = place.bare("p");
+    chef(&project, "bad", "#!/bin/sh\nexit 3\n");
+    chef(&project, "one", &sure(10, "first"));
+    chef(&project, "two", &sure(10, "second"));
+    asks(&project, &["bad", "one", "two"]);
+    let tie = project.build(&[]).code(2);
+    assert!(tie.said().contains("the chef `bad` could not be asked: exit code 3"), "{}", tie.said());
+    assert!(tie.said().contains("are equally sure"), "{}", tie.said());
 }
 
 #[test]

@@ -90,7 +90,13 @@ impl Asker<'_> {
                 said => refused.push((programs[index].name.clone(), another(said, "detect"))),
             }
         }
-        let taken = match surest(detected.iter().map(|(index, answer)| (*index, answer))) {
+        let picked = surest(detected.iter().map(|(index, answer)| (*index, answer)));
+        if picked != Picked::Nobody {
+            for (name, why) in &refused {
+                self.hearing.0.note(true, format!("the chef `{name}` could not be asked: {why}"));
+            }
+        }
+        let taken = match picked {
             Picked::One(taken) => taken,
             Picked::Tie(all) => {
                 let all: Vec<&str> = all.into_iter().map(|index| programs[index].name.as_str()).collect();
@@ -98,9 +104,6 @@ impl Asker<'_> {
             }
             Picked::Nobody => return Err(Stop::Fatal(Box::new(self.nobody(programs, &refused)))),
         };
-        for (name, why) in &refused {
-            self.hearing.0.note(true, format!("the chef `{name}` could not be asked: {why}"));
-        }
         by_chefs.is_whole = refused.is_empty();
         let chef = &programs[taken];
         let Some((_, detected)) = detected.into_iter().find(|(index, _)| *index == taken) else {

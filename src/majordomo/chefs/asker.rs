@@ -117,7 +117,7 @@ impl Asker<'_> {
         }
         let prepared = self.prepared(planned, questions, first, by_chefs).map_err(Stop::Fatal)?;
 
-        let (overhearing, heard) = overhear(self.hearing.0);
+        let (overhearing, heard) = overhear(self.hearing.0, questions.iter().map(Question::id).collect());
         let options = &self.asked.options;
         let planning =
             run_planning(self.pod, &prepared, &asking, options, (&overhearing, self.hearing.1)).await;

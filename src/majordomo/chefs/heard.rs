@@ -1,6 +1,6 @@
 //! What is heard of chefs while they are asked: their events go on to the user, and say why one of them has no answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
@@ -35,21 +35,25 @@ impl Heard {
 }
 
 /// A sink whose events go to another one, but for the number of steps, which is not that of the build; and what was heard of
-/// failures on the way, once nobody says anything any more.
-pub(super) fn overhear(sink: &Sink) -> (Sink, JoinHandle<Heard>) {
+/// failures on the way, once nobody says anything any more. A question that has no answer is no failed step of the build: whoever
+/// asks says what comes of it, and why.
+pub(super) fn overhear(sink: &Sink, questions: HashSet<StepId>) -> (Sink, JoinHandle<Heard>) {
     let (sender, replies) = sync_channel(REPLY_QUEUE);
     let to = sink.clone();
     let listening = move || {
         let mut heard = Heard::default();
         for reply in replies {
-            let Reply::Event(stamped) = reply else { continue };
-            match &stamped.event {
+            let Reply::Event(mut stamped) = reply else { continue };
+            match &mut stamped.event {
                 Event::Planned { .. } => continue,
                 Event::StepOutput { step, stream: Stream::Stderr, text } if !text.trim().is_empty() => {
                     heard.first.entry(step.clone()).or_insert_with(|| text.trim().to_owned());
                 }
-                Event::StepFinished { step, how: How::Failed, failure: Some(failure), .. } => {
+                Event::StepFinished { step, how, failure: Some(failure), command, .. }
+                    if *how == How::Failed && questions.contains(step) =>
+                {
                     heard.failures.insert(step.clone(), failure.clone());
+                    (*how, *command) = (How::Cancelled, None);
                 }
                 _ => {}
             }
