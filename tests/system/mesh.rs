@@ -219,6 +219,31 @@ fn builds_in_the_end(project: &Project, ran: &[&str]) {
 }
 
 #[test]
+fn what_was_made_of_a_secret_stays_where_it_was_made() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    b.sees(&["a"]);
+    let steps = "[step.kept]\nrun = 'cat /run/secrets/TOKEN > kept'\nout = 'kept'\nsecrets = { TOKEN = \"~/token\" }\ncache = true\n\
+                 [step.told]\nrun = 'cp words told'\nout = 'told'\n";
+    let build = |member: &Member, token: &str| {
+        let project = member.place.project("p", steps);
+        project.write("words", "w");
+        std::fs::write(member.place.path().join("user/token"), token).unwrap();
+        let built = project.build(&[]).ok();
+        (built.ran().into_iter().map(str::to_owned).collect::<Vec<_>>(), project.read("kept"))
+    };
+    assert_eq!(build(&a, "of a"), (vec!["kept".to_owned(), "told".to_owned()], "of a".to_owned()));
+    // Not when it is used again either.
+    build(&a, "of a");
+    is_announced(&b, &a);
+    assert_eq!(build(&b, "of b"), (vec!["kept".to_owned()], "of b".to_owned()));
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
 fn bytes_that_were_promised_and_went_are_made_again() {
     let ground = Place::new();
     let server = server(&ground);

@@ -1,6 +1,6 @@
-//! Whose traces were learned, and which results are not wanted from others any more.
+//! Whose traces were learned, which of our own nobody is told of, and which results are not wanted from others any more.
 //!
-//! Both are notes in the larder, of nobody's workspace. They are written before a trace can answer, so that it can be taken back when its
+//! All are notes in the larder, of nobody's workspace. They are written before a trace can answer, so that it can be taken back when its
 //! pod is sent away. With the larder's index they are lost: then the federation's log still tells what a pod has announced.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// Traces of others that are kept (about 100 bytes each in memory); beyond that none are learned.
 const MAX_LEARNED_IN_ALL: usize = 1 << 20;
 const LEARNED: &str = "learned/";
+const KEPT: &str = "kept/";
 const FORGOTTEN: &str = "forgotten/";
 
 /// What is remembered of traces that others made.
@@ -25,6 +26,7 @@ pub(super) struct Authors {
 #[derive(Default)]
 struct Known {
     learned: FxHashMap<Digest, PodId>,
+    kept: FxHashSet<Digest>,
     forgotten: FxHashSet<Digest>,
 }
 
@@ -48,8 +50,9 @@ impl Authors {
             let pod = <[u8; 32]>::try_from(value).ok().map(PodId::from_bytes);
             read.learned.extend(digest.zip(pod));
         }
-        for (key, _) in self.larder.notes(nobody(), FORGOTTEN)? {
-            read.forgotten.extend(key.strip_prefix(FORGOTTEN).and_then(|text| text.parse::<Digest>().ok()));
+        for (kind, all) in [(KEPT, &mut read.kept), (FORGOTTEN, &mut read.forgotten)] {
+            let notes = self.larder.notes(nobody(), kind)?;
+            all.extend(notes.iter().filter_map(|(key, _)| key.strip_prefix(kind)?.parse::<Digest>().ok()));
         }
         Ok(ask(known.insert(read)))
     }
@@ -81,6 +84,17 @@ impl Authors {
             self.known(|known| known.learned.insert(trace, pod))?;
         }
         self.larder.flush()
+    }
+
+    /// Nobody is told of this trace of ours. When this returns a killed process does not lose it.
+    pub(super) fn keep(&self, trace: &Digest) -> Result<(), LarderError> {
+        self.known(|known| known.kept.insert(*trace))?;
+        self.larder.note(nobody(), &format!("{KEPT}{trace}"), &[])?;
+        self.larder.flush()
+    }
+
+    pub(super) fn is_kept(&self, trace: &Digest) -> Result<bool, LarderError> {
+        self.known(|known| known.kept.contains(trace))
     }
 
     /// Results for this strong key are not taken from others any more.

@@ -253,6 +253,14 @@ impl Supply {
         }
     }
 
+    /// Keeps a trace to this pod: whatever asks, nobody is told of it. To be called before the trace is stored.
+    ///
+    /// # Errors
+    /// The larder fails.
+    pub fn keep(&self, trace: &Digest) -> Result<(), LarderError> {
+        self.authors.keep(trace)
+    }
+
     /// Tells others of a trace that answered here, if it is this pod's and they have not been told.
     pub fn announce(&self, trace: &Trace, digest: Digest) {
         if let Err(error) = self.tell(trace, digest, false) {
@@ -262,7 +270,7 @@ impl Supply {
 
     fn tell(&self, trace: &Trace, digest: Digest, revoked: bool) -> Result<(), LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(()) };
-        if self.authors.of(&digest)?.is_none() {
+        if self.authors.of(&digest)?.is_none() && !self.authors.is_kept(&digest)? {
             let Trace { weak, path_set, .. } = *trace;
             elsewhere.announce(TraceNews { weak, path_set, strong: trace.strong(), trace: digest, revoked });
         }

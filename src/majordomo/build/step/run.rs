@@ -248,6 +248,9 @@ pub(super) async fn publish(
     if let Maker::Elsewhere(pod) = &by {
         context.pod.supply().made_by(&hit.digest, pod)?;
     }
+    if !planned.secrets.is_empty() {
+        context.pod.supply().keep(&hit.digest)?;
+    }
     match larder.add_trace(&hit.trace, &hit.path_set, context.workspace)? {
         Added::New(digest) => {
             hit.digest = digest;
