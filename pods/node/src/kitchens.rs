@@ -301,12 +301,20 @@ impl Kitchens {
         state.resting
     }
 
-    /// Waits until nothing of any step is left, and ends all.
+    /// Waits until nothing of any step is left, and ends all. What a dead pod left is swept here if no step ran before.
     pub async fn stop(&self) {
         let (all, scratch) = {
             let mut state = self.state.lock().await;
             (std::mem::take(&mut state.of), state.scratch.take())
         };
+        let place = kitchen::scratch_place(&self.scratch, &owner(&self.home)).path;
+        if scratch.is_none() && place.exists() {
+            match tokio::task::spawn_blocking(move || kitchen::sweep(&place)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "what steps of a dead pod left stays"),
+                Err(error) => tracing::warn!(%error, "the task `sweep` ended early"),
+            }
+        }
         for running in all.into_values().flatten() {
             let kitchen = running.kitchen.clone();
             kitchen.settled().await;
