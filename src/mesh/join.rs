@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backplane::Mesh;
 use backplane::bus::nats::{FirstConnect, NatsBus, NatsOptions};
@@ -28,6 +29,8 @@ use crate::majordomo::request::{Failure, FailureKind};
 
 /// Traces that wait to be announced.
 const ANNOUNCEMENTS: usize = 16_384;
+/// How long a founder without a ledger waits until the log has been read.
+const READING: Duration = Duration::from_secs(15);
 /// Where chunk lists are kept, in the home.
 const CHUNK_LISTS: &str = "chunks";
 
@@ -100,6 +103,18 @@ fn way(pod: &Pod, options: &JoinOptions) -> Result<Way, Failure> {
     }
 }
 
+/// Whether a founder was killed in the middle, and begins again: the log is read to its end, and nobody is in it. One that has lost its
+/// ledger finds itself there.
+async fn is_unfounded(mesh: &Mesh) -> bool {
+    let nobody = || mesh.members().list().is_empty();
+    if !nobody() {
+        return false;
+    }
+    let mut status = mesh.ledger().status();
+    let read = tokio::time::timeout(READING, status.wait_for(|status| status.caught_up)).await;
+    matches!(read, Ok(Ok(_))) && nobody()
+}
+
 /// Joins, and gives the pod what is elsewhere from now on. Dropping the future half-way leaves at most a federation that nobody uses.
 ///
 /// # Errors
@@ -152,9 +167,9 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let traces = Traces::open(mesh.ledger().clone(), mesh.members().clone());
     let traces = Arc::new(traces.map_err(|error| machine(&error))?);
     let running = mesh.start();
-    // A founder that was killed in the middle begins again.
-    let is_unfounded = mesh.members().list().is_empty();
-    if let Some(salt) = our_salt.filter(|_| founded || is_unfounded) {
+    if let Some(salt) = our_salt
+        && (founded || is_unfounded(&mesh).await)
+    {
         mesh.federation().found(&options.name, salt).await.map_err(|error| act_failed(&error))?;
     }
     let mut listening = None;

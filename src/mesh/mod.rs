@@ -172,6 +172,9 @@ impl Joined {
     /// As [`Joined::invite`], or there is no such member.
     pub async fn ban(&self, name: &str) -> Result<(), Failure> {
         let pod = self.named(name)?;
+        if pod == self.mesh.pod() {
+            return Err(mistake("a pod cannot ban itself").hint("`pod leave` leaves the federation"));
+        }
         self.mesh.federation().ban(&pod).await.map_err(|error| join::act_failed(&error))?;
         self.swarm.forget(pod).await.map_err(|error| join::swarm_failed(&error))
     }

@@ -282,6 +282,36 @@ fn a_pod_comes_back_by_itself_and_a_banned_one_does_not() {
 }
 
 #[test]
+fn a_founder_that_has_lost_its_ledger_comes_back_and_bans_others_alone() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    let Member { place, pod } = a;
+    place.pod(&["stop"]).ok();
+    pod.end();
+    for entry in std::fs::read_dir(place.home()).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("ledger.sqlite") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let a = joins(place, &server, "a", None);
+    a.sees(&["b"]);
+    let refused = a.place.pod(&["ban", "a"]).code(2);
+    insta::assert_snapshot!(refused.stderr, @r"
+    error: a pod cannot ban itself
+
+    hint: `pod leave` leaves the federation
+    ");
+    a.sees(&["b"]);
+    a.place.pod(&["ban", "b"]).ok();
+    a.sees(&[]);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
 fn strangers_are_refused_with_a_sentence() {
     let ground = Place::new();
     let server = server(&ground);
