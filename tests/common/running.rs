@@ -135,6 +135,16 @@ impl Running {
         }
     }
 
+    /// Waits until stdout has a line with this text.
+    #[track_caller]
+    pub fn wait_for_line(&mut self, text: &str) {
+        let deadline = Instant::now() + LIMIT;
+        while !self.seen.last().is_some_and(|line| line.contains(text)) {
+            let line = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            self.seen.push(line.unwrap_or_else(|error| panic!("{error}, after {}", self.seen.concat())));
+        }
+    }
+
     /// Waits until a step has printed a line with this text.
     #[track_caller]
     pub fn wait_for_output(&mut self, text: &str) {

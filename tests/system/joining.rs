@@ -66,7 +66,8 @@ fn a_pod_in_the_background_keeps_a_log_and_its_first_process_ends_as_it_does() {
     assert!(said.stdout.contains("this pod"), "{}", said.stdout);
     let second = place.pod(&["join", server.url(), "--detach"]).code(2);
     assert!(second.stderr.contains("a pod stands in the home"), "{}", second.stderr);
-    let follows = Running::start(place.command("pod", &["logs", "--follow"]));
+    let mut follows = Running::start(place.command("pod", &["logs", "--follow"]));
+    follows.wait_for_line("the pod stands");
     place.pod(&["stop"]).ok();
     // All is said when nobody can ask any more.
     while place.home().join("pod.sock").exists() {
