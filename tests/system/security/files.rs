@@ -5,11 +5,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use super::{Subject, for_each_subject, hostile};
+use crate::common::Gate;
+
+use super::{Subject, for_each_subject, hostile, under};
 
 for_each_subject! {
     what_belongs_to_others, ways_out_of_the_project, names_of_every_kind, names_that_differ_by_case,
-    hard_links, disk_filler, a_sparse_terabyte,
+    hard_links, other_steps_folders, disk_filler, a_sparse_terabyte,
 }
 
 fn what_belongs_to_others(subject: Subject) {
@@ -44,6 +46,29 @@ fn what_belongs_to_others(subject: Subject) {
         assert!(said.starts_with("refused "), "{line}: {said}");
     }
     assert_eq!(built.output("s").len(), places.len());
+}
+
+fn other_steps_folders(subject: Subject) {
+    let place = subject.place();
+    let gate = Gate::new();
+    // While it looks around, another one stands in its own root, with a file in each of its folders.
+    let stands = format!(
+        "for folder in . /tmp /var/tmp /home/build /dev/shm; do echo x > $folder/not-for-you; done\n{}",
+        gate.command()
+    );
+    let looks = "find / -name not-for-you 2>/dev/null; ls /tmp /var/tmp /dev/shm; ps -e 2>/dev/null | grep -c bash; echo end";
+    let file = format!(
+        "[step.stands]\nnetwork = true\nrun = '''\n{stands}\n'''\n[step.s]\nvolatile = true\nrun = '''\n{looks}\n'''\n"
+    );
+    let project = place.project("p", &file);
+    let mut building = project.start(&["--sandbox", subject.engine, "-j", "2"]);
+    let stands = gate.arrival();
+    building.wait_for(|event| event["event"] == "step-finished" && event["step"] == "s");
+    stands.go();
+    let built = building.built().ok();
+    let said: Vec<&str> =
+        built.output("s").into_iter().filter(|line| !line.ends_with(':') && !line.is_empty()).collect();
+    assert_eq!(said, ["0", "end"], "{}", built.said());
 }
 
 fn ways_out_of_the_project(subject: Subject) {
@@ -88,10 +113,18 @@ echo 4 > ' '; echo 5 > '-rf'; echo 6 > '\'; echo 7 > '*'; echo 8 > '~'"#;
     project.builds(&[]);
 }
 
-/// Once, for it takes its time: so many names go through overlay, judgement, tree and hand-over.
+/// Once for each engine, for it takes its time: so many names go through overlay, judgement, tree and hand-over.
 #[test]
 fn a_folder_of_100_000() {
-    let subject = Subject { engine: "native", ordinary: false };
+    under("native", false, many_names);
+}
+
+#[test]
+fn a_folder_of_100_000_in_podman() {
+    under("podman", false, many_names);
+}
+
+fn many_names(subject: Subject) {
     let place = subject.place();
     let project = hostile(&place);
     subject.build(&project, "out = 'many/'", "mkdir many; cd many; seq 100000 | xargs touch").ok();
