@@ -78,6 +78,14 @@ impl Member {
         });
     }
 
+    /// Waits until it has heard from all others, and so knows how much room they have.
+    #[track_caller]
+    pub fn hears_all(&self) {
+        self.waits_until("it hears all", |pods| {
+            others_of(pods).all(|pod| !pod["heard_seconds_ago"].is_null())
+        });
+    }
+
     /// Waits until it is connected with nobody.
     #[track_caller]
     fn sees_nobody(&self) {

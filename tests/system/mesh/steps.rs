@@ -53,6 +53,7 @@ fn two() -> (Place, backplane::server::Server, Member, Member) {
     let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
     a.sees(&["b"]);
     b.sees(&["a"]);
+    a.hears_all();
     (ground, server, a, b)
 }
 
@@ -256,6 +257,7 @@ fn three_pods_share_a_build() {
     let (_ground, server, a, b) = two();
     let c = joins(Place::new(), &server, "c", Some(&a.invitation()));
     a.sees(&["b", "c"]);
+    a.hears_all();
     let file = wide(SHARED_STEPS, "0.1");
     let project = a.place.project("p", &file);
     project.write("words", "by three\n");
