@@ -53,12 +53,12 @@ fn other_steps_folders(subject: Subject) {
     let gate = Gate::new();
     // While it looks around, another one stands in its own root, with a file in each of its folders.
     let stands = format!(
-        "for folder in . /tmp /var/tmp /home/build /dev/shm; do echo x > $folder/not-for-you; done\n{}",
+        "for folder in /tmp /var/tmp /home/build /dev/shm; do echo x > $folder/not-for-you; done\n{}\necho x > made",
         gate.command()
     );
-    let looks = "find / -name not-for-you 2>/dev/null; ls /tmp /var/tmp /dev/shm; ps -e 2>/dev/null | grep -c bash; echo end";
+    let looks = "find / -path /project -prune -o -name not-for-you -print 2>/dev/null || true; ls /tmp /var/tmp /dev/shm; ps -e 2>/dev/null | grep -c bash || true; echo end";
     let file = format!(
-        "[step.stands]\nnetwork = true\nrun = '''\n{stands}\n'''\n[step.s]\nvolatile = true\nrun = '''\n{looks}\n'''\n"
+        "[step.stands]\nnetwork = true\nrun = '''\n{stands}\n'''\nout = 'made'\n[step.s]\nvolatile = true\nrun = '''\n{looks}\n'''\n"
     );
     let project = place.project("p", &file);
     let mut building = project.start(&["--sandbox", subject.engine, "-j", "2"]);
