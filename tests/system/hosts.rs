@@ -1,8 +1,6 @@
 //! Pods on hosts of their own, with a network between them whose cables can be pulled: network namespaces. Needs root.
 
-use serde_json::Value;
-
-use super::mesh::{Member, is_announced, joins_so, others_of};
+use super::mesh::{Member, is_announced, joins_so, of};
 use crate::common::{Hosts, Place};
 
 const STEPS: &str = "
@@ -26,11 +24,6 @@ fn stands(
     let mut options = vec!["--listen", &listen];
     options.extend(invitation.into_iter().flat_map(|invitation| ["--invite", invitation]));
     joins_so(Place::on(hosts, host), server, ["a", "b", "c"][host], &options)
-}
-
-/// How one pod tells of another.
-fn of<'p>(pods: &'p Value, name: &str) -> &'p Value {
-    others_of(pods).find(|pod| pod["name"] == name).unwrap_or(&Value::Null)
 }
 
 #[test]

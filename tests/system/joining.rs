@@ -5,7 +5,7 @@ use std::process::Command;
 use backplane::server::{JetStream, Server, ServerOptions};
 
 use crate::common::{Place, Running};
-use crate::mesh::{Member, joins, server};
+use crate::mesh::{Member, joins, joins_so, of, server, two};
 
 fn me(pods: &serde_json::Value) -> &serde_json::Value {
     pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap()
@@ -90,18 +90,10 @@ fn a_store_offers_no_slots() {
     let ground = Place::new();
     let server = server(&ground);
     let a = joins(Place::new(), &server, "a", None);
-    let place = Place::new();
-    let invitation = a.invitation();
-    let words =
-        ["join", server.url(), "--name", "b", "--role", "store", "--slots", "8", "--invite", &invitation];
-    let mut pod = Running::start(place.command("pod", &words));
-    pod.wait_for_talk("the pod stands");
-    let b = Member { place, pod };
-    let store = |pods: &serde_json::Value| {
-        pods["pods"].as_array().unwrap().iter().find(|pod| pod["name"] == "b").cloned()
-    };
+    let options = ["--role", "store", "--slots", "8", "--invite", &a.invitation()];
+    let b = joins_so(Place::new(), &server, "b", &options);
     a.waits_until("it hears the store", |pods| {
-        store(pods).is_some_and(|pod| pod["role"] == "store" && pod["load"]["slots"] == 0)
+        of(pods, "b")["role"] == "store" && of(pods, "b")["load"]["slots"] == 0
     });
     b.leaves();
     a.leaves();
@@ -109,10 +101,7 @@ fn a_store_offers_no_slots() {
 
 #[test]
 fn who_leaves_is_out_and_may_be_invited_again() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, server, a, b) = two();
     a.sees(&["b"]);
     let Member { place, pod } = b;
     let left = place.pod(&["leave", "--json"]).ok().json();

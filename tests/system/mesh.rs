@@ -38,6 +38,15 @@ pub fn joins_so(place: Place, server: &Server, name: &str, options: &[&str]) -> 
     Member { place, pod }
 }
 
+/// Two pods, `a` and `b`, in the federation that `a` has founded.
+pub fn two() -> (Place, Server, Member, Member) {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    (ground, server, a, b)
+}
+
 impl Member {
     pub fn invitation(&self) -> String {
         self.place.pod(&["invite"]).ok().stdout.trim().to_owned()
@@ -106,16 +115,26 @@ impl Member {
         self.pod.wait_for_talk("the pod stands");
     }
 
-    pub fn leaves(self) {
+    /// Ends; the place is left, and what it remembers.
+    pub fn stops(self) -> Place {
         self.place.pod(&["stop"]).ok();
         self.pod.end();
-        self.place.assert_nothing_left();
+        self.place
+    }
+
+    pub fn leaves(self) {
+        self.stops().assert_nothing_left();
     }
 }
 
 /// All pods that were told of, without the one that tells.
 pub fn others_of(pods: &Value) -> impl Iterator<Item = &Value> {
     pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false)
+}
+
+/// What is told of a pod; nothing: it is not there.
+pub fn of<'p>(pods: &'p Value, name: &str) -> &'p Value {
+    others_of(pods).find(|pod| pod["name"] == name).unwrap_or(&Value::Null)
 }
 
 /// Waits until a pod's announcements have reached another one.
@@ -136,10 +155,7 @@ out = 'twice'
 
 #[test]
 fn what_one_has_built_another_with_an_empty_larder_need_not_build() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, _server, a, b) = two();
     a.sees(&["b"]);
     b.sees(&["a"]);
     let there = a.place.project("p", STEPS);
@@ -188,10 +204,7 @@ fn what_was_built_before_joining_need_not_be_built_either() {
 
 #[test]
 fn what_is_revoked_or_came_from_a_banned_pod_is_made_again() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, _server, a, b) = two();
     b.sees(&["a"]);
     let there = a.place.project("p", STEPS);
     there.write("words", "not to be trusted\n");
@@ -228,10 +241,7 @@ fn builds_in_the_end(project: &Project, ran: &[&str]) {
 
 #[test]
 fn what_was_made_of_a_secret_stays_where_it_was_made() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, _server, a, b) = two();
     b.sees(&["a"]);
     let steps = "[step.kept]\nrun = 'cat /run/secrets/TOKEN > kept'\nout = 'kept'\nsecrets = { TOKEN = \"~/token\" }\ncache = true\n\
                  [step.told]\nrun = 'cp words told'\nout = 'told'\n";
@@ -253,10 +263,7 @@ fn what_was_made_of_a_secret_stays_where_it_was_made() {
 
 #[test]
 fn bytes_that_were_promised_and_went_are_made_again() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, _server, a, b) = two();
     b.sees(&["a"]);
     let there = a.place.project("p", STEPS);
     there.write("words", "gone\n");
@@ -272,14 +279,9 @@ fn bytes_that_were_promised_and_went_are_made_again() {
 
 #[test]
 fn a_pod_comes_back_by_itself_and_a_banned_one_does_not() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, server, a, b) = two();
     a.sees(&["b"]);
-    let Member { place, pod } = b;
-    place.pod(&["stop"]).ok();
-    pod.end();
+    let place = b.stops();
     let b = joins(place, &server, "b", None);
     b.sees(&["a"]);
     a.place.pod(&["ban", "b"]).ok();
@@ -291,14 +293,9 @@ fn a_pod_comes_back_by_itself_and_a_banned_one_does_not() {
 
 #[test]
 fn a_founder_that_has_lost_its_ledger_comes_back_and_bans_others_alone() {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (_ground, server, a, b) = two();
     a.sees(&["b"]);
-    let Member { place, pod } = a;
-    place.pod(&["stop"]).ok();
-    pod.end();
+    let place = a.stops();
     for entry in std::fs::read_dir(place.home()).unwrap().map(Result::unwrap) {
         if entry.file_name().to_string_lossy().starts_with("ledger.sqlite") {
             std::fs::remove_file(entry.path()).unwrap();

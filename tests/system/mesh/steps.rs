@@ -47,10 +47,7 @@ fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String, Str
 
 /// Two pods that see each other.
 fn two() -> (Place, backplane::server::Server, Member, Member) {
-    let ground = Place::new();
-    let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (ground, server, a, b) = super::two();
     a.sees(&["b"]);
     b.sees(&["a"]);
     a.hears_all();
