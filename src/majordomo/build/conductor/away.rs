@@ -5,13 +5,10 @@
 
 use std::sync::Arc;
 
-use protocol::event::Event;
-
 use super::super::context::{Context, Stop};
 use super::super::step::{self, Pass};
-use super::state::{Phase, Running};
+use super::state::Phase;
 use super::{Conductor, Outcome, Rank, Sharing};
-use crate::majordomo::sink::Cancel;
 
 /// How often a step may go to other pods in vain.
 const MAX_IN_VAIN: usize = 3;
@@ -87,31 +84,8 @@ impl Conductor {
 
     fn run_away(&mut self, index: usize, pass: Pass, epoch: u64, there: (Box<dyn node::Place>, node::Wish)) {
         let context = Arc::clone(&self.context);
-        self.last_run += 1;
-        let (run, cancel) = (self.last_run, Cancel::default());
-        context.sink.event(Event::StepStarted {
-            step: context.plan.steps[index].id.clone(),
-            pod: there.0.pod().to_owned(),
-            reason: pass.reason.clone(),
-        });
-        self.unheld += 1;
         let producers = self.producers(index);
-        let step = &mut self.steps[index];
-        step.run = run;
-        step.ran.get_or_insert_with(|| pass.reason.clone());
-        step.is_said = false;
-        step.runs += 1;
-        step.phase = Phase::Running(Box::new(Running {
-            run,
-            slot: None,
-            is_away: true,
-            is_judged: false,
-            cancel: cancel.clone(),
-            held: Vec::new(),
-            answers: Vec::new(),
-            ended: None,
-            epoch,
-        }));
+        let (run, cancel) = self.begin(index, &pass, epoch, there.0.pod(), None);
         self.tasks.spawn(async move {
             let ran = step::run_away(&context, index, (pass, producers), there, cancel).await;
             (index, Outcome::Ran(run, ran))

@@ -167,15 +167,35 @@ impl Conductor {
 
     fn run(&mut self, index: usize, pass: Pass, epoch: u64, slot: Slot) {
         let context = Arc::clone(&self.context);
-        self.last_run += 1;
-        let (run, clock, cancel) = (self.last_run, Clock::default(), Cancel::default());
+        let (run, cancel) = self.begin(index, &pass, epoch, HERE, Some(slot));
+        let clock = Clock::default();
         pass.view.hold_by(self.hold_line.clone(), run, clock.clone());
-        context.sink.event(Event::StepStarted {
-            step: context.plan.steps[index].id.clone(),
-            pod: HERE.to_owned(),
+        self.slots_used += 1;
+        let line = self.end_line.clone();
+        self.tasks.spawn(async move {
+            // If there is no room the slot goes back at the run's end, as it would otherwise.
+            let on_end = move || line.try_send((index, run)).unwrap_or_default();
+            let ran = step::run(&context, index, pass, clock, cancel, on_end).await;
+            (index, Outcome::Ran(run, ran))
+        });
+    }
+
+    /// A step begins to run, on this pod if it has a slot, else on another one: the run's number, and what ends it.
+    pub(super) fn begin(
+        &mut self,
+        index: usize,
+        pass: &Pass,
+        epoch: u64,
+        pod: &str,
+        slot: Option<Slot>,
+    ) -> (u64, Cancel) {
+        self.last_run += 1;
+        let (run, cancel) = (self.last_run, Cancel::default());
+        self.context.sink.event(Event::StepStarted {
+            step: self.context.plan.steps[index].id.clone(),
+            pod: pod.to_owned(),
             reason: pass.reason.clone(),
         });
-        self.slots_used += 1;
         self.unheld += 1;
         let step = &mut self.steps[index];
         step.run = run;
@@ -184,8 +204,8 @@ impl Conductor {
         step.runs += 1;
         step.phase = Phase::Running(Box::new(Running {
             run,
-            slot: Some(slot),
-            is_away: false,
+            is_away: slot.is_none(),
+            slot,
             is_judged: false,
             cancel: cancel.clone(),
             held: Vec::new(),
@@ -193,13 +213,7 @@ impl Conductor {
             ended: None,
             epoch,
         }));
-        let line = self.end_line.clone();
-        self.tasks.spawn(async move {
-            // If there is no room the slot goes back at the run's end, as it would otherwise.
-            let on_end = move || line.try_send((index, run)).unwrap_or_default();
-            let ran = step::run(&context, index, pass, clock, cancel, on_end).await;
-            (index, Outcome::Ran(run, ran))
-        });
+        (run, cancel)
     }
 
     /// The commands of a run have ended well: while what they made is judged and stored, the next step may run. With one slot all
