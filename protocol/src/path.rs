@@ -44,6 +44,11 @@ pub const PROJECT_FILE: &str = "majordomo.toml";
 /// Folders that are no part of a project, wherever they stand in it.
 pub const RESERVED: [&str; 2] = [".git", ".majordomo"];
 
+/// Which of [`RESERVED`] a name is.
+pub fn reserved(name: &[u8]) -> Option<&'static str> {
+    RESERVED.into_iter().find(|reserved| reserved.as_bytes() == name)
+}
+
 impl RelPath {
     /// The root: no parts at all.
     pub fn root() -> Self {
@@ -79,7 +84,7 @@ impl RelPath {
     /// The part of this path that no step may write, if it has one: Git's own folder and the majordomo's at any depth, since programs
     /// run what stands there; and the project file at the top, which says what steps may do.
     pub fn reserved(&self) -> Option<&'static str> {
-        let at_any_depth = RESERVED.into_iter().find(|name| self.parts().any(|part| part == name.as_bytes()));
+        let at_any_depth = self.parts().find_map(reserved);
         at_any_depth.or_else(|| (*self.0 == *PROJECT_FILE.as_bytes()).then_some(PROJECT_FILE))
     }
 

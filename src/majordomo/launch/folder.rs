@@ -12,13 +12,16 @@ use std::path::Path;
 
 use node::{Entry, Names, Sources};
 use parking_lot::Mutex;
+use protocol::path::reserved;
 use protocol::{FileKind, RelPath, Stamp};
 use rustc_hash::FxHashMap;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
 
 /// Names that no call sees, wherever they stand: what others keep about the folder, and what the interpreter of the
 /// program itself writes while it runs.
-const LEFT_OUT: [&[u8]; 3] = [b".git", b".majordomo", b"__pycache__"];
+fn is_unseen(name: &[u8]) -> bool {
+    reserved(name).is_some() || name == b"__pycache__"
+}
 
 /// A folder, as it is when it is asked for the first time.
 pub struct Folder {
@@ -46,8 +49,7 @@ impl Folder {
     }
 
     fn is_left_out(&self, path: &RelPath) -> bool {
-        path.parts().any(|part| LEFT_OUT.contains(&part))
-            || self.hidden.as_ref().is_some_and(|hidden| path.is_within(hidden))
+        path.parts().any(is_unseen) || self.hidden.as_ref().is_some_and(|hidden| path.is_within(hidden))
     }
 
     fn opened(&self, path: &RelPath, flags: OFlags) -> rustix::io::Result<OwnedFd> {

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, RawDir, SeekFrom, Stat, fstat, readlinkat, seek, stata
 use rustix::io::Errno;
 
 use crate::majordomo::workspace::standing::{Kind, is_exec, kind_of};
-use crate::majordomo::workspace::{FOLDER, Stamp, stamp_of};
+use crate::majordomo::workspace::{Stamp, stamp_of};
 
 /// How often a folder is read again in which names come and go meanwhile. What is read last is taken: the folder's own
 /// stamp, taken before, shows later that it was not the last word.
@@ -69,7 +69,7 @@ impl Folder {
 
 /// Whether a name is never part of a project: git's, ours, or those of a project inside this one.
 pub fn is_hidden(name: &[u8]) -> bool {
-    name == b".git" || name == FOLDER.as_bytes()
+    protocol::path::reserved(name).is_some()
 }
 
 /// Memory that is used for one folder after the other.

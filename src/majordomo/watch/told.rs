@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use protocol::RelPath;
+use protocol::path::reserved;
 use tokio::sync::watch;
 
 use super::watcher::{Handler, News, Why};
@@ -95,7 +96,7 @@ impl Told {
                         }
                         return;
                     }
-                    if path.parts().any(|part| part == b".git" || part == FOLDER.as_bytes()) {
+                    if path.parts().any(|part| reserved(part).is_some()) {
                         return;
                     }
                     if state.dirty.len() >= MAX_DIRTY {
