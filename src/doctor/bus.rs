@@ -30,8 +30,11 @@ pub(super) fn reach(url: &str) -> Finding {
     }
 }
 
+fn bad(what: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned())
+}
+
 fn greeting(places: &[(String, u16)]) -> std::io::Result<String> {
-    let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
     let mut last = bad("it names no server");
     for (host, port) in places {
         let connected = (host.as_str(), *port)
@@ -47,7 +50,6 @@ fn greeting(places: &[(String, u16)]) -> std::io::Result<String> {
 }
 
 fn version(stream: TcpStream) -> std::io::Result<String> {
-    let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(std::io::Read::take(stream, 1 << 16)).read_line(&mut line)?;
