@@ -71,7 +71,10 @@ impl Traces {
 
     /// Whether any pod that is believed has announced this very trace.
     pub fn has(&self, news: &TraceNews) -> bool {
-        self.of(&news.weak).iter().any(|announced| announced.news.trace == news.trace)
+        // Asked at every look-up that finds something: nothing is copied, and few pods are asked about.
+        let maps = self.index.maps.read();
+        let mut announced = maps.by_weak.get(&news.weak).into_iter().flatten();
+        announced.any(|other| other.news.trace == news.trace && self.members.is_believed(&other.by))
     }
 
     /// Which traces their pods have revoked.
