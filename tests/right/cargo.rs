@@ -1,7 +1,7 @@
 //! Rust projects without a project file: cargo goes on from what it left, and compiles what it has to; the programs are those that
 //! it would make by itself.
 
-use crate::common::{Place, Project, debian};
+use crate::common::{Place, Project};
 
 /// Notes each crate that is compiled, beside what cargo makes of it; a vendored one is compiled in its own folder. What it printed cargo would print again.
 const WRAPPER: &str = "#!/bin/sh\nif [ \"$2\" = --crate-name ] && [ \"$3\" != ___ ]; then\n  echo \"$3\" >> /project/target/majordomo/compiled\nfi\n\
@@ -85,26 +85,27 @@ fn the_example_compiles_what_it_has_to() {
 }
 
 #[test]
-fn a_vendored_crate_of_debian() {
+fn a_crate_that_cargo_has_vendored() {
     let place = place();
-    let vendored = place.path().join("projects/p/vendor/percent-encoding");
-    std::fs::create_dir_all(vendored.parent().unwrap()).unwrap();
-    if !debian::unpack_upstream("rust-percent-encoding", &vendored) {
-        return;
-    }
     let project = place.bare("p");
-    project.write("vendor/percent-encoding/.cargo-checksum.json", "{\"files\":{}}");
+    let manifest = "[package]\nname = \"quoted\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\npercent-encoding = \"2\"\n";
+    project.write("Cargo.toml", manifest);
+    project.write("src/main.rs", "");
+    // One that this workspace depends on: whoever runs this test has it, and no network is needed.
+    let mut vendor = std::process::Command::new("cargo");
+    let ended = vendor.args(["vendor", "--offline", "--quiet"]).current_dir(project.path()).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     watched(&project);
     project.append(
         ".cargo/config.toml",
         "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
     );
-    let manifest = "[package]\nname = \"quoted\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\npercent-encoding = \"2\"\n";
-    project.write("Cargo.toml", manifest);
     let main = "use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};\n\
                 fn main() {\n    println!(\"{}\", utf8_percent_encode(\"an owl\", NON_ALPHANUMERIC));\n}\n";
     project.write("src/main.rs", main);
     let program = "target/majordomo/debug/quoted";
+    // From now on it is known who makes what is noted, and no other step is asked for it.
+    project.build(&[]).ok();
     assert_eq!(compiles(&project, program), ["percent_encoding", "quoted"]);
     assert_eq!(says(&project, program), "an%20owl\n");
     project.replace("src/main.rs", "owl", "owlet");
