@@ -270,3 +270,71 @@ fn what_programs_run_or_believe_is_nobodys_output() {
     project.build(&[]).ok();
     assert_eq!(project.read("sub/majordomo.toml"), "[step.s]\n");
 }
+
+#[test]
+fn links_that_lead_out_of_the_project_are_no_outputs() {
+    let place = Place::new();
+    for (target, link) in
+        [("/etc/passwd", "abs"), ("/proc/self/exe", "pe"), ("../../../../etc/hostname", "rel"), ("/", "root")]
+    {
+        let project =
+            place.project(link, &format!("[step.s]\nrun = 'mkdir -p d; ln -s {target} d/{link}'\n"));
+        let built = project.build(&[]).failed();
+        let words = format!(
+            "s failed: it made the link `d/{link}` to `{target}`: a link may lead to what is in the project"
+        );
+        assert!(built.said().contains(&words), "{}", built.said());
+        assert!(!project.has("d"));
+    }
+    // What a link leads to that another one leads to is looked at with each of them.
+    let project = place.project("chain", "[step.s]\nrun = 'mkdir d; ln -s .. d/up; ln -s d/up/../x out'\n");
+    let built = project.build(&[]).failed();
+    assert!(built.said().contains("it made the link `out` to `d/up/../x`"), "{}", built.said());
+}
+
+#[test]
+fn links_lead_where_they_led_in_the_step() {
+    let place = Place::new();
+    let script = r#"
+mkdir -p o/lib
+echo one > o/lib/lib.so.1; ln -s lib.so.1 o/lib/lib.so
+ln -s /project/source o/source; ln -s ../../project/source o/out-and-back
+ln -s /usr/bin/env o/env; ln -s ../../usr/bin/env o/relative-env
+mkdir o/build; ln -s "$(pwd)/o/lib" o/build/lib
+cat o/source o/build/lib/lib.so > o/read
+"#;
+    let rule = format!(
+        "[step.s]\nrun = '''{script}'''\nout = 'o/'\n[step.t]\nrun = 'cat o/source o/build/lib/lib.so > t'\nout = 't'\n"
+    );
+    let project = place.project("p", &rule);
+    project.write("source", "precious\n");
+    project.builds(&["s", "t"]);
+    let links = ["lib/lib.so", "source", "out-and-back", "env", "relative-env", "build/lib"];
+    let links = links.map(|link| shape(&project, &format!("o/{link}")));
+    insta::assert_snapshot!(links.join("\n"), @r"
+    o/lib/lib.so -> lib.so.1
+    o/source -> ../source
+    o/out-and-back -> ../source
+    o/env -> /usr/bin/env
+    o/relative-env -> /usr/bin/env
+    o/build/lib -> ../lib
+    ");
+    for read in ["o/read", "t"] {
+        assert_eq!(project.read(read), "precious\none\n");
+    }
+    assert_eq!(project.read("o/source"), "precious\n", "it leads elsewhere here");
+    project.builds(&[]);
+}
+
+#[test]
+fn a_step_that_keeps_its_links_settles() {
+    let place = Place::new();
+    let project = place.project(
+        "p",
+        "[step.s]\nrun = 'mkdir -p k; ln -sf /project/source k/l; echo x >> k/count; tail -n 1 k/count > k/count.new; mv k/count.new k/count'\nkeep = ['k/**']\nout = 'k/'\n",
+    );
+    project.write("source", "1");
+    project.build(&[]).ok();
+    assert_eq!(shape(&project, "k/l"), "k/l -> ../source");
+    project.builds(&[]);
+}

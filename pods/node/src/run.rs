@@ -267,10 +267,11 @@ async fn judged(
     if !changed.is_empty() {
         return Ok(StepEnd::ToolsChanged(changed));
     }
-    let (larder, project, spec) =
-        (running.larder.clone(), Arc::clone(&order.project), Arc::clone(&order.spec));
+    let (larder, spec) = (running.larder.clone(), Arc::clone(&order.spec));
+    let (project, tools) = (Arc::clone(&order.project), Arc::clone(&order.tools));
     let upper = ended.upper.path().to_owned();
-    let judging = tokio::task::spawn_blocking(move || judge(&larder, &project, &upper, project_looks, &spec));
+    let judging =
+        tokio::task::spawn_blocking(move || judge(&larder, (&project, &tools), &upper, project_looks, &spec));
     let Judged { outputs, looks } = match judging.await.map_err(|_| NodeError::Task("judge"))?? {
         Ok(judged) => judged,
         Err(refusal) => return Ok(StepEnd::Refused(refusal)),

@@ -4,6 +4,7 @@
 //! whiteouts (character devices 0/0), replaced folders are opaque. What remains after comparing with the lower is
 //! what the step made. Bytes go into the larder here; nothing refers to them until the trace is published.
 
+mod links;
 mod looks;
 mod refusal;
 mod upper;
@@ -16,6 +17,7 @@ use larder::{Larder, ObjectKind};
 use protocol::step::Promise;
 use protocol::{Keep, Look, RelPath, StepSpec, Tree, TreeEntry};
 use rustc_hash::FxHashMap;
+use view::HostTools;
 
 use self::looks::without_own;
 pub use self::refusal::Refusal;
@@ -32,6 +34,9 @@ pub(crate) struct Judged {
 struct Walk<'a> {
     larder: &'a Larder,
     project: &'a Project,
+    tools: &'a HostTools,
+    /// The project's root on the disk.
+    root: &'a Path,
     scratch: &'a [RelPath],
     entries: Vec<(RelPath, TreeEntry)>,
     /// What stands in the upper folder, changed or not; `false` for whiteouts.
@@ -41,13 +46,20 @@ struct Walk<'a> {
 /// Walks the upper folder. Blocks; the outer error is the pod's, the inner one the step's.
 pub(crate) fn judge(
     larder: &Larder,
-    project: &Project,
+    (project, tools): (&Project, &HostTools),
     upper: &Path,
     looks: Vec<(RelPath, Look)>,
     spec: &StepSpec,
 ) -> Result<Result<Judged, Refusal>, NodeError> {
-    let mut walk =
-        Walk { larder, project, scratch: &spec.scratch, entries: Vec::new(), upper: FxHashMap::default() };
+    let mut walk = Walk {
+        larder,
+        project,
+        tools,
+        root: upper,
+        scratch: &spec.scratch,
+        entries: Vec::new(),
+        upper: FxHashMap::default(),
+    };
     if let Err(refusal) = walk.folder(upper, &RelPath::root())? {
         return Ok(Err(refusal));
     }
@@ -161,9 +173,8 @@ impl Walk<'_> {
             } else if kind.is_symlink() {
                 let target = fs::read_link(&place).map_err(upper_error(&path))?;
                 let target = std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string());
-                if !matches!(self.project.entry(&path), Some(Entry::Link { target: old }) if *old == *target)
-                {
-                    self.entries.push((path, TreeEntry::Link { target }));
+                if let Err(refusal) = self.link(path, target) {
+                    return Ok(Err(refusal));
                 }
             } else if kind.is_file() {
                 if let Err(refusal) = self.file(&place, path, &meta)? {
@@ -220,6 +231,29 @@ impl Walk<'_> {
             self.entries.push((path, TreeEntry::File { digest, size, exec }));
         }
         Ok(Ok(()))
+    }
+
+    fn link(&mut self, path: RelPath, target: Vec<u8>) -> Result<(), Refusal> {
+        let before = match self.project.entry(&path) {
+            Some(Entry::Link { target }) => Some(target),
+            _ => None,
+        };
+        let is_unchanged = |target: &[u8]| before.as_ref().is_some_and(|before| **before == *target);
+        if is_unchanged(&target) {
+            return Ok(());
+        }
+        let is_link = |path: &RelPath| match fs::symlink_metadata(path.under(self.root)) {
+            Ok(meta) => meta.is_symlink(),
+            Err(_) => matches!(self.project.entry(path), Some(Entry::Link { .. })),
+        };
+        match links::stored(&path, &target, is_link, |path| self.tools.is_tool(path)) {
+            Some(target) if is_unchanged(&target) => Ok(()),
+            Some(target) => {
+                self.entries.push((path, TreeEntry::Link { target }));
+                Ok(())
+            }
+            None => Err(Refusal::LeadsOut { path, target: protocol::path::escape(&target) }),
+        }
     }
 
     /// Whether what was promised stands there after the step.

@@ -20,6 +20,17 @@ pub enum Refusal {
         /// What it is.
         what: &'static str,
     },
+    /// It left a link that leads out of the project.
+    #[error(
+        "it made the link `{path}` to `{target}`: a link may lead to what is in the project, or into the machine's tools (`/usr`, \
+         `/opt` …)"
+    )]
+    LeadsOut {
+        /// The link.
+        path: RelPath,
+        /// Where it leads, as text.
+        target: String,
+    },
     /// It wrote what programs run, or what says what steps may do.
     #[error(
         "it wrote `{path}`, and no step may write `{part}`: let it write to another folder, or below `/tmp`"

@@ -79,6 +79,11 @@ impl HostTools {
         Ok(Self { base, policy, known: KnownPaths::default(), memo })
     }
 
+    /// Whether a path is in a tool root, whether or not anything stands there.
+    pub fn is_tool(&self, path: &RelPath) -> bool {
+        self.policy.is_tool(path)
+    }
+
     /// How many paths it remembers.
     pub fn remembered(&self) -> usize {
         self.known.len()

@@ -203,14 +203,15 @@ impl Policy {
         if let Some(fixed) = self.fixed.get(path) {
             return Place::Fixed(fixed);
         }
-        let bytes = path.as_bytes();
-        if bytes.starts_with(LIB_PREFIX)
-            || self.roots.iter().any(|root| path.is_within(root))
-            || bytes.strip_prefix(b"etc/").is_some_and(etc_shows)
-        {
+        if self.is_tool(path) || path.as_bytes().strip_prefix(b"etc/").is_some_and(etc_shows) {
             return Place::Host;
         }
         if self.leads.contains(path) { Place::Leads } else { Place::Hidden }
+    }
+
+    /// Whether this path is in a tool root.
+    pub fn is_tool(&self, path: &RelPath) -> bool {
+        path.as_bytes().starts_with(LIB_PREFIX) || self.roots.iter().any(|root| path.is_within(root))
     }
 
     /// The names that the rules know of in a folder.
