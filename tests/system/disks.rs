@@ -5,6 +5,49 @@ use crate::common::private_mounts::{fill_disk, resize_disk, small_disk, unshare_
 use crate::common::subject::{Random, Subject, number};
 use crate::common::{Gate, Place};
 
+/// What is said when steps have nowhere to write.
+const NO_ROOM: &str = "where steps write, is full";
+
+#[test]
+fn what_a_step_made_of_a_full_disk_is_not_taken() {
+    if !unshare_mounts() {
+        return;
+    }
+    for small in [2500, 40 * 1024] {
+        let place = Place::new();
+        small_disk(place.home(), small);
+        // It takes what was written for all that there is, and removes what filled the disk; in one file, and in many small ones.
+        let project = place.project(
+            "p",
+            "[step.one]\nrun = 'seq 1 10000000 > big || true; n=$(wc -l < big); rm big; echo $n > n'\nout = 'n'\n\
+             [step.many]\nrun = '''mkdir -p d; i=0\nwhile [ $i -lt 12000 ]; do { echo > d/$i; } 2> errors || break; i=$((i+1)); done\n\
+             rm -r d errors; echo $i > m'''\nout = 'm'\nafter = 'one'\n",
+        );
+        for (target, good) in [("n", "10000000\n"), ("m", "12000\n")] {
+            resize_disk(place.home(), small);
+            let built = project.build(&[target]).code(3);
+            assert!(built.said().contains(NO_ROOM), "{}", built.said());
+            assert!(!project.has(target));
+            place.assert_nothing_left();
+            resize_disk(place.home(), 200 * 1024);
+            project.build(&[target]).ok();
+            assert_eq!(project.read(target), good);
+        }
+    }
+}
+
+#[test]
+fn a_step_that_reaches_its_own_limit_is_told_so_on_a_full_disk_too() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    small_disk(place.home(), 8 * 1024);
+    let project = place.project("p", "[step.s]\nrun = 'seq 1 10000000 > big'\nlimits = { disk = '1M' }\n");
+    let built = project.build(&[]).failed();
+    assert!(built.said().contains("over its disk limit of 1 MiB"), "{}", built.said());
+}
+
 #[test]
 fn the_disk_fills_while_a_step_writes() {
     if !unshare_mounts() {
@@ -18,12 +61,10 @@ fn the_disk_fills_while_a_step_writes() {
          [step.big]\nrun = 'head -c 20000000 /dev/zero > big'\nout = 'big'\nafter = 'small'\n",
     );
     project.write("source", "precious");
-    let built = project.build(&[]).failed();
-    assert!(
-        built.output("big").iter().any(|line| line.contains("No space left on device")),
-        "{}",
-        built.said()
-    );
+    let built = project.build(&[]).code(3);
+    for words in [NO_ROOM, "/home/scratch", "hint: make room on the disk of", "nothing was lost"] {
+        assert!(built.said().contains(words), "{words:?} is not in:\n{}", built.said());
+    }
     assert!(!project.has("big"));
     place.assert_nothing_left();
     resize_disk(place.home(), 100 * 1024);
@@ -39,7 +80,8 @@ fn the_disk_fills_while_results_are_stored() {
     }
     let place = Place::new();
     let gate = Gate::new();
-    small_disk(place.home(), 6 * 1024);
+    // Of the larder alone: steps write elsewhere.
+    small_disk(&place.home().join("larder"), 6 * 1024);
     // What a step prints is a result that never was in its upper folder. All that it writes or reads is there before the
     // disk is full, so that nothing but the larder can run out of room.
     let rule = format!(
@@ -53,7 +95,7 @@ fn the_disk_fills_while_results_are_stored() {
     (0..20).for_each(|i| project.write(format!("in/{i}"), format!("early{i}")));
     let running = project.start(&["--quiet"]);
     let before_the_gate = gate.arrival();
-    let filler = place.home().join("filler");
+    let filler = place.home().join("larder/filler");
     fill_disk(&filler);
     before_the_gate.go();
     let built = running.built().code(3);

@@ -41,6 +41,12 @@ pub enum KitchenError {
         /// Why.
         source: io::Error,
     },
+    /// Steps have nowhere to write; what one made of that is not to be taken.
+    #[error("the disk of `{disk}`, where steps write, is full")]
+    Full {
+        /// A folder on it.
+        disk: PathBuf,
+    },
     /// A step's limits cannot be set.
     #[error("cannot set a step's limits by control groups")]
     Limits(#[source] io::Error),

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::Engine;
 use crate::error::KitchenError;
 use crate::limits::cgroups::{Cgroup, Cgroups};
+use crate::limits::room::Room;
 use crate::limits::{Limit, Limits, disk};
 use crate::order::{Ended, HowEnded, Line, Order};
 use crate::output::{Ends, Output};
@@ -154,7 +155,7 @@ impl Kitchen {
     /// moment ([`Kitchen::settled`]). A step that was killed while it waited for an answer of the view ends when it is answered.
     ///
     /// # Errors
-    /// Whatever kept the step from running, or from being followed to its end.
+    /// Whatever kept the step from running, or from being followed to its end; [`KitchenError::Full`] if the disk may have been full meanwhile.
     pub async fn run(
         &self,
         mut order: Order,
@@ -163,6 +164,8 @@ impl Kitchen {
     ) -> Result<Ended, KitchenError> {
         let begun = Instant::now();
         check(&order)?;
+        // Who looks into a step may do so on a full disk.
+        let room = order.streams.is_none().then(|| Room::before(self.0.scratch.path())).transpose()?;
         let (theirs, mut output) = match order.streams.take() {
             Some(streams) => (Ends::Given(streams), None),
             None => Output::with_pipes(lines)
@@ -190,6 +193,7 @@ impl Kitchen {
             secrets: order.secrets,
             limits: self.0.cgroups.leave(&limits, running.group.is_some()),
             streams: theirs.wired(),
+            counted: room.as_ref().is_some_and(Room::is_little),
             beneath: beneath.is_some(),
             network,
         }));
@@ -203,7 +207,7 @@ impl Kitchen {
         drop((theirs, doors));
         order.clock.start();
 
-        let mut forced = None;
+        let (mut forced, mut is_full) = (None, false);
         let end = {
             // The step's output, then its end: both are awaited even after it was killed, so that nothing of it is lost.
             let finished = async {
@@ -213,12 +217,19 @@ impl Kitchen {
                 ended.await.map_err(|_| KitchenError::ZygoteGone)
             };
             let full = disk::exceeds(running.folder.upper(), limits.disk);
-            tokio::pin!(finished, cancel, full);
+            let no_room = async {
+                match &room {
+                    Some(room) => room.runs_out().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::pin!(finished, cancel, full, no_room);
             loop {
                 tokio::select! {
                     end = &mut finished => break end?,
                     () = &mut cancel, if forced.is_none() => forced = Some(HowEnded::Cancelled),
                     () = order.clock.reaches(order.timeout), if forced.is_none() => forced = Some(HowEnded::TimedOut),
+                    () = &mut no_room, if forced.is_none() && !is_full => is_full = true,
                     () = &mut full, if forced.is_none() => forced = limits.disk.map(|most| HowEnded::OverLimit(Limit::Disk(most))),
                 }
                 running.kill();
@@ -235,6 +246,10 @@ impl Kitchen {
         };
         if let Some(limit) = reached(&how, &limits, &running).await {
             how = HowEnded::OverLimit(limit);
+        }
+        let by_others = matches!(how, HowEnded::Cancelled | HowEnded::TimedOut | HowEnded::OverLimit(_));
+        if let Some(room) = room.filter(|room| !by_others && (is_full || room.was_full(usage.written))) {
+            return Err(room.full());
         }
         usage.wall = begun.elapsed();
         Ok(Ended { how, command, upper: UpperDir::new(running.folder.clone()), usage })

@@ -138,6 +138,8 @@ pub struct Usage {
     pub max_rss: u64,
     /// Time from the order to the end, held or not.
     pub wall: Duration,
+    /// Bytes that its processes wrote, to whatever, a write being a block on average at least; 0 where nobody had to know.
+    pub written: u64,
 }
 
 /// A step that has ended, however it did.

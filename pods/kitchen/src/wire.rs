@@ -59,6 +59,8 @@ pub(crate) struct Run {
     pub(crate) secrets: Vec<Secret>,
     /// Which descriptors come with it.
     pub(crate) streams: Wired,
+    /// Whether to count what it writes.
+    pub(crate) counted: bool,
     /// Whether there is a folder [`LOWER`] beside its upper folder.
     pub(crate) beneath: bool,
     /// With network: files that stand in `/etc` of this machine and must do so in the step's.
@@ -202,7 +204,7 @@ fn write_usage(writer: &mut Writer, usage: &Usage) {
     for time in [usage.user, usage.system, usage.wall] {
         writer.number(time.as_micros() as u64);
     }
-    writer.number(usage.max_rss);
+    writer.number(usage.max_rss).number(usage.written);
 }
 
 fn read_usage(reader: &mut Reader<'_>) -> Result<Usage, BadObject> {
@@ -211,6 +213,7 @@ fn read_usage(reader: &mut Reader<'_>) -> Result<Usage, BadObject> {
         system: Duration::from_micros(reader.number()?),
         wall: Duration::from_micros(reader.number()?),
         max_rss: reader.number()?,
+        written: reader.number()?,
     })
 }
 
@@ -247,7 +250,8 @@ impl ToZygote {
                 for secret in &run.secrets {
                     writer.bytes(secret.name().as_bytes()).bytes(secret.value());
                 }
-                writer.byte(run.streams as u8).byte(run.beneath.into()).byte(run.network.is_some().into());
+                writer.byte(run.streams as u8).byte(run.counted.into());
+                writer.byte(run.beneath.into()).byte(run.network.is_some().into());
                 let files = run.network.as_deref().unwrap_or_default();
                 writer.number(files.len() as u64);
                 for (name, content) in files {
@@ -295,8 +299,9 @@ impl ToZygote {
                         Secret::new(&name, reader.bytes()?.to_vec()).ok_or(BadObject::Field("a secret"))
                     })
                     .collect::<Result<_, BadObject>>()?;
-                let (streams, beneath) = (Wired::from_byte(reader.byte()?)?, reader.byte()? == 1);
-                let network = reader.byte()? == 1;
+                let streams = Wired::from_byte(reader.byte()?)?;
+                let [counted, beneath, network] =
+                    [reader.byte()?, reader.byte()?, reader.byte()?].map(|byte| byte == 1);
                 let files = (0..reader.count()?)
                     .map(|_| Ok((reader.bytes()?.to_vec(), reader.bytes()?.to_vec())))
                     .collect::<Result<_, BadObject>>()?;
@@ -312,6 +317,7 @@ impl ToZygote {
                     limits,
                     secrets,
                     streams,
+                    counted,
                     beneath,
                     network,
                 }))
@@ -390,6 +396,7 @@ mod tests {
         let usage = Usage {
             user: Duration::from_micros(3),
             max_rss: 1 << 33,
+            written: 7,
             wall: Duration::from_secs(2),
             ..Usage::default()
         };
@@ -419,6 +426,7 @@ mod tests {
             limits: Limits { memory: Some(5), disk: Some(u64::MAX), ..Limits::default() },
             secrets: Secret::new("TOKEN", b"x".to_vec()).into_iter().collect(),
             streams: Wired::Terminal,
+            counted: true,
             beneath: true,
             network: Some(vec![(b"hosts".to_vec(), b"::1 localhost".to_vec())]),
         };

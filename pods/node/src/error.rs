@@ -52,6 +52,12 @@ impl NodeError {
             NodeError::Larder(LarderError::Newer { .. }) => {
                 vec!["use the newer program, or another home: `--home DIR`".to_owned()]
             }
+            NodeError::Kitchen(KitchenError::Full { disk }) => {
+                vec![format!(
+                    "make room on the disk of `{}` and build again; nothing was lost",
+                    disk.display()
+                )]
+            }
             NodeError::Kitchen(error) => match error.missing() {
                 Some(missing) => vec![missing.why.to_owned(), missing.mend.clone()],
                 None => Vec::new(),

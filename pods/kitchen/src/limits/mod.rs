@@ -3,6 +3,7 @@
 //! - [`Limits`]: plain numbers, each of which may be missing;
 //! - [`mod@cgroups`]: memory, processors and processes of the whole step, where this user may make control groups;
 //! - [`disk`]: what it writes, looked at while it runs;
+//! - [`room`]: whether the disk has room for that, which is the machine's matter;
 //! - resource limits of the kernel (`zygote::rlimits`) for the rest, and for all where there are no control groups: those count
 //!   each process by itself, and what reaches them is told by the kernel and by nobody else.
 //!
@@ -10,6 +11,7 @@
 
 pub(crate) mod cgroups;
 pub(crate) mod disk;
+pub(crate) mod room;
 
 use std::fmt;
 use std::time::Duration;

@@ -5,6 +5,7 @@
 //! this process ends.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use super::base::Base;
 use super::sys::{self, Staged, at};
 use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, rlimits, root};
 use crate::limits::cgroups;
+use crate::order::Usage;
 use crate::packet;
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, Wired};
 
@@ -48,9 +50,9 @@ pub(super) struct Inherited<'a> {
 /// Runs the step and ends the process.
 pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     let isolated = inherited.network.is_some();
-    let (command, outcome) = match prepare(run, base, inherited) {
-        Ok(()) => commands(run),
-        Err(refusal) => (0, Outcome::Refused(refusal)),
+    let (written, (command, outcome)) = match prepare(run, base, inherited) {
+        Ok(written) => (written, commands(run)),
+        Err(refusal) => (None, (0, Outcome::Refused(refusal))),
     };
     sys::kill_all_others();
     // An error could only be that there is no child, which is what is waited for.
@@ -60,7 +62,8 @@ pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
         unsafe { libc::close(stream) };
     }
     let unused = isolated && network_is_unused();
-    let usage = sys::usage_of_children();
+    let written = written.map_or(0, |counts| sys::written_by_children(&counts));
+    let usage = Usage { written, ..sys::usage_of_children() };
     let ended = ToPod::Ended { step: run.step, command: command as u64, outcome, usage };
     let told = packet::send(super::borrow(SOCKET), &ended.encode(), &[]);
     let code = if unused && told.is_ok() { NETWORK_UNUSED } else { NETWORK_USED };
@@ -68,7 +71,8 @@ pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
+/// Gives where the kernel says what was written, if that has to be known.
+fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<Option<File>> {
     // First, so that all that it uses counts.
     for door in std::mem::take(&mut inherited.doors) {
         cgroups::enter(door).map_err(at(Stage::Limits))?;
@@ -89,6 +93,8 @@ fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
         null.and_then(rustix::stdio::dup2_stdin).map_err(at(Stage::Dev))?;
     }
+    // It can be opened before rights are given up. A kernel that does not count has no such file.
+    let written = run.counted.then(|| File::open("/proc/self/io").ok()).flatten();
     let users = base.step_users().map(|_| super::borrow(USERS));
     rights::give_up(users)?;
     // A change of user clears what was asked for before.
@@ -99,7 +105,8 @@ fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<()> {
         // On older kernels there is no such fence: docs/security.md says what that means.
         fence::leave_abstract_sockets().map_err(at(Stage::Fence))?;
     }
-    base.filter().put_up().map_err(at(Stage::Fence))
+    base.filter().put_up().map_err(at(Stage::Fence))?;
+    Ok(written)
 }
 
 /// Puts the descriptors at their places and closes all others: those of other steps above all.

@@ -243,6 +243,7 @@ fn usage(raw: &libc::rusage) -> Usage {
         system: duration(raw.ru_stime),
         max_rss: raw.ru_maxrss.unsigned_abs() * 1024,
         wall: Duration::ZERO,
+        written: 0,
     }
 }
 
