@@ -9,8 +9,12 @@
 //! built; before that, the current folder is one if a built-in chef would recognise it. This is a guess at what is meant: a
 //! folder that is named is taken as it is, and the chefs are asked in earnest when it is built. A chef may know a folder for
 //! what is further down, so a folder that is named, and that one would know or that was built, goes before the current one.
+//!
+//! A registered project is named where a word can be nothing else, or with `project:` before it: names that others give must not change what a target means.
 
 use std::path::{Path, PathBuf};
+
+use protocol::mesh::{BadProjectName, PROJECT_PREFIX, ProjectName};
 
 use crate::cli::border;
 use crate::cli::context::Environment;
@@ -63,6 +67,26 @@ pub fn project(named: Option<&Path>, cwd: &Path) -> Result<PathBuf, Failure> {
             .hint(format!("go to a project, name its folder, or write a `{PROJECT_FILE}`"))),
         },
     }
+}
+
+/// The registered project and the targets that the words of `majordomo build` mean, if the first word is a name: said to be one by `project:`,
+/// or where there is no project to have targets.
+///
+/// # Errors
+/// What is said to be a name is none.
+pub fn named_and_targets(
+    words: &[String],
+    cwd: &Path,
+) -> Result<Option<(ProjectName, Vec<String>)>, Failure> {
+    let Some((first, targets)) = words.split_first() else { return Ok(None) };
+    let name = match first.strip_prefix(PROJECT_PREFIX) {
+        Some(name) => {
+            Some(name.parse().map_err(|error: BadProjectName| Failure::new(FailureKind::User, &error))?)
+        }
+        None if cwd.join(first).exists() || project(None, cwd).is_ok() => None,
+        None => first.parse().ok(),
+    };
+    Ok(name.map(|name: ProjectName| (name, targets.to_vec())))
 }
 
 /// The project and the targets that the words of `majordomo build` mean.

@@ -14,6 +14,7 @@
 //! | `launch` | programs of functions: each call a step |
 //! | `shell` | somebody who looks into a step's root |
 //! | `watch` | what changes, as it changes; builds that follow it |
+//! | `tree_files` | trees of the larder as files of a folder |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
 pub mod border;
@@ -47,5 +48,6 @@ pub mod snapshot;
 pub mod sources;
 pub mod standing;
 pub mod tool_roots;
+pub mod tree_files;
 pub mod watch;
 pub mod workspace;

@@ -5,6 +5,7 @@
 
 mod chefs;
 mod failure;
+mod named;
 mod pods;
 mod projects;
 
@@ -19,6 +20,10 @@ use super::shell::{ShellNews, ShellRequest};
 
 pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport, InitReport};
 pub use failure::{Failure, FailureKind};
+pub use named::{
+    BuiltReport, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest, TargetKind, TargetReport,
+    TargetsReport,
+};
 pub use pods::{
     ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, LeaveReport, MemberReport,
     OwnerReport, PodReport, PodsReport, PulledReport,
@@ -266,6 +271,10 @@ pub enum Request {
         /// Even if nobody takes what it owns.
         anyway: bool,
     },
+    /// Something about the federation's list of projects. Answer: [`ProjectsReport`].
+    Projects(ProjectsRequest),
+    /// Something of a registered project. Answers: as [`OfProject`] says.
+    Named(Box<Named>),
     /// All artefacts that somebody owns. Answer: [`ArtefactsReport`].
     Artefacts,
     /// Who owns something. Answer: [`OwnerReport`].
@@ -364,6 +373,12 @@ pub enum Report {
     Invitation(InvitationReport),
     /// To [`Request::Leave`].
     Left(LeaveReport),
+    /// To [`Request::Projects`].
+    Projects(ProjectsReport),
+    /// To [`OfProject::Targets`].
+    Targets(TargetsReport),
+    /// To [`OfProject::Build`].
+    Built(BuiltReport),
     /// To [`Request::Artefacts`].
     Artefacts(ArtefactsReport),
     /// To [`Request::Owner`] and [`Request::Give`].

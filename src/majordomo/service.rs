@@ -21,7 +21,11 @@ pub async fn carry_out(host: Host, request: Request, sink: Sink, cancel: Cancel)
     sink.reply(reply);
 }
 
-async fn answer(
+/// Carries out a request; its end is not said.
+///
+/// # Errors
+/// It could not be carried out.
+pub async fn answer(
     host: &Host,
     request: Request,
     sink: &Sink,
@@ -86,6 +90,8 @@ async fn answer(
             joined.ban(&pod).await?;
             Report::Pods(joined.pods().await?)
         }
+        Request::Projects(asked) => Report::Projects(joined(host)?.projects(asked).await?),
+        Request::Named(named) => return joined(host)?.ask_project(host, *named, sink, cancel).await,
         Request::Artefacts => Report::Artefacts(joined(host)?.artefacts()?),
         Request::Owner(named) => Report::Owner(Box::new(joined(host)?.owner(&named)?)),
         Request::Give { artefact, to } => Report::Owner(Box::new(joined(host)?.give(&artefact, &to).await?)),

@@ -58,6 +58,9 @@ pub fn stand<T>(
         None => holder.listener().drain(&mut |_| ()),
         Some(_) => holder.listener().send_away(),
     }
+    if let Some(joined) = holder.host().joined.get() {
+        joined.send_projects_away();
+    }
     drop(guest);
     holder.end();
     Ok(())

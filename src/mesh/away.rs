@@ -2,8 +2,7 @@
 //!
 //! Actors. [`Away`] answers the builds ([`OtherKitchens`]) from the beats, and counts what it has placed since. A run is ordered by a
 //! question; from then on the running pod reports, and [`Away::heard`] hands its reports to whoever waits. A pod that falls silent is
-//! asked whether it is there; that it is not, or that it does not know the run any more, ends the run here. While the back-plane itself is down nobody is
-//! given up until [`DOWN_FOR`] has passed.
+//! asked whether it is there ([`presence`]); that it is not, or that it does not know the run any more, ends the run here.
 //!
 //! Errors are [`RunEnd::NotRun`]. Nothing here outlives a crash: the running pod then finds that nobody wants its run.
 
@@ -12,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use backplane::beats::Liveness;
-use backplane::bus::{BusError, Connection};
 use backplane::keys::random;
-use backplane::mesh::AskError;
 use futures::future::BoxFuture;
 use node::{OtherKitchens, Place, PrintedLine, Wish};
 use parking_lot::Mutex;
@@ -24,14 +21,10 @@ use protocol::{Digest, PodId, RelPath};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::presence;
+
 /// How long a pod may take to answer an order.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A running pod that is silent for so long is asked whether it is there.
-const SILENT: Duration = Duration::from_millis(1500);
-/// One that is silent for so long is given up.
-const LOST: Duration = Duration::from_secs(10);
-/// How long runs are waited for while the back-plane is down.
-const DOWN_FOR: Duration = Duration::from_secs(30);
 /// How long a pod whose tools differ is not asked again for steps that look at them.
 const DIFFERS_FOR: Duration = Duration::from_secs(600);
 /// Paths and programs that are remembered to differ, for each pod.
@@ -150,15 +143,6 @@ impl Away {
         }
         all
     }
-
-    fn is_down(&self) -> bool {
-        matches!(&*self.mesh.bus().connection().borrow(), Connection::Down(_))
-    }
-
-    fn name(&self, pod: &PodId) -> String {
-        let members = self.mesh.members().list();
-        members.get(pod).map_or_else(|| pod.to_string(), |member| member.name.clone())
-    }
 }
 
 /// An order that has no answer yet.
@@ -207,7 +191,12 @@ impl OtherKitchens for Others {
         known.asked += 1;
         drop(pods);
         let asking = Mutex::new(Some(Asking(self.0.clone(), best)));
-        Some(Box::new(Taken { name: self.0.name(&best), pod: best, away: self.0.clone(), asking }))
+        Some(Box::new(Taken {
+            name: presence::name(&self.0.mesh, &best),
+            pod: best,
+            away: self.0.clone(),
+            asking,
+        }))
     }
 }
 
@@ -321,27 +310,13 @@ impl Wanted {
                 }
                 () = &mut cancel => return RunEnd::Cancelled,
                 () = tokio::time::sleep(REPORT_EVERY) => {
-                    if self.is_gone(heard.elapsed()).await {
+                    if presence::is_gone(&self.away.mesh, &self.pod, heard.elapsed()).await {
                         break;
                     }
                 }
             }
         }
         RunEnd::NotRun("it is silent".to_owned())
-    }
-
-    /// Whether a pod that has been silent for so long is there no more.
-    async fn is_gone(&self, silent: Duration) -> bool {
-        if self.away.is_down() {
-            return silent >= DOWN_FOR;
-        }
-        if silent < SILENT {
-            return false;
-        }
-        // It never had such a run: whoever answers is there.
-        let asked =
-            self.away.mesh.ask::<_, bool>(&self.pod, RUN_CANCEL, &RunCancel { run: 0 }, REPORT_EVERY).await;
-        matches!(asked, Err(AskError::Bus(BusError::Nobody(_)))) || silent >= LOST
     }
 }
 

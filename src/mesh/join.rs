@@ -22,6 +22,7 @@ use super::chefs::Lending;
 use super::joining::Offer;
 use super::others::Others;
 use super::owned::Estate;
+use super::projects::Projects;
 use super::steps::Steps;
 use super::{Joined, distrust, earlier, listen, load};
 use crate::majordomo::border::mistake;
@@ -210,7 +211,8 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let home = pod.clone();
     tasks.push(tokio::task::spawn_blocking(move || earlier::announce(&home)));
     let running = parking_lot::Mutex::new(Some((running, steps)));
-    Ok(Joined { mesh, swarm, supply, estate, tasks, running, server, founded, listening })
+    let projects = Projects::begin(&mesh);
+    Ok(Joined { mesh, swarm, supply, estate, projects, tasks, running, server, founded, listening })
 }
 
 fn refused(error: &JoinError, server: &str) -> Failure {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backplane::Mesh;
-use backplane::bus::Connection;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kitchen::{Clock, HowEnded, Limits};
@@ -30,6 +29,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use view::{HostTools, SourceError};
 
+use super::presence;
 use crate::majordomo::build::{Promises, failure_words};
 use crate::majordomo::sink::Cancel;
 
@@ -194,7 +194,7 @@ impl Kitchen {
                 Err(error) => {
                     tracing::debug!(%from, run, %error, "a report was not heard");
                     // While the back-plane is away the step goes on.
-                    if matches!(&*self.mesh.bus().connection().borrow(), Connection::Down(_)) {
+                    if presence::is_down(&self.mesh) {
                         heard = Instant::now();
                     }
                     if heard.elapsed() >= SILENT {

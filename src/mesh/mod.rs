@@ -4,7 +4,7 @@
 //! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces, *distrust* revokes those that are not believed
 //! any more, and what was built before is announced by [`earlier`]. [`owned::Estate`] is this pod's part in the ownership of
 //! artefacts, [`chefs::Lending`] tells and takes chefs. [`others::Others`] is what the pod sees of it all ([`node::Elsewhere`]);
-//! [`away::Away`] places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
+//! [`away::Away`] places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. [`projects::Projects`] builds registered projects for others, and has others build theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
 //!
 //! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
 //! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard: they
@@ -24,6 +24,8 @@ mod load;
 mod others;
 pub mod own_server;
 mod owned;
+mod presence;
+mod projects;
 mod steps;
 
 use std::net::IpAddr;
@@ -42,6 +44,7 @@ use tokio::task::JoinHandle;
 
 pub use join::{JoinOptions, join};
 use owned::Estate;
+use projects::Projects;
 use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};
@@ -54,6 +57,7 @@ pub struct Joined {
     swarm: Swarm,
     supply: node::Supply,
     estate: Estate,
+    projects: Arc<Projects>,
     tasks: Vec<JoinHandle<()>>,
     /// None when it has left.
     running: Mutex<Option<(Running, Steps)>>,

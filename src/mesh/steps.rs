@@ -71,8 +71,11 @@ impl Steps {
 }
 
 /// Serves a matter whose questions and answers have types.
-fn serve<Q, A, F>(mesh: &Mesh, matter: &str, answer: impl Fn(PodId, Q) -> F + Send + Sync + 'static)
-where
+pub(super) fn serve<Q, A, F>(
+    mesh: &Mesh,
+    matter: &str,
+    answer: impl Fn(PodId, Q) -> F + Send + Sync + 'static,
+) where
     Q: DeserializeOwned,
     A: Serialize,
     F: Future<Output = Result<A, String>> + Send + 'static,

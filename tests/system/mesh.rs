@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::common::{Place, Project, Running};
 
+mod projects;
 mod steps;
 
 /// How often a federation is looked at that is to come together.

@@ -10,6 +10,7 @@ mod handover;
 mod invitation;
 mod member;
 mod owner;
+mod project;
 pub mod run;
 pub mod subject;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use handover::{Exchange, ExchangeAnswer};
 pub use invitation::{BadInvitation, Invitation, InvitationEntry, JoinAnswer, JoinRequest};
 pub use member::{Addresses, GenerationEntry, KeyEntry, Member, Role, Standing};
 pub use owner::{ArtefactScope, Ownership};
+pub use project::{BadProjectName, MAX_PROJECT_NAME, PROJECT_PREFIX, ProjectEntry, ProjectName};
 
 use crate::PodId;
 

@@ -1,5 +1,6 @@
 //! The subjects of a federation, below its root. What is below `log.` is an entry.
 
+use super::ProjectName;
 use crate::{PodId, RelPath, WorkspaceId};
 
 /// Members, by pod.
@@ -14,6 +15,8 @@ pub const GENERATION: &str = "log.generation";
 pub const INVITATIONS: &str = "log.invitation.";
 /// Owners, by workspace and path.
 pub const OWNERS: &str = "log.owner.";
+/// Registered projects, by name.
+pub const PROJECTS: &str = "log.project.";
 /// Traces, by pod and trace.
 pub const TRACES: &str = "log.trace.";
 /// Pods that have told all that they know since the log was made.
@@ -53,6 +56,12 @@ pub fn owner(workspace: WorkspaceId, path: &RelPath) -> String {
     hasher.update(&workspace.to_bytes()).update(path.as_bytes());
     // Hexadecimal digits, since a million of them are read at a start.
     format!("{OWNERS}{}", &hasher.finalize().to_hex()[..32])
+}
+
+/// The entry of a registered project.
+pub fn project(name: &ProjectName) -> String {
+    // A name may have dots, which part subjects.
+    format!("{PROJECTS}{}", bs58::encode(name.as_str()).into_string())
 }
 
 /// The entry that announces a pod's trace.

@@ -71,6 +71,15 @@ fn entries_have_their_golden_form() {
             used_by: vec![pod(2)],
         },
     );
+    golden(
+        "project",
+        &ProjectEntry {
+            name: "libfoo".parse().unwrap(),
+            workspace: WorkspaceId::from_random(9),
+            owner: Some(pod(1)),
+            folder: "/home/me/libfoo".into(),
+        },
+    );
     let digest = Digest::of(b"tree");
     golden(
         "owner",

@@ -7,14 +7,19 @@ use std::sync::Arc;
 use clap::Args;
 use parking_lot::Mutex;
 use protocol::event::Outcome;
+use protocol::mesh::PROJECT_PREFIX;
 
 use crate::cli::context::{Context, unexpected};
 use crate::cli::event_log::{self, EventLog};
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::Cause;
 use crate::cli::progress::{BuildView, Detail, Ticker};
+use crate::cli::words::{bytes, counted};
 use crate::cli::{border, place};
-use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Report, Request, Sandbox};
+use crate::majordomo::request::{
+    BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, Reply, Report, Request, Sandbox,
+};
+use crate::mesh::Joined;
 
 /// Make what a project wants
 ///
@@ -26,6 +31,9 @@ use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Repor
 /// A project without a `majordomo.toml` is planned by the surest of the built-in chefs (autotools, cmake, meson, cargo, ninja, make, latex).
 /// With `--project` every word is a target.
 ///
+/// Where there is no project around, a first word that is no folder is the NAME of a registered project (`majordomo projects`), which the pod builds that has it;
+/// `project:NAME` is one anywhere. What was made stays there, unless `--out` says where it is wanted.
+///
 /// Talk goes to stderr. stdout has the list that `--dry-run` asks for, or the events of `--events -`.
 #[derive(Debug, Args)]
 #[command(override_usage = "majordomo build [OPTIONS] [PROJECT] [TARGET]...")]
@@ -34,11 +42,12 @@ use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Repor
   majordomo build examples/hello      the same, of that project
   majordomo build . bin/lua           one output
   majordomo build compile -k          every step of a rule, going on after failures
-  majordomo build --dry-run           what would run, and why")]
+  majordomo build --dry-run           what would run, and why
+  majordomo build libfoo --out built  a registered project, and what it made into a folder")]
 pub struct BuildArgs {
     /// The project's folder, then what to make: output paths, globs, step ids or rule names [default: the project around
     /// the current folder, and what its file wants]
-    #[arg(value_name = "PROJECT|TARGET")]
+    #[arg(value_name = "PROJECT|NAME|TARGET")]
     words: Vec<String>,
     /// The project's folder; every word is a target then
     #[arg(short, long, value_name = "DIR")]
@@ -73,6 +82,9 @@ pub struct BuildArgs {
     /// Move outputs that were edited by hand aside, and write what the steps made
     #[arg(long)]
     take_back: bool,
+    /// Write what a registered project made into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 impl BuildArgs {
@@ -85,26 +97,55 @@ impl BuildArgs {
         }
     }
 
+    /// What the words mean.
+    fn asked(&self, context: &Context<'_>) -> Result<Request, Failure> {
+        let options = BuildOptions {
+            jobs: self.jobs.map(NonZeroUsize::get),
+            dry_run: self.dry_run,
+            cold: self.cold,
+            keep_going: self.keep_going,
+            explain: self.explain,
+            sandbox: self.sandbox,
+            take_back: self.take_back,
+            verify: false,
+        };
+        let cwd = context.cwd()?;
+        let named = match &self.project {
+            None => place::named_and_targets(&self.words, cwd)?,
+            Some(_) => None,
+        };
+        // Where nobody can have registered anything a word is no name.
+        let is_name = |word: Option<&String>| {
+            let home = place::home(context.home.as_deref(), &context.env, Some(cwd));
+            word.is_some_and(|word| word.starts_with(PROJECT_PREFIX))
+                || home.is_ok_and(|home| Joined::is_member(&home))
+        };
+        match named.filter(|_| is_name(self.words.first())) {
+            Some((name, targets)) => {
+                let what = OfProject::Build { targets, options };
+                let out = self.out.as_ref().map(|out| cwd.join(out));
+                Ok(Request::Named(Box::new(Named { name, what, out })))
+            }
+            None => {
+                let (project, targets) =
+                    place::project_and_targets(self.project.as_deref(), &self.words, cwd)?;
+                if self.out.is_some() {
+                    return Err(border::mistake(
+                        "`--out` is for a registered project: what this one makes is written into it",
+                    )
+                    .hint(
+                        "name it as `majordomo projects list` does: `majordomo build project:NAME --out DIR`",
+                    ));
+                }
+                Ok(Request::Build { project, targets, options, environment: context.env.texts() })
+            }
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let (project, targets) =
-            place::project_and_targets(self.project.as_deref(), &self.words, context.cwd()?)?;
+        let asked = self.asked(context)?;
         let mut log = self.events.as_deref().map(EventLog::open).transpose()?;
         let detail = self.detail();
-        let request = Request::Build {
-            project,
-            targets,
-            options: BuildOptions {
-                jobs: self.jobs.map(NonZeroUsize::get),
-                dry_run: self.dry_run,
-                cold: self.cold,
-                keep_going: self.keep_going,
-                explain: self.explain,
-                sandbox: self.sandbox,
-                take_back: self.take_back,
-                verify: false,
-            },
-            environment: context.env.texts(),
-        };
         let majordomo = context.connect()?;
         let interrupt = context.interrupt.clone();
         let view = BuildView::new(detail, context.talk_style, context.talk.clone());
@@ -113,7 +154,7 @@ impl BuildArgs {
         let ticker = Ticker::start(Arc::clone(&view), interrupt.clone());
 
         let mut ended = Ended::default();
-        let asked = majordomo.ask(request, &interrupt, &mut |reply| match reply {
+        let asked = majordomo.ask(asked, &interrupt, &mut |reply| match reply {
             Reply::Event(event) => {
                 if let Some(Err(failure)) = log.as_mut().map(|log| log.write(&event)) {
                     log = None;
@@ -124,6 +165,7 @@ impl BuildArgs {
             }
             Reply::Waiting(on) => view.lock().waiting(&on),
             Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) | Reply::Shell(_) => {}
+            Reply::Report(Report::Built(report)) => ended.built = Some(report),
             Reply::Report(report) => ended.plan = Some(report),
             Reply::Done { outcome } => ended.outcome = outcome,
             Reply::Failed(failure) => {
@@ -136,6 +178,9 @@ impl BuildArgs {
         ended.failed.map_or(asked, Err)?;
         if let Some(Report::Status(plan)) = ended.plan.filter(|_| self.dry_run) {
             self.print_plan(context, &plan)?;
+        }
+        if let Some(built) = ended.built.filter(|_| !self.quiet) {
+            context.talk.say(&made(&built));
         }
         match (ended.outcome, context.interrupt.cause()) {
             (Some(Outcome::Success), _) => Ok(Exit::Done),
@@ -168,10 +213,23 @@ impl BuildArgs {
     }
 }
 
+/// Where what was made is.
+fn made(built: &BuiltReport) -> String {
+    let what = format!("{}, {}", counted(built.files, "file"), bytes(built.bytes));
+    match &built.out {
+        Some(out) => format!("{what} in `{}`\n", out.display()),
+        None => format!(
+            "{what} in `{}` of the pod `{}`; `--out DIR` brings them\n",
+            built.folder, built.owner_name
+        ),
+    }
+}
+
 /// What a build left behind.
 #[derive(Default)]
 struct Ended {
     outcome: Option<Outcome>,
     plan: Option<Report>,
+    built: Option<BuiltReport>,
     failed: Option<Failure>,
 }

@@ -19,6 +19,7 @@ mod forget;
 mod graph;
 mod init;
 mod launch;
+mod projects;
 mod shell;
 mod status;
 mod trace;
@@ -48,6 +49,7 @@ pub enum Command {
     Init(init::InitArgs),
     Watch(watch::WatchArgs),
     Launch(launch::LaunchArgs),
+    Projects(projects::ProjectsArgs),
     Verify(verify::VerifyArgs),
     Shell(shell::ShellArgs),
     Status(status::StatusArgs),
@@ -70,6 +72,7 @@ impl Command {
             Command::Init(args) => args.run(context),
             Command::Watch(args) => args.run(context),
             Command::Launch(args) => args.run(context),
+            Command::Projects(args) => args.run(context),
             Command::Verify(args) => args.run(context),
             Command::Shell(args) => args.run(context),
             Command::Status(args) => args.run(context),

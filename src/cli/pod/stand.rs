@@ -137,6 +137,7 @@ fn enter(
     }
     // Whoever asks has it from the host; it goes with that.
     host.joined.set(Arc::clone(&joined)).ok();
+    joined.serve_projects(host);
     Ok(joined)
 }
 

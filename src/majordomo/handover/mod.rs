@@ -18,7 +18,7 @@
 //! | `folders` | open folders of the project |
 
 mod check;
-mod copy;
+pub mod copy;
 mod error;
 mod fault;
 mod folders;

@@ -13,6 +13,7 @@ mod makers;
 mod names;
 mod status;
 mod target;
+mod targets;
 mod trace;
 mod why;
 
@@ -31,6 +32,7 @@ pub use forget::{clean, forget};
 pub use graph::graph;
 pub use status::{status, status_of};
 pub use target::{declared, nobody};
+pub use targets::{handed_over, targets};
 pub use trace::trace;
 pub use why::why;
 

@@ -52,6 +52,11 @@ impl Meaning {
 }
 
 impl Plan {
+    /// The names that the project file gives to several targets, in no order.
+    pub fn alias_names(&self) -> impl Iterator<Item = &str> {
+        self.aliases.keys().map(String::as_str)
+    }
+
     /// Resolves targets: a step's id, a rule's name, an alias, a declared output, a path in a declared tree, a folder with declared
     /// outputs in it, or a pattern over declared outputs, tried in this order; `./x` is always a path. None at all:
     /// the project's targets, else everything.

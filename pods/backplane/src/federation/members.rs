@@ -284,7 +284,9 @@ impl Policy for Members {
         }
         // A trace is believed of full members alone; of others it would only take their place.
         let for_full = entry.subject == subject::GENERATION
-            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS].into_iter().any(about)
+            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS, subject::PROJECTS]
+                .into_iter()
+                .any(about)
             || (about(subject::TRACES) && own(subject::TRACES));
         // What nobody knows would fill every pod's ledger.
         if for_full { needs(full) } else { Judgement::Refuse }

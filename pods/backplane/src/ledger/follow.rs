@@ -24,8 +24,14 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// How many records are committed at once.
 const BATCH: usize = 256;
 /// What is told for those who are absent.
-const FOR_OTHERS: [&str; 5] =
-    [subject::MEMBERS, subject::KEYS, subject::GENERATION, subject::INVITATIONS, subject::OWNERS];
+const FOR_OTHERS: [&str; 6] = [
+    subject::MEMBERS,
+    subject::KEYS,
+    subject::GENERATION,
+    subject::INVITATIONS,
+    subject::OWNERS,
+    subject::PROJECTS,
+];
 
 impl Ledger {
     /// Follows the log until the future is dropped, or the database fails; then it may be called again, and goes on after what was committed.

@@ -1,0 +1,161 @@
+//! The side that asks: an order, and the replies to it, until the last one, or until the owner is there no more.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backplane::bus::BusError;
+use backplane::keys::random;
+use backplane::mesh::AskError;
+use protocol::PodId;
+use protocol::event::Outcome;
+use protocol::mesh::ProjectName;
+use protocol::mesh::run::REPORT_EVERY;
+use tokio::sync::mpsc;
+
+use super::{Fallible, NEWS_WAITING, News, ORDER, Order, Projects, WITHDRAW, Withdrawal};
+use crate::majordomo::border::machine;
+use crate::majordomo::request::{Failure, OfProject, Reply};
+use crate::majordomo::sink::Cancel;
+use crate::mesh::presence;
+
+/// How long the owner may take to answer an order, or that it is withdrawn.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long its last words are waited for once an order is withdrawn.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// An order that is being carried out elsewhere. Dropping it has the owner end it.
+struct Ordered<'a> {
+    projects: &'a Projects,
+    owner: PodId,
+    run: u64,
+    is_over: bool,
+}
+
+impl Projects {
+    /// Takes in what an owner says. Whether more is wanted.
+    pub(super) async fn heard(&self, from: PodId, news: News) -> bool {
+        let asked = self.asked.lock().get(&(from, news.run)).cloned();
+        match asked {
+            Some(asked) => asked.send(news).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Has the owner of a project do something; `take` gets its replies, but the last.
+    pub(super) async fn ask(
+        &self,
+        owner: &PodId,
+        name: &ProjectName,
+        what: OfProject,
+        take: &mut (dyn FnMut(Reply) + Send),
+        cancel: &Cancel,
+    ) -> Fallible<Option<Outcome>> {
+        let random = random::<8>().map_err(|_| Box::new(machine("the system gives no random numbers")))?;
+        let run = u64::from_le_bytes(random);
+        let (sender, news) = mpsc::channel(NEWS_WAITING);
+        self.asked.lock().insert((*owner, run), sender);
+        let ordered = Ordered { projects: self, owner: *owner, run, is_over: false };
+        ordered.until_its_end(Order { run, name: name.clone(), what }, news, take, cancel).await
+    }
+
+    fn is_not_there(&self, owner: &PodId, name: &ProjectName, why: &str) -> Box<Failure> {
+        let pod = presence::name(&self.mesh, owner);
+        let heard = match self.mesh.beats().all().get(owner) {
+            Some(heard) => format!("it was heard {} s ago", heard.ago.as_secs()),
+            None => "it was not heard since this pod stands".to_owned(),
+        };
+        let failure = machine(format!("the pod `{pod}`, which has the project `{name}`, {why}: {heard}"));
+        Box::new(failure.hint(
+            "`pod pods` shows who is there; where its sources are too, `majordomo build DIR` builds it anywhere",
+        ))
+    }
+}
+
+impl Ordered<'_> {
+    async fn until_its_end(
+        mut self,
+        order: Order,
+        mut news: mpsc::Receiver<News>,
+        take: &mut (dyn FnMut(Reply) + Send),
+        cancel: &Cancel,
+    ) -> Fallible<Option<Outcome>> {
+        let name = order.name.clone();
+        match self.projects.mesh.ask::<_, ()>(&self.owner, ORDER, &order, ANSWER).await {
+            Ok(()) => {}
+            Err(AskError::Refused(why)) => {
+                self.is_over = true;
+                let pod = presence::name(&self.projects.mesh, &self.owner);
+                return Err(Box::new(machine(format!("`{pod}` does not build `{name}`: {why}"))));
+            }
+            Err(AskError::Bus(BusError::Nobody(_))) => {
+                return Err(self.projects.is_not_there(&self.owner, &name, "is not there"));
+            }
+            Err(error) => {
+                return Err(self.projects.is_not_there(
+                    &self.owner,
+                    &name,
+                    &format!("does not answer ({error})"),
+                ));
+            }
+        }
+        let (mut heard, mut number, mut withdrawn) = (Instant::now(), 0, None::<Instant>);
+        loop {
+            tokio::select! {
+                Some(said) = news.recv() => {
+                    heard = Instant::now();
+                    if said.number <= number {
+                        continue;
+                    }
+                    number = said.number;
+                    for reply in said.replies {
+                        match reply {
+                            Reply::Done { outcome } => {
+                                self.is_over = true;
+                                return Ok(outcome);
+                            }
+                            Reply::Failed(failure) => {
+                                self.is_over = true;
+                                return Err(Box::new(failure));
+                            }
+                            reply => take(reply),
+                        }
+                    }
+                }
+                () = cancel.wait(), if withdrawn.is_none() => {
+                    withdrawn = Some(Instant::now());
+                    self.withdraw();
+                }
+                () = tokio::time::sleep(REPORT_EVERY) => {
+                    if withdrawn.is_some_and(|withdrawn| withdrawn.elapsed() >= LAST_WORDS) {
+                        return Ok(Some(Outcome::Cancelled));
+                    }
+                    if presence::is_gone(&self.projects.mesh, &self.owner, heard.elapsed()).await {
+                        let why = "went in the middle of it";
+                        return Err(self.projects.is_not_there(&self.owner, &name, why));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says that it is not wanted any more.
+    fn withdraw(&self) {
+        let (mesh, owner, run) = (Arc::clone(&self.projects.mesh), self.owner, self.run);
+        tokio::spawn(async move {
+            let told = mesh.ask::<_, bool>(&owner, WITHDRAW, &Withdrawal { run }, ANSWER).await;
+            if let Err(error) = told {
+                // It hears so when it has something to say.
+                tracing::debug!(%owner, %error, "an order was not withdrawn yet");
+            }
+        });
+    }
+}
+
+impl Drop for Ordered<'_> {
+    fn drop(&mut self) {
+        self.projects.asked.lock().remove(&(self.owner, self.run));
+        if !self.is_over {
+            self.withdraw();
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Registered projects: named from anywhere in the federation, and asked of the pod that has their workspace.
+//!
+//! Actors. [`Projects`] is both sides: [`asking`] sends an order to the pod that owns a project, and hands on its replies as they come; [`serving`] carries
+//! orders out as if they had come over this pod's own socket, and sends the replies. What a name means is the federation's log's matter; a pod goes only into folders that it has
+//! registered itself, and serves full members alone. Steps' variables come from the owner's environment: no pod gets another's.
+//!
+//! Errors of the owner travel as its [`Failure`]s; that it is not there, or goes, is one of this machine's. A crash of either side ends what was asked: the owner
+//! hears that nobody wants it, whoever asked that nobody answers.
+
+mod asking;
+mod serving;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use backplane::Mesh;
+use backplane::beats::Liveness;
+use backplane::projects::{self, ProjectError};
+use node::Pod;
+use parking_lot::{Condvar, Mutex};
+use protocol::PodId;
+use protocol::event::Outcome;
+use protocol::mesh::{ProjectEntry, ProjectName};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::{Joined, presence, steps};
+use crate::majordomo::border::{self, machine, mistake};
+use crate::majordomo::holder::Host;
+use crate::majordomo::inspect;
+use crate::majordomo::request::{
+    BuiltReport, Failure, FailureKind, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest,
+    Reply, Report, Request,
+};
+use crate::majordomo::service;
+use crate::majordomo::sink::{Cancel, Sink};
+use crate::majordomo::tree_files;
+use crate::majordomo::workspace::Workspace;
+
+/// The matter of an [`Order`].
+const ORDER: &str = "project";
+/// The matter of [`News`].
+const NEWS: &str = "project-news";
+/// The matter of a [`Withdrawal`].
+const WITHDRAW: &str = "project-cancel";
+
+/// Question to the owner of a project: do this, and tell me.
+#[derive(Serialize, Deserialize)]
+struct Order {
+    /// A number that the asking pod gives no other order.
+    run: u64,
+    name: ProjectName,
+    what: OfProject,
+}
+
+/// Question to whoever ordered: the next replies. Answered by whether they are still wanted.
+#[derive(Serialize, Deserialize)]
+struct News {
+    run: u64,
+    /// Counted from 1: what comes twice is taken once.
+    number: u64,
+    replies: Vec<Reply>,
+}
+
+/// Question to the owner: end it. Answered by whether there was such an order.
+#[derive(Serialize, Deserialize)]
+struct Withdrawal {
+    run: u64,
+}
+
+/// How long orders of others may take to end when the pod goes.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Batches of replies that wait for whoever asked.
+const NEWS_WAITING: usize = 64;
+
+type Fallible<T> = Result<T, Box<Failure>>;
+
+/// Both sides.
+pub(super) struct Projects {
+    mesh: Arc<Mesh>,
+    /// What others have ordered here.
+    served: Mutex<FxHashMap<(PodId, u64), Cancel>>,
+    /// One of them has ended.
+    ended: Condvar,
+    /// What was ordered of others.
+    asked: Mutex<FxHashMap<(PodId, u64), mpsc::Sender<News>>>,
+    host: OnceLock<WeakHost>,
+}
+
+/// A [`Host`] that does not keep the federation alive: that has us.
+struct WeakHost {
+    host: Host,
+    joined: Weak<OnceLock<Arc<Joined>>>,
+}
+
+fn taken(mesh: &Mesh, taken: &ProjectEntry, asked: &Path) -> Failure {
+    let owner = taken.owner.map(|owner| presence::name(mesh, &owner)).unwrap_or_default();
+    let message = format!(
+        "the name `{}` is taken by `{}` of the pod `{owner}`, and so `{}` cannot have it",
+        taken.name,
+        taken.folder,
+        asked.display()
+    );
+    mistake(message).hint(format!(
+        "give it another one: `--name NAME`; or take that one away: `majordomo projects remove {}`",
+        taken.name
+    ))
+}
+
+fn failed(mesh: &Mesh, error: &ProjectError, asked: &Path) -> Failure {
+    match error {
+        ProjectError::Taken(other) => taken(mesh, other, asked),
+        ProjectError::Unknown(name) => unknown(name),
+        error => Failure::new(FailureKind::Machine, error),
+    }
+}
+
+fn unknown(name: &ProjectName) -> Failure {
+    mistake(format!("no project of the federation is called `{name}`"))
+        .hint("`majordomo projects list` lists them; `majordomo projects add DIR` registers one")
+}
+
+/// The variables that this pod's process has: what steps pass on of a build that somebody else asked for.
+fn own_environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+impl Projects {
+    /// Answers from now on what concerns others' projects; own ones from when [`Projects::host`] is called.
+    pub fn begin(mesh: &Arc<Mesh>) -> Arc<Self> {
+        let projects = Arc::new(Self {
+            mesh: mesh.clone(),
+            served: Mutex::default(),
+            ended: Condvar::new(),
+            asked: Mutex::default(),
+            host: OnceLock::new(),
+        });
+        // What the mesh has of it is weak: it has the mesh.
+        let (orders, news, withdrawals) =
+            (Arc::downgrade(&projects), Arc::downgrade(&projects), Arc::downgrade(&projects));
+        steps::serve(mesh, ORDER, move |from, order: Order| {
+            let taken = match orders.upgrade() {
+                Some(projects) => projects.take(from, order),
+                None => Err("this pod goes".to_owned()),
+            };
+            std::future::ready(taken)
+        });
+        steps::serve(mesh, NEWS, move |from, said: News| {
+            let projects = news.upgrade();
+            async move {
+                match projects {
+                    Some(projects) => Ok(projects.heard(from, said).await),
+                    None => Ok(false),
+                }
+            }
+        });
+        steps::serve(mesh, WITHDRAW, move |from, withdrawal: Withdrawal| {
+            let known = withdrawals.upgrade().is_some_and(|projects| {
+                projects.served.lock().get(&(from, withdrawal.run)).map(Cancel::set).is_some()
+            });
+            std::future::ready(Ok(known))
+        });
+        projects
+    }
+
+    /// From now on orders of others are carried out with this.
+    pub fn host(&self, host: &Host) {
+        let joined = Arc::downgrade(&host.joined);
+        let host = Host { joined: Arc::default(), ..host.clone() };
+        self.host.set(WeakHost { host, joined }).ok();
+    }
+
+    /// Ends what others have ordered here, but does not wait long for it.
+    fn send_away(&self) {
+        let deadline = Instant::now() + FAREWELL;
+        let mut served = self.served.lock();
+        served.values().for_each(Cancel::set);
+        while !served.is_empty() && !self.ended.wait_until(&mut served, deadline).timed_out() {}
+    }
+
+    fn its_host(&self) -> Option<Host> {
+        let WeakHost { host, joined } = self.host.get()?;
+        Some(Host { joined: joined.upgrade()?, ..host.clone() })
+    }
+
+    /// The folder of a project of this pod.
+    fn own_folder(&self, name: &ProjectName) -> Result<PathBuf, Failure> {
+        let own = projects::own(&self.mesh, name)
+            .map_err(|error| Failure::new(FailureKind::Machine, &error))?
+            .ok_or_else(|| {
+                machine(format!("the pod that has `{name}` has not registered it itself"))
+                    .hint("register it there again: `majordomo projects add DIR`")
+            })?;
+        let folder = PathBuf::from(&own.folder);
+        match Workspace::open(&folder) {
+            Ok(Some(workspace)) if workspace.id() == own.workspace => Ok(folder),
+            Ok(_) => Err(machine(format!("`{}` is not the project `{name}` any more", own.folder))
+                .hint("register it again where it is now: `majordomo projects add DIR`")),
+            Err(error) => Err(border::workspace(&error)),
+        }
+    }
+}
+
+/// Carries out on this machine what is asked of one of its projects.
+async fn carry_out(
+    host: &Host,
+    (name, folder): (&ProjectName, PathBuf),
+    what: OfProject,
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Fallible<(Option<Outcome>, Option<BuiltReport>)> {
+    let environment = own_environment();
+    match what {
+        OfProject::Targets => {
+            let targets = inspect::targets(&host.pod, &folder, &environment).await?;
+            sink.reply(Reply::Report(Report::Targets(targets)));
+            Ok((None, None))
+        }
+        OfProject::Build { targets, options } => {
+            let makes = !options.dry_run;
+            let request = Request::Build {
+                project: folder.clone(),
+                targets: targets.clone(),
+                options,
+                environment: environment.clone(),
+            };
+            // One request leads to another here.
+            let outcome = Box::pin(service::answer(host, request, sink, cancel)).await?;
+            if !makes || outcome != Some(Outcome::Success) {
+                return Ok((outcome, None));
+            }
+            let made = inspect::handed_over(&host.pod, &folder, &environment, &targets).await?;
+            Ok((outcome, Some(built(host, name, &folder, &made)?)))
+        }
+    }
+}
+
+fn built(host: &Host, name: &ProjectName, folder: &Path, made: &protocol::Tree) -> Fallible<BuiltReport> {
+    let joined = host.joined.get().ok_or_else(|| Box::new(machine("this pod has left its federation")))?;
+    let tree = host.pod.larder().put(protocol::ObjectKind::Tree, &made.encode());
+    let (files, bytes) = tree_files::count(made);
+    Ok(BuiltReport {
+        name: name.clone(),
+        owner: joined.pod(),
+        owner_name: presence::name(&joined.mesh, &joined.pod()),
+        folder: folder.display().to_string(),
+        tree: tree.map_err(|error| Box::new(border::node(&error.into())))?,
+        files,
+        bytes,
+        out: None,
+    })
+}
+
+impl Joined {
+    /// From now on other pods' orders that concern projects of this pod are carried out.
+    pub fn serve_projects(&self, host: &Host) {
+        self.projects.host(host);
+    }
+
+    /// The pod goes: what others have ordered of its projects is cancelled.
+    pub fn send_projects_away(&self) {
+        self.projects.send_away();
+    }
+
+    fn project_report(&self, project: &ProjectEntry) -> ProjectReport {
+        let heard = self.mesh.beats().all();
+        let owner = project.owner.unwrap_or_else(|| self.pod());
+        let is_mine = owner == self.pod();
+        let heard = heard.get(&owner);
+        ProjectReport {
+            name: project.name.clone(),
+            workspace: project.workspace,
+            owner: project.owner,
+            owner_name: presence::name(&self.mesh, &owner),
+            is_mine,
+            is_there: is_mine || self.mesh.beats().liveness(&owner) != Liveness::Lost,
+            heard_seconds_ago: heard.map(|heard| heard.ago.as_secs()),
+            folder: project.folder.clone(),
+        }
+    }
+
+    /// Lists projects, registers one, or gives a name up.
+    ///
+    /// # Errors
+    /// The name is no name, taken or unknown; or the back-plane cannot be reached.
+    pub async fn projects(&self, asked: ProjectsRequest) -> Result<ProjectsReport, Failure> {
+        let found = match asked {
+            ProjectsRequest::List => {
+                let all = projects::all(&self.mesh);
+                all.map_err(|error| Failure::new(FailureKind::Machine, &error))?
+            }
+            ProjectsRequest::Remove { name } => {
+                let removed = projects::remove(&self.mesh, &name).await;
+                vec![removed.map_err(|error| failed(&self.mesh, &error, Path::new("")))?]
+            }
+            ProjectsRequest::Add { project, name } => vec![self.register(&project, name).await?],
+        };
+        Ok(ProjectsReport { projects: found.iter().map(|project| self.project_report(project)).collect() })
+    }
+
+    async fn register(&self, project: &Path, name: Option<String>) -> Result<ProjectEntry, Failure> {
+        let workspace = Workspace::open_or_create(project).map_err(|error| border::workspace(&error))?;
+        let name = name.unwrap_or_else(|| workspace.name());
+        let name: ProjectName = name.parse().map_err(|error: protocol::mesh::BadProjectName| {
+            Failure::new(FailureKind::User, &error).hint("`--name NAME` gives it a name of its own")
+        })?;
+        let folder = workspace.project().to_str().ok_or_else(|| {
+            mistake(format!("the path of the project is not UTF-8: `{}`", workspace.project().display()))
+        })?;
+        let registered = projects::register(&self.mesh, &name, workspace.id(), folder).await;
+        registered.map_err(|error| failed(&self.mesh, &error, project))
+    }
+
+    /// Asks something of a project by its name: of this pod, or of the one that has it.
+    ///
+    /// # Errors
+    /// Nobody has registered it, the pod that has it is not there or goes, or what that one says.
+    pub async fn ask_project(
+        &self,
+        host: &Host,
+        named: Named,
+        sink: &Sink,
+        cancel: &Cancel,
+    ) -> Fallible<Option<Outcome>> {
+        let Named { name, what, out } = named;
+        let found = projects::get(&self.mesh, &name);
+        let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
+        let owner = found.and_then(|project| project.owner).ok_or_else(|| Box::new(unknown(&name)))?;
+        let (outcome, built) = if owner == self.pod() {
+            let folder = self.projects.own_folder(&name)?;
+            carry_out(host, (&name, folder), what, sink, cancel).await?
+        } else {
+            let mut built = None;
+            let mut take = |reply| match reply {
+                Reply::Report(Report::Built(report)) => built = Some(report),
+                reply => sink.reply(reply),
+            };
+            (self.projects.ask(&owner, &name, what, &mut take, cancel).await?, built)
+        };
+        if let Some(mut built) = built {
+            if let Some(out) = &out {
+                self.write_out(&host.pod, &built, out).await?;
+            }
+            built.out = out;
+            sink.reply(Reply::Report(Report::Built(built)));
+        }
+        Ok(outcome)
+    }
+
+    /// Writes what a build has made into a folder.
+    async fn write_out(&self, pod: &Pod, built: &BuiltReport, out: &Path) -> Fallible<()> {
+        let brought = self.estate.bring(built.owner, built.tree).await;
+        brought.map_err(|why| {
+            let what = format!("what `{}` made did not come from `{}`: {why}", built.name, built.owner_name);
+            Box::new(machine(what).hint("`pod pods` shows who is connected"))
+        })?;
+        let (larder, tree, out) = (pod.larder().clone(), built.tree, out.to_owned());
+        let writing = tokio::task::spawn_blocking(move || tree_files::write(&larder, &tree, &out, &out));
+        let written = writing.await.map_err(|_| Box::new(machine("writing ended in the middle")))?;
+        written.map(drop).map_err(Box::new)
+    }
+}
