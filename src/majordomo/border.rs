@@ -34,6 +34,12 @@ pub fn home(error: &HomeError) -> Failure {
     with_hints(Failure::new(kind, error), error.hint())
 }
 
+/// There is no federation that could be asked about.
+pub fn no_federation() -> Failure {
+    mistake("this pod is in no federation")
+        .hint("`pod join nats://HOST:4222` founds one, or comes into one by an invitation")
+}
+
 /// A workspace that cannot be used.
 pub fn workspace(error: &WorkspaceError) -> Failure {
     let kind = match error {

@@ -303,6 +303,21 @@ impl Request {
             _ => None,
         }
     }
+
+    /// Whether it is about the federation of a pod that stands: a home that is not there has none.
+    pub fn is_of_federation(&self) -> bool {
+        matches!(
+            self,
+            Self::Pods
+                | Self::Invite { .. }
+                | Self::Ban { .. }
+                | Self::Leave { .. }
+                | Self::Artefacts
+                | Self::Owner(_)
+                | Self::Give { .. }
+                | Self::Pull(_)
+        )
+    }
 }
 
 /// What comes back.

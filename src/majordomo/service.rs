@@ -145,8 +145,7 @@ fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
     host.joined.get().map(|joined| &**joined).ok_or_else(|| {
         let member = Joining::read(host.pod.home().path()).ok().flatten();
         Box::new(match member {
-            None => border::mistake("this pod is in no federation")
-                .hint("`pod join nats://HOST:4222` founds one, or comes into one by an invitation"),
+            None => border::no_federation(),
             Some(_) => border::mistake("this home belongs to a federation, but no pod stands in it")
                 .hint("`pod` goes back into it, and stays"),
         })

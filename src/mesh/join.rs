@@ -1,5 +1,6 @@
 //! Joining: founds a federation, comes into one by an invitation, or comes back to the one that the home belongs to.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +19,21 @@ use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::back::BackError;
 use super::chefs::Lending;
 use super::joining::Offer;
 use super::others::Others;
 use super::owned::Estate;
 use super::projects::Projects;
 use super::steps::Steps;
-use super::{Joined, distrust, earlier, listen, load};
+use super::{Joined, back, distrust, earlier, listen, load};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
 /// Traces that wait to be announced.
 const ANNOUNCEMENTS: usize = 16_384;
-/// How long a founder without a ledger waits until the log has been read.
-const READING: Duration = Duration::from_secs(15);
+/// How long a pod that comes back waits until the log has been read.
+pub(super) const READING: Duration = Duration::from_secs(15);
 /// Where chunk lists are kept, in the home.
 const CHUNK_LISTS: &str = "chunks";
 
@@ -131,11 +133,10 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         Way::In(invitation) => invitation.federation,
         Way::Found => FederationId::founded_by(&identity.pod(), &salt),
     };
+    can_listen(&options.listen)?;
     let server = options.server.shown();
-    let first = match way {
-        Way::Back(_) => FirstConnect::Eventually,
-        Way::In(_) | Way::Found => FirstConnect::Required,
-    };
+    let is_back = matches!(way, Way::Back(_));
+    let first = if is_back { FirstConnect::Eventually } else { FirstConnect::Required };
     let connected =
         NatsBus::connect(&NatsOptions { first, ..options.server.clone() }, &federation.root()).await;
     let bus: Arc<dyn Bus> = Arc::new(connected.map_err(|error| bus_failed(&error, &server))?);
@@ -143,6 +144,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         // Whether there is JetStream shows now, and not when the first word is said.
         bus.log().await.map_err(|error| bus_failed(&error, &server))?;
     }
+    let ours = backplane::federation::JoinOptions { name: options.name.clone(), role: options.role };
     let (mut founded, mut welcome) = (false, Vec::new());
     let kept = match way {
         Way::Back(kept) => kept,
@@ -151,7 +153,6 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
             Kept { federation, salt: Some(salt), ring: Ring::default(), life: 0 }
         }
         Way::In(invitation) => {
-            let ours = backplane::federation::JoinOptions { name: options.name.clone(), role: options.role };
             let let_in = backplane::federation::join(&*bus, &identity, &invitation, &ours).await;
             let let_in = let_in.map_err(|error| refused(&error, &server))?;
             welcome = let_in.members;
@@ -167,11 +168,27 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     }
     let traces = Traces::open(mesh.ledger().clone(), mesh.members().clone());
     let traces = Arc::new(traces.map_err(|error| machine(&error))?);
+    if is_back {
+        back::is_alone(&mesh).await?;
+    }
     let running = mesh.start();
     if let Some(salt) = our_salt
         && (founded || is_unfounded(&mesh).await)
     {
         mesh.federation().found(&options.name, salt).await.map_err(|error| act_failed(&error))?;
+    }
+    if is_back {
+        let again = back::is_in(&mesh, (options.invitation.as_ref(), &ours)).await;
+        let again = again.map_err(|error| match error {
+            BackError::Out(failure) => failure,
+            BackError::Join(error) => refused(&error, &server),
+        })?;
+        if let Some(welcome) = again {
+            mesh.federation().ring.write().merge(welcome.ring);
+            for (name, signed) in welcome.members {
+                mesh.ledger().offer(&name, &signed).map_err(|error| machine(&error))?;
+            }
+        }
     }
     let mut listening = None;
     if options.listen.is_empty()
@@ -213,6 +230,27 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let running = parking_lot::Mutex::new(Some((running, steps)));
     let projects = Projects::begin(&mesh);
     Ok(Joined { mesh, swarm, supply, estate, projects, tasks, running, server, founded, listening })
+}
+
+/// Whether the addresses can be listened at: before anything is said to a federation.
+fn can_listen(addresses: &[Multiaddr]) -> Result<(), Failure> {
+    for address in addresses {
+        let (mut ip, mut port) = (None, None);
+        for part in address {
+            match part {
+                Protocol::Ip4(found) => ip = Some(IpAddr::V4(found)),
+                Protocol::Ip6(found) => ip = Some(IpAddr::V6(found)),
+                Protocol::Tcp(found) => port = Some(found),
+                _ => {}
+            }
+        }
+        let (Some(ip), Some(port)) = (ip, port) else { continue };
+        std::net::TcpListener::bind((ip, port)).map_err(|error| {
+            mistake(format!("cannot listen on `{address}`: {error}"))
+                .hint("`--listen` wants an address of this machine and a free port, 0 for any: `/ip4/10.0.0.2/tcp/0`")
+        })?;
+    }
+    Ok(())
 }
 
 fn refused(error: &JoinError, server: &str) -> Failure {

@@ -12,6 +12,7 @@
 
 mod artefacts;
 mod away;
+mod back;
 mod chefs;
 mod claims;
 mod distrust;

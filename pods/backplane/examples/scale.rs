@@ -51,6 +51,7 @@ fn member(identity: &Identity) -> Member {
         founding_salt: None,
         knew_generation: None,
         admission: None,
+        upheld: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FederationId;
-use crate::PodId;
+use crate::{Digest, PodId};
 
 /// What a pod does for the federation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct Member {
     /// The signed entry by which it was let in, when this one is not it: so that whoever comes later can still see that it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "super::optional_base58")]
     pub admission: Option<Vec<u8>>,
+    /// Of a pod that was sent away: the signed entries about members that it had written until then, and that hold on; no others of it do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upheld: Vec<Digest>,
 }
 
 impl Member {

@@ -31,6 +31,7 @@ fn member() -> Member {
         founding_salt: Some([3; 16]),
         knew_generation: None,
         admission: None,
+        upheld: Vec::new(),
     }
 }
 

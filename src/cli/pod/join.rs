@@ -1,6 +1,6 @@
 //! `pod join`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use protocol::mesh::{Invitation, Role};
@@ -29,9 +29,9 @@ pub struct JoinArgs {
     /// What people call this pod [default: the machine's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The invitation, as `pod invite` printed it
-    #[arg(long, value_name = "TEXT")]
-    invite: Option<Invitation>,
+    /// The invitation, as `pod invite` printed it, or `@FILE` with it: what stands in a command all users of the machine can see
+    #[arg(long, value_name = "TEXT|@FILE")]
+    invite: Option<String>,
     /// What it does for the federation: everything (`full`), keep objects and run nothing (`store`), or serve nothing (`guest`) [default: full]
     #[arg(long, value_name = "ROLE", value_parser = role)]
     role: Option<Role>,
@@ -76,6 +76,23 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
     }
 }
 
+/// Reads an invitation. It is a secret, also when it is damaged: no message has it.
+fn invitation(text: &str, cwd: &Path) -> Result<Invitation, Failure> {
+    let read = match text.strip_prefix('@') {
+        None => text.to_owned(),
+        Some(file) => {
+            let file = cwd.join(file);
+            std::fs::read_to_string(&file).map_err(|error| {
+                border::mistake(format!("cannot read the invitation in `{}`: {error}", file.display()))
+            })?
+        }
+    };
+    read.parse().map_err(|error| {
+        border::mistake(format!("the invitation cannot be used: {error}"))
+            .hint("`pod invite` at a pod of the federation prints another one")
+    })
+}
+
 fn memory(text: &str) -> Result<u64, String> {
     size(text).filter(|size| *size > 0).ok_or_else(|| "wanted a size such as `512M` or `8G`".to_owned())
 }
@@ -108,8 +125,9 @@ impl JoinArgs {
             };
         }
         let cwd = context.cwd()?.to_owned();
+        let invitation = self.invite.as_deref().map(|text| invitation(text, &cwd)).transpose()?;
         let joining = self.joining(Joining::read(&home)?, |file| cwd.join(file))?;
-        let Self { invite: invitation, json, detached, .. } = self;
+        let Self { json, detached, .. } = self;
         stay(context, &home, Stay { joining: Some(joining), invitation, json, detached })
     }
 

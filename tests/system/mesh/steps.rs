@@ -7,8 +7,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Member, POLL, POLLS, is_announced, joins, server};
+use crate::common::gate::Visitor;
 use crate::common::private_mounts::{put_file, unshare_mounts};
-use crate::common::{Built, Place, Project, Running};
+use crate::common::{Built, Gate, Place, Project, Running};
 
 /// A project of so many steps that each take some tenths of a second.
 fn wide(count: usize, seconds: &str) -> String {
@@ -45,6 +46,36 @@ fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String, Str
     contents(&project, folder)
 }
 
+/// How many slots a pod has that was not told how many.
+fn slots(member: &Member) -> usize {
+    let pods = member.pods();
+    let me = pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap();
+    me["load"]["slots"].as_u64().unwrap() as usize
+}
+
+/// A pod whose slots are all taken. Of a build of it the first step that waits goes on waiting, and all others go elsewhere.
+struct Full {
+    steps: Vec<Visitor>,
+    build: Running,
+}
+
+impl Full {
+    /// Takes all slots.
+    fn new(member: &Member) -> Self {
+        let (gate, slots) = (Gate::new(), slots(member));
+        let step = |n| format!("[step.s{n}]\nnetwork = true\nrun = '''\n{}\necho {n}\n'''\n", gate.command());
+        let project = member.place.project("full", &(0..slots).map(step).collect::<String>());
+        let build = project.start(&["--jobs", &slots.to_string()]);
+        Self { steps: (0..slots).map(|_| gate.arrival()).collect(), build }
+    }
+
+    /// Gives them back.
+    fn ends(self) {
+        drop(self.steps);
+        self.build.built().ok();
+    }
+}
+
 /// Two pods that see each other.
 fn two() -> (Place, backplane::server::Server, Member, Member) {
     let (ground, server, a, b) = super::two();
@@ -61,7 +92,11 @@ fn steps_run_where_there_is_room() {
     let project = a.place.project("p", &file);
     project.write("words", "shared\n");
     let before = objects(&b);
-    let built = project.build(&["--jobs", "1"]).ok();
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    (0..4).for_each(|_| drop(starts_at(&mut build, "b")));
+    full.ends();
+    let built = build.built().ok();
     let pods = started(&built);
     assert_eq!(built.ran().len(), 12);
     assert!(pods["b"] >= 4 && pods["here"] >= 1, "{pods:?}\n{}", built.said());
@@ -90,8 +125,11 @@ fn what_is_promised_is_made_before_it_is_seen_elsewhere() {
     }
     let project = a.place.project("p", &file);
     project.write("words", "promised\n");
-    let built = project.build(&["--jobs", "1"]).ok();
-    assert!(started(&built).contains_key("b"), "{}", built.said());
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
+    full.ends();
+    let built = build.built().ok();
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "promised\n")], "out"));
     assert_eq!(built.output("r2"), ["read 2"]);
     b.leaves();
@@ -143,9 +181,10 @@ fn a_pod_with_another_tool_is_not_believed() {
     a.leaves();
 }
 
-/// Waits until a step of a build prints on a pod that is not this one.
-fn runs_elsewhere(build: &mut Running) -> Value {
-    build.wait_for(|event| event["event"] == "step-started" && event["pod"] == "b")
+/// Waits until a step of a build starts on a pod.
+#[track_caller]
+fn starts_at(build: &mut Running, pod: &str) -> Value {
+    build.wait_for(|event| event["event"] == "step-started" && event["pod"] == pod)
 }
 
 #[test]
@@ -154,9 +193,11 @@ fn a_pod_that_is_killed_costs_time_and_no_result() {
     let file = wide(10, "0.5");
     let project = a.place.project("p", &file);
     project.write("words", "killed\n");
+    let full = Full::new(&a);
     let mut build = project.start(&["--jobs", "1"]);
-    runs_elsewhere(&mut build);
+    starts_at(&mut build, "b");
     b.pod.signal(Signal::KILL);
+    full.ends();
     let built = build.built().ok();
     assert_eq!(built.ran().len(), 10);
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "killed\n")], "out"));
@@ -190,7 +231,7 @@ fn an_interrupt_ends_steps_elsewhere() {
     let project = a.place.project("p", &file);
     project.write("words", "interrupted\n");
     let mut build = project.start(&["--jobs", "1"]);
-    runs_elsewhere(&mut build);
+    starts_at(&mut build, "b");
     let sleeps = format!("sleep {seconds}");
     wait_for_processes(&sleeps, |count| count >= 2);
     build.signal(Signal::INT);
@@ -203,11 +244,15 @@ fn an_interrupt_ends_steps_elsewhere() {
 #[test]
 fn a_step_that_fails_elsewhere_fails_once() {
     let (_ground, _server, a, b) = two();
-    let mut file = wide(1, "1");
+    let mut file = wide(1, "0");
     file.push_str("[step.z]\nrun = 'cat words; echo broken >&2; exit 3'\nout = 'never'\n");
     let project = a.place.project("p", &file);
     project.write("words", "to be read\n");
-    let built = project.build(&["--jobs", "1", "--keep-going"]).failed();
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1", "--keep-going"]);
+    starts_at(&mut build, "b");
+    full.ends();
+    let built = build.built().failed();
     assert_eq!(started(&built)["b"], 1, "{}", built.said());
     assert!(!built.has_restarted(), "{}", built.said());
     assert_eq!(built.output("z"), ["to be read", "broken"]);
@@ -222,9 +267,11 @@ fn a_pod_that_goes_ends_nobodys_build() {
     let file = wide(6, "0.5");
     let project = a.place.project("p", &file);
     project.write("words", "stopped\n");
+    let full = Full::new(&a);
     let mut build = project.start(&["--jobs", "1"]);
-    runs_elsewhere(&mut build);
+    starts_at(&mut build, "b");
     b.leaves();
+    full.ends();
     let built = build.built().ok();
     assert_eq!(built.ran().len(), 6);
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "stopped\n")], "out"));
@@ -247,7 +294,7 @@ fn two_majordomos_build_one_project_at_once() {
 }
 
 /// Steps of the build that three pods share.
-const SHARED_STEPS: usize = 60;
+const SHARED_STEPS: usize = 30;
 
 #[test]
 fn three_pods_share_a_build() {
@@ -255,21 +302,44 @@ fn three_pods_share_a_build() {
     let c = joins(Place::new(), &server, "c", Some(&a.invitation()));
     a.sees(&["b", "c"]);
     a.hears_all();
+    // As many steps as there are slots: each slot gets one, and nobody waits for the end of another.
+    let (there, seconds) = (slots(&b), format!("{}.75", 4000 + std::process::id() % 1000));
+    let long = a.place.project("long", &wide(2 * there + 2, &seconds));
+    long.write("words", "by all\n");
+    let mut build = long.start(&["--jobs", "2"]);
+    let mut pods: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..2 * there + 2 {
+        let started = build.wait_for(|event| event["event"] == "step-started");
+        *pods.entry(started["pod"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    let all = [("b", there), ("c", there), ("here", 2)].map(|(pod, steps)| (pod.to_owned(), steps));
+    assert_eq!(pods.into_iter().collect::<Vec<_>>(), all);
+    build.signal(Signal::INT);
+    build.end().code(130);
+    wait_for_processes(&format!("sleep {seconds}"), |count| count == 0);
+    a.waits_until("all slots are free again", |pods| {
+        super::others_of(pods).all(|pod| pod["load"]["free_slots"] == pod["load"]["slots"])
+    });
     let file = wide(SHARED_STEPS, "0.1");
     let project = a.place.project("p", &file);
     project.write("words", "by three\n");
-    let built = project.build(&["--jobs", "2"]).ok();
-    let pods = started(&built);
-    let least = SHARED_STEPS / 10;
-    assert!(["b", "c", "here"].iter().all(|pod| pods[*pod] >= least), "{pods:?}");
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    for pod in ["b", "c"] {
+        starts_at(&mut build, pod);
+    }
+    full.ends();
+    build.built().ok();
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "by three\n")], "out"));
-    // Both others are killed while the next one runs; what they had made is made again.
+    // Both others are killed while they run steps; what they had made is made again.
     project.write("words", "by one\n");
-    let mut build = project.start(&["--jobs", "2"]);
-    runs_elsewhere(&mut build);
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
     b.pod.signal(Signal::KILL);
-    build.wait_for(|event| event["event"] == "step-started" && event["pod"] == "c");
+    starts_at(&mut build, "c");
     c.pod.signal(Signal::KILL);
+    full.ends();
     build.built().ok();
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "by one\n")], "out"));
     b.pod.end();

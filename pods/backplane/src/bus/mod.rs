@@ -58,7 +58,7 @@ pub struct Message {
     pub reply: Option<ReplyTo>,
 }
 
-/// The address of one asker. Opaque; good for one answer.
+/// The address of one asker. Opaque; good for one answer of each who was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReplyTo(pub(crate) String);
 
@@ -100,6 +100,9 @@ pub type Follow = BoxStream<'static, Followed>;
 /// Messages of a pattern, until the bus is closed. Dropping it unsubscribes.
 pub type Subscription = BoxStream<'static, Message>;
 
+/// Answers of many. Dropping it stops listening to them.
+pub type Answers = BoxStream<'static, Bytes>;
+
 /// A connection to the back-plane. All futures are safe to drop; a dropped append is one whose outcome is unknown.
 pub trait Bus: Send + Sync + 'static {
     /// Sends to whoever listens. `Ok` says that it was handed to the connection, no more.
@@ -118,6 +121,9 @@ pub trait Bus: Send + Sync + 'static {
         payload: Bytes,
         deadline: Duration,
     ) -> BoxFuture<'a, Result<Bytes, BusError>>;
+
+    /// Asks all who listen, and hears their answers as they come. The stream ends when nobody listens, and else never: whoever asks sets a deadline.
+    fn ask_all<'a>(&'a self, subject: &'a str, payload: Bytes) -> BoxFuture<'a, Result<Answers, BusError>>;
 
     /// The log as it is now; made if there is none.
     fn log(&self) -> BoxFuture<'_, Result<Incarnation, BusError>>;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use protocol::PodId;
 use protocol::mesh::{GenerationEntry, KeyEntry, Member, Role, Standing, subject};
+use protocol::{Digest, PodId};
 use serde_json::Value;
 
 use super::{ActError, Federation, KnownMember};
@@ -16,7 +16,12 @@ use crate::ledger::{ChangeError, Entry, Stop};
 pub const MEND_AFTER: Duration = Duration::from_secs(30);
 
 /// The member's next word: of another standing, and with the proof that it was let in.
-fn gone(known: Option<&Entry>, standing: Standing, knew: Option<u32>) -> Result<Value, Stop> {
+fn gone(
+    known: Option<&Entry>,
+    standing: Standing,
+    knew: Option<u32>,
+    upheld: Vec<Digest>,
+) -> Result<Value, Stop> {
     let entry = known.ok_or_else(|| Stop("it is no member".to_owned()))?;
     let mut member: Member =
         serde_json::from_value(entry.body.clone()).map_err(|error| Stop(error.to_string()))?;
@@ -27,7 +32,7 @@ fn gone(known: Option<&Entry>, standing: Standing, knew: Option<u32>) -> Result<
         member.admission = Some(entry.signed.clone());
     }
     member.standing = standing;
-    member.knew_generation = knew;
+    (member.knew_generation, member.upheld) = (knew, upheld);
     serde_json::to_value(member).map_err(|error| Stop(error.to_string()))
 }
 
@@ -44,11 +49,11 @@ impl Federation {
     pub async fn leave(&self) -> Result<(), ActError> {
         let ours = subject::member(&self.pod());
         let knew = self.present_generation();
-        let left = self.ledger.change(&ours, |known| gone(known, Standing::Left, Some(knew)));
+        let left = self.ledger.change(&ours, |known| gone(known, Standing::Left, Some(knew), Vec::new()));
         unless_done(left.await)
     }
 
-    /// Sends a pod away for good, and changes the group key.
+    /// Sends a pod away for good, and changes the group key. Whom it has let in stays, as far as this pod has heard of it by now.
     ///
     /// Dropping the future may leave the ban without a new key: another full member makes it then ([`mend`](Self::mend)), or this one when it bans again.
     ///
@@ -61,7 +66,10 @@ impl Federation {
         }
         let knew = self.present_generation();
         let theirs = subject::member(pod);
-        let banned = self.ledger.change(&theirs, |known| gone(known, Standing::Banned, Some(knew)));
+        // Whom it has let in, and whom it has banned itself, stays so for all: also for newcomers, who hear of this ban first.
+        let banned = self
+            .ledger
+            .change(&theirs, |known| gone(known, Standing::Banned, Some(knew), self.members.words_of(pod)));
         unless_done(banned.await)?;
         self.renew_after(knew).await
     }

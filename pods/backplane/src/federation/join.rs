@@ -3,27 +3,38 @@
 //! Neither can use the group key, so each proves itself by signatures: the newcomer with its own key and the invitation's; the member with its
 //! own key, which the chain of admissions from the founder vouches for. The answer is sealed to the newcomer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use protocol::PodId;
 use protocol::mesh::{
     Invitation, InvitationEntry, JoinAnswer, JoinRequest, Member, Role, Standing, VERSION, subject,
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::words::{MAX_NAME, MAX_REASON, is_name, readable};
 use super::{ActError, Federation, Members};
-use crate::bus::{Bus, BusError};
+use crate::bus::{Answers, Bus, BusError};
 use crate::clock::MAX_SKEW;
 use crate::keys::{Context, Identity, Ring, SharedRing, seal_to, sign, verify};
 use crate::ledger::{ChangeError, Entry, Judgement, Policy, Stop, View};
 
-/// How long one attempt waits.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long the first attempt waits; each further one waits twice as long, up to [`LAST_ATTEMPT`].
+const FIRST_ATTEMPT: Duration = Duration::from_millis(500);
+/// How long an attempt waits at most.
+const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// How often it is tried: with each more members answer.
 const ATTEMPTS: u32 = 6;
+/// How long further answers are waited for after one of a pod that did not invite.
+const OTHERS: Duration = Duration::from_secs(1);
+/// Answers to one attempt that are looked at: anybody who reaches the server can give some.
+const MAX_ANSWERS: usize = 1024;
+/// Pods that have to say yes before no other one is heard.
+const MAX_YES: usize = 8;
 /// How long is waited for somebody to be there, at first.
 const NOBODY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest request that is looked at.
@@ -71,16 +82,24 @@ pub struct Welcome {
     pub members: Vec<(String, Vec<u8>)>,
 }
 
-enum Answered {
-    In(Welcome),
-    /// Not in, and whether it is the pod that invited which says so.
-    No {
-        why: String,
-        by_inviter: bool,
-    },
+/// A yes that holds together by itself.
+struct Yes {
+    from: PodId,
+    ring: Ring,
+    members: Vec<Vec<u8>>,
 }
 
-/// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt.
+/// What an attempt has heard.
+enum Heard {
+    In(Welcome),
+    /// The pod that invited says no.
+    No(JoinError),
+    /// Nobody has said yes.
+    Nothing,
+}
+
+/// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt. A yes of others than
+/// the pod that invited is held against what further ones say: one that was banned would not say so itself.
 ///
 /// Dropping the future may leave the invitation used; the same pod may come in by it all the same.
 ///
@@ -107,51 +126,89 @@ pub async fn join(
         let signed = sign(identity, Context::Join, &invitation.federation, subject::JOIN, &json);
         let proof = Identity::of_invitation(&invitation.secret);
         let proven = sign(&proof, Context::Join, &invitation.federation, "join.proof", &signed);
-        match bus.request(subject::JOIN, Bytes::from(proven.clone()), ATTEMPT).await {
-            Ok(answer) => match read_answer(identity, invitation, &proven, &answer) {
-                Ok(Answered::In(welcome)) => return Ok(welcome),
-                Ok(Answered::No { why, by_inviter: true }) => return Err(JoinError::Refused(why)),
-                Ok(Answered::No { why, .. }) => outcome = JoinError::Refused(why),
-                Err(_) if matches!(outcome, JoinError::Refused(_)) => {}
-                Err(error) => outcome = error,
-            },
-            Err(BusError::Late { .. }) => {}
+        let answers = bus.ask_all(subject::JOIN, Bytes::from(proven.clone())).await?;
+        let until = Instant::now() + LAST_ATTEMPT.min(FIRST_ATTEMPT * (1 << attempt));
+        match hear(answers, until, (identity, invitation, &proven), &mut outcome).await {
+            Heard::In(welcome) => return Ok(welcome),
+            Heard::No(why) => return Err(why),
             // A member may be about to come back.
-            Err(BusError::Nobody(_)) => tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await,
-            Err(error) => return Err(error.into()),
+            Heard::Nothing => tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await,
         }
     }
     Err(outcome)
+}
+
+/// Hears the answers of one attempt; why nobody said yes, if it is better than what was known.
+async fn hear(
+    answers: Answers,
+    mut until: Instant,
+    asked: (&Arc<Identity>, &Invitation, &[u8]),
+    outcome: &mut JoinError,
+) -> Heard {
+    let (identity, invitation, _) = asked;
+    let mut answers = answers.take(MAX_ANSWERS);
+    let mut yes: Vec<Yes> = Vec::new();
+    while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+        match read_answer(asked, &answer) {
+            Ok(Ok(said)) => {
+                let is_inviter = said.from == invitation.by;
+                yes.push(said);
+                if is_inviter || yes.len() == MAX_YES {
+                    break;
+                }
+            }
+            Ok(Err((from, why))) if from == invitation.by => return Heard::No(JoinError::Refused(why)),
+            Ok(Err((_, why))) => *outcome = JoinError::Refused(why),
+            Err(error) => {
+                if !matches!(outcome, JoinError::Refused(_)) {
+                    *outcome = error;
+                }
+                continue;
+            }
+        }
+        until = until.min(Instant::now() + OTHERS);
+    }
+    match agreed(identity, invitation, yes) {
+        Some(welcome) => Heard::In(welcome),
+        None => Heard::Nothing,
+    }
+}
+
+/// What all that have said yes know together: the answer of one that they know to be banned is none.
+fn agreed(identity: &Arc<Identity>, invitation: &Invitation, yes: Vec<Yes>) -> Option<Welcome> {
+    let list = Members::new(invitation.federation, identity.clone(), SharedRing::default());
+    let entries = yes.iter().flat_map(|said| said.members.iter().cloned()).collect();
+    let members = vouched(&list, invitation, entries);
+    let believed = yes.into_iter().filter(|said| list.is_believed(&said.from));
+    let ring = believed.map(|said| said.ring).max_by_key(Ring::newest)?;
+    list.is_member(&identity.pod()).then_some(Welcome { ring, members })
 }
 
 fn answer_subject(request: &[u8]) -> String {
     format!("welcome.{}", blake3::hash(request).to_hex())
 }
 
+/// A yes; or who says no, and why.
 fn read_answer(
-    identity: &Arc<Identity>,
-    invitation: &Invitation,
-    request: &[u8],
+    (identity, invitation, request): (&Arc<Identity>, &Invitation, &[u8]),
     sealed: &[u8],
-) -> Result<Answered, JoinError> {
+) -> Result<Result<Yes, (PodId, String)>, JoinError> {
     let plain = identity.unseal(sealed).ok_or(JoinError::Impostor)?;
     let (from, signed) = plain.split_first_chunk::<32>().ok_or(JoinError::Impostor)?;
     let from = PodId::from_bytes(*from);
     let name = answer_subject(request);
     let json = verify(&from, Context::Welcome, &invitation.federation, &name, signed);
     match serde_json::from_slice(json.map_err(|_| JoinError::Impostor)?).map_err(JoinError::Answer)? {
-        JoinAnswer::No { why } => {
-            Ok(Answered::No { why: readable(&why, MAX_REASON), by_inviter: from == invitation.by })
-        }
+        JoinAnswer::No { why } => Ok(Err((from, readable(&why, MAX_REASON)))),
         JoinAnswer::Welcome { ring, members } => {
             let list = Members::new(invitation.federation, identity.clone(), SharedRing::default());
-            let members = vouched(&list, invitation, members);
+            vouched(&list, invitation, members.clone());
             // Who answers must be a member by the chain from the founder, and we must be one by now.
             if !list.is_believed(&from) || !list.is_member(&identity.pod()) {
                 return Err(JoinError::Impostor);
             }
             let ring = Ring::from_json(ring).map_err(JoinError::Answer)?;
-            Ok(Answered::In(Welcome { ring, members }))
+            Ok(Ok(Yes { from, ring, members }))
         }
     }
 }
@@ -166,18 +223,23 @@ fn vouched(list: &Members, invitation: &Invitation, entries: Vec<Vec<u8>>) -> Ve
         })
         .collect();
     let mut taken = Vec::new();
+    let mut last = HashMap::new();
     loop {
-        let before = taken.len();
-        waiting.retain(|entry| match list.judge(entry) {
-            Judgement::Take => {
-                list.apply(entry);
+        let mut goes_on = false;
+        waiting.retain(|entry| {
+            let judged = list.judge(entry);
+            goes_on |= matches!(judged, Judgement::Take | Judgement::Learn);
+            if judged == Judgement::Take {
+                let last = last.entry(entry.subject.clone()).or_insert_with(|| entry.order());
+                if *last <= entry.order() {
+                    *last = entry.order();
+                    list.apply(entry);
+                }
                 taken.push((entry.subject.clone(), entry.signed.clone()));
-                false
             }
-            Judgement::Wait => true,
-            Judgement::Refuse => false,
+            matches!(judged, Judgement::Wait | Judgement::Learn)
         });
-        if taken.len() == before {
+        if !goes_on {
             return taken;
         }
     }
@@ -246,6 +308,11 @@ impl Answerer {
             );
             return Ok(JoinAnswer::No { why });
         }
+        let inviter = self.0.members.list().get(&entry.by).map(|member| member.standing);
+        if inviter == Some(Standing::Banned) {
+            let why = "the pod that made the invitation was banned: ask another one (`pod invite`)";
+            return Ok(JoinAnswer::No { why: why.to_owned() });
+        }
         // Another member's clock may be an hour from ours; our own is not.
         let tolerated = if entry.by == self.0.pod() { 0 } else { MAX_SKEW };
         let now = self.0.clock.now().saturating_sub(tolerated);
@@ -282,6 +349,7 @@ impl Answerer {
             founding_salt: None,
             knew_generation: None,
             admission: None,
+            upheld: Vec::new(),
         };
         let member: Value = serde_json::to_value(member)?;
         let name = subject::member(&pod);
@@ -291,7 +359,11 @@ impl Answerer {
                 Some(known) if known.standing == Standing::Banned => {
                     Err(Stop("this pod was banned".to_owned()))
                 }
-                Some(known) if known.standing == Standing::Member && known.seal_key == asked.seal_key => {
+                Some(known)
+                    if known.standing == Standing::Member
+                        && known.seal_key == asked.seal_key
+                        && self.0.members.is_member(&pod) =>
+                {
                     Err(Stop(String::new()))
                 }
                 _ => Ok(member.clone()),

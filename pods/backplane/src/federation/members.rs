@@ -1,12 +1,12 @@
 //! Who is a member, as the log says: a view that others hold, and the policy of what may be said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use protocol::PodId;
 use protocol::mesh::{Addresses, FederationId, GenerationEntry, KeyEntry, Member, Role, Standing, subject};
+use protocol::{Digest, PodId};
 use tokio::sync::watch;
 
 use super::words::{MAX_NAME, readable};
@@ -15,6 +15,10 @@ use crate::ledger::{Entry, Judgement, Policy, SETTLING, View};
 
 /// The longest chain of admissions from the founder.
 const MAX_CHAIN: usize = 64;
+/// Pods of which only the admission is known, out of a word whose author is not.
+const MAX_PROVEN: usize = 4096;
+/// The most words of a pod that hold on when it is banned: more have no room in a record.
+pub const MAX_UPHELD: usize = 768;
 /// The most addresses of one pod that are kept.
 pub const MAX_ADDRESSES: usize = 32;
 
@@ -60,15 +64,31 @@ pub struct Members {
 #[derive(Default)]
 struct State {
     raw: HashMap<PodId, Raw>,
+    /// How pods came in on which no word is taken yet: that one's author may be known by this alone, as who has banned the founder is.
+    proven: HashMap<PodId, Admission>,
     addresses: HashMap<PodId, Vec<String>>,
     generation: Option<GenerationEntry>,
     heard: HashMap<PodId, Instant>,
 }
 
+/// The last word on a pod.
 struct Raw {
     member: Member,
-    /// Who let it in, and as what; none for the founder.
-    admitted: Option<(PodId, Role)>,
+    /// Who said it.
+    from: PodId,
+    word: Digest,
+    admission: Admission,
+    /// What of its own words holds on, if it was banned.
+    upheld: HashSet<Digest>,
+}
+
+/// How a pod came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    /// The federation's id says so.
+    Founder,
+    /// By another one's word, and as what.
+    By { pod: PodId, role: Role, word: Digest },
 }
 
 impl Members {
@@ -109,6 +129,14 @@ impl Members {
         self.list.borrow().get(pod).is_some_and(|known| known.is_member() && known.role == Role::Full)
     }
 
+    /// How a pod stands, if that is known. One whose admission does not hold any more is as good as gone.
+    pub fn standing(&self, pod: &PodId) -> Option<Standing> {
+        let state = self.state.lock();
+        let standing = state.standing(pod)?;
+        let is_out = standing == Standing::Member && state.ever(pod, MAX_CHAIN).is_none();
+        Some(if is_out { Standing::Left } else { standing })
+    }
+
     /// A member was heard.
     pub fn heard(&self, pod: &PodId) {
         self.state.lock().heard.insert(*pod, Instant::now());
@@ -125,25 +153,53 @@ impl Members {
 
     /// What an entry says of a member, and who let that in; none if it does not hold together.
     fn read(&self, entry: &Entry) -> Option<Raw> {
-        let member: Member = serde_json::from_value(entry.body.clone()).ok()?;
+        let mut member: Member = serde_json::from_value(entry.body.clone()).ok()?;
         if subject::member(&member.pod) != entry.subject {
             return None;
         }
+        let word = Digest::of(&entry.signed);
+        let admission = self.admission(entry, &member, word)?;
+        let upheld = std::mem::take(&mut member.upheld).into_iter().collect();
+        Some(Raw { member, from: entry.from, word, admission, upheld })
+    }
+
+    fn admission(&self, entry: &Entry, member: &Member, word: Digest) -> Option<Admission> {
         if member.founded(&self.federation) {
-            return Some(Raw { member, admitted: None });
+            return Some(Admission::Founder);
         }
         if member.standing == Standing::Member && entry.from != member.pod {
-            let admitted = Some((entry.from, member.role));
-            return Some(Raw { member, admitted });
+            return Some(Admission::By { pod: entry.from, role: member.role, word });
         }
-        let admission = member.admission.as_deref()?;
-        let admission = Entry::verified(&self.federation, &entry.subject, admission).ok()?;
+        let signed = member.admission.as_deref()?;
+        let admission = Entry::verified(&self.federation, &entry.subject, signed).ok()?;
         let was: Member = serde_json::from_value(admission.body).ok()?;
         if was.pod != member.pod || was.standing != Standing::Member || admission.from == was.pod {
             return None;
         }
-        let admitted = Some((admission.from, was.role));
-        Some(Raw { member, admitted })
+        Some(Admission::By { pod: admission.from, role: was.role, word: Digest::of(signed) })
+    }
+
+    /// The words about members that a pod has said so far: what holds on when it is banned. Of too many those that let full members in come first.
+    pub(super) fn words_of(&self, pod: &PodId) -> Vec<Digest> {
+        let state = self.state.lock();
+        let mut words: Vec<(Role, Digest)> = Vec::new();
+        for raw in state.raw.values() {
+            if let Admission::By { pod: by, role, word } = raw.admission
+                && by == *pod
+            {
+                words.push((role, word));
+            }
+            if raw.from == *pod && raw.member.standing == Standing::Banned {
+                words.push((Role::Guest, raw.word));
+            }
+        }
+        words.sort_unstable_by(|a, b| b.cmp(a));
+        words.dedup_by_key(|(_, word)| *word);
+        if words.len() > MAX_UPHELD {
+            tracing::warn!(%pod, words = words.len(), "too many words of this pod: some of those whom it let in have to be invited again");
+            words.truncate(MAX_UPHELD);
+        }
+        words.into_iter().map(|(_, word)| word).collect()
     }
 
     fn take_ring(&self, entry: &Entry) {
@@ -174,15 +230,42 @@ fn check(ring: &mut Ring, generation: &GenerationEntry) {
 }
 
 impl State {
-    /// As what a pod was let in, if it ever was.
-    fn ever(&self, federation: &FederationId, pod: &PodId, left: usize) -> Option<Role> {
-        let raw = self.raw.get(pod)?;
-        match &raw.admitted {
-            None => raw.member.founded(federation).then_some(Role::Full),
-            Some((by, role)) => {
-                let by = (left > 0).then(|| self.ever(federation, by, left - 1)).flatten();
+    /// As what a pod was let in, if it ever was, by somebody whose word on that holds.
+    fn ever(&self, pod: &PodId, left: usize) -> Option<Role> {
+        let admission = self.raw.get(pod).map(|raw| &raw.admission).or_else(|| self.proven.get(pod))?;
+        match admission {
+            Admission::Founder => Some(Role::Full),
+            Admission::By { pod: by, role, word } => {
+                let by = (left > 0 && self.upholds(by, word)).then(|| self.ever(by, left - 1)).flatten();
                 (by == Some(Role::Full)).then_some(*role)
             }
+        }
+    }
+
+    /// Whether a pod's word on a member holds: of one that was banned only those that its ban names.
+    fn upholds(&self, by: &PodId, word: &Digest) -> bool {
+        let by = self.raw.get(by).filter(|raw| raw.member.standing == Standing::Banned);
+        by.is_none_or(|banned| banned.upheld.contains(word))
+    }
+
+    /// What the federation thinks of a full member's word on a member.
+    fn judge(&self, by: &PodId, word: &Digest) -> Judgement {
+        match self.ever(by, MAX_CHAIN) {
+            None => Judgement::Wait,
+            Some(Role::Full) if self.upholds(by, word) => Judgement::Take,
+            Some(_) => Judgement::Refuse,
+        }
+    }
+
+    /// Notes how a pod came in. Whether that is news.
+    fn prove(&mut self, raw: &Raw) -> bool {
+        let pod = raw.member.pod;
+        let is_news = !self.raw.contains_key(&pod)
+            && self.proven.len() < MAX_PROVEN
+            && self.proven.get(&pod) != Some(&raw.admission);
+        is_news && {
+            self.proven.insert(pod, raw.admission);
+            true
         }
     }
 
@@ -190,9 +273,9 @@ impl State {
         self.raw.get(pod).map(|raw| raw.member.standing)
     }
 
-    fn list(&self, federation: &FederationId) -> MemberList {
+    fn list(&self) -> MemberList {
         let known = |pod: &PodId, raw: &Raw| {
-            let role = self.ever(federation, pod, MAX_CHAIN)?;
+            let role = self.ever(pod, MAX_CHAIN)?;
             Some(KnownMember {
                 pod: *pod,
                 name: readable(&raw.member.name, MAX_NAME),
@@ -233,9 +316,10 @@ impl View for Members {
             addresses.addresses.truncate(MAX_ADDRESSES);
             state.addresses.insert(entry.from, addresses.addresses);
         } else if let Some(raw) = self.read(entry) {
+            state.proven.remove(&raw.member.pod);
             state.raw.insert(raw.member.pod, raw);
         }
-        let list = Arc::new(state.list(&self.federation));
+        let list = Arc::new(state.list());
         state.heard.retain(|pod, _| list.get(pod).is_some_and(KnownMember::is_member));
         self.list.send_if_modified(|old| std::mem::replace(old, list.clone()) != list);
     }
@@ -243,9 +327,30 @@ impl View for Members {
 
 impl Policy for Members {
     fn judge(&self, entry: &Entry) -> Judgement {
-        let state = self.state.lock();
-        let role = state.ever(&self.federation, &entry.from, MAX_CHAIN);
+        let mut state = self.state.lock();
         let banned = state.standing(&entry.from) == Some(Standing::Banned);
+        if entry.subject.starts_with(subject::MEMBERS) {
+            let Some(raw) = self.read(entry) else { return Judgement::Refuse };
+            let judged = if entry.from != raw.member.pod {
+                state.judge(&entry.from, &raw.word)
+            } else {
+                match raw.admission {
+                    _ if banned => Judgement::Refuse,
+                    Admission::Founder => Judgement::Take,
+                    // Nobody lets itself in; but it may go, and bring the proof that it was let in, for those who never saw it as a member.
+                    Admission::By { pod: by, word, .. } if raw.member.standing == Standing::Left => {
+                        state.judge(&by, &word)
+                    }
+                    Admission::By { .. } => Judgement::Refuse,
+                }
+            };
+            return match judged {
+                Judgement::Wait if state.prove(&raw) => Judgement::Learn,
+                judged => judged,
+            };
+        }
+        let is_known = state.raw.contains_key(&entry.from);
+        let role = is_known.then(|| state.ever(&entry.from, MAX_CHAIN)).flatten();
         let needs = |allowed: bool| match (role, banned) {
             (_, true) => Judgement::Refuse,
             (None, false) => Judgement::Wait,
@@ -257,25 +362,6 @@ impl Policy for Members {
             let rest = entry.subject.strip_prefix(prefix).unwrap_or_default();
             rest.split('.').next() == Some(entry.from.to_string().as_str())
         };
-        if entry.subject.starts_with(subject::MEMBERS) {
-            let Some(raw) = self.read(entry) else { return Judgement::Refuse };
-            let itself = entry.from == raw.member.pod;
-            let founding = itself && raw.member.founded(&self.federation) && !banned;
-            if founding {
-                return Judgement::Take;
-            }
-            if !itself {
-                return needs(full);
-            }
-            // Nobody lets itself in; but it may go, and bring the proof that it was let in, for those who never saw it as a member.
-            let by = raw.admitted.and_then(|(by, _)| state.ever(&self.federation, &by, MAX_CHAIN));
-            return match by {
-                _ if banned || raw.member.standing != Standing::Left => Judgement::Refuse,
-                None => Judgement::Wait,
-                Some(Role::Full) => Judgement::Take,
-                Some(_) => Judgement::Refuse,
-            };
-        }
         let about = |prefix: &str| entry.subject.starts_with(prefix);
         for prefix in [subject::ADDRESSES, subject::SETTLED] {
             if about(prefix) {

@@ -100,6 +100,7 @@ impl Federation {
             founding_salt: Some(salt),
             knew_generation: None,
             admission: None,
+            upheld: Vec::new(),
         };
         let commitment = self.ring.read().commitment(1).unwrap_or(commitment);
         self.set_once(&subject::member(&self.pod()), serde_json::to_value(member)?).await?;

@@ -147,8 +147,9 @@ impl Batch<'_> {
         }
         match self.ledger.judge(&entry) {
             Judgement::Take => {}
-            Judgement::Wait => {
+            judged @ (Judgement::Wait | Judgement::Learn) => {
                 self.state.parked.push(&entry.subject, &entry.signed);
+                self.state.ripe |= judged == Judgement::Learn;
                 return Ok(Taken::Waits);
             }
             Judgement::Refuse => {

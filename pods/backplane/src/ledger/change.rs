@@ -180,7 +180,7 @@ impl Ledger {
         let entry = Entry::new(&self.identity, &self.federation, subject, epoch, (self.clock.now(), body))?;
         match self.judge(&entry) {
             Judgement::Take => Ok(entry),
-            Judgement::Wait => Err(ChangeError::NotYet(entry.subject)),
+            Judgement::Wait | Judgement::Learn => Err(ChangeError::NotYet(entry.subject)),
             Judgement::Refuse => Err(ChangeError::Forbidden(entry.subject)),
         }
     }

@@ -68,6 +68,8 @@ pub enum Judgement {
     Take,
     /// Its author is not known yet: it waits.
     Wait,
+    /// It waits, but others that wait may be judged anew by what it proves.
+    Learn,
     /// Its author may not say that.
     Refuse,
 }

@@ -101,6 +101,7 @@ async fn world(count: usize) -> World {
             founding_salt: None,
             knew_generation: None,
             admission: None,
+            upheld: Vec::new(),
         };
         let body = serde_json::to_value(member).unwrap();
         founder.ledger.change(&subject::member(&pod), |_| Ok(body.clone())).await.unwrap();

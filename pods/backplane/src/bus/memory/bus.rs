@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{Link, Log, Shared, State};
 use crate::bus::{
-    Bus, BusError, Connection, Expect, Follow, Followed, Incarnation, Message, Position, Record, ReplyTo,
-    Subscription, subject,
+    Answers, Bus, BusError, Connection, Expect, Follow, Followed, Incarnation, Message, Position, Record,
+    ReplyTo, SUBSCRIPTION_CAPACITY, Subscription, subject,
 };
 
 /// A bus on a server in memory.
@@ -81,7 +81,7 @@ impl Bus for MemoryBus {
             state.counts.published += 1;
             let size = payload.len() as u64;
             // Whoever asked may have stopped waiting.
-            if state.asked.remove(&to.0).is_some_and(|asker| asker.send(payload).is_ok()) {
+            if state.asked.get(&to.0).is_some_and(|asker| asker.try_send(payload).is_ok()) {
                 state.counts.delivered += 1;
                 state.counts.delivered_bytes += size;
             }
@@ -114,23 +114,29 @@ impl Bus for MemoryBus {
         async move {
             subject::check_message(subject, payload.len())?;
             self.online()?;
-            let (asker, answer) = oneshot::channel();
-            {
-                let mut state = self.shared.state.lock();
-                if !state.has_listener(subject) {
-                    return Err(BusError::Nobody(subject.to_owned()));
-                }
-                state.next_reply += 1;
-                let reply = format!("reply.{}", state.next_reply);
-                state.asked.retain(|_, asker| !asker.is_closed());
-                state.asked.insert(reply.clone(), asker);
-                state.send(Message { subject: subject.to_owned(), payload, reply: Some(ReplyTo(reply)) });
-            }
-            match tokio::time::timeout(deadline, answer).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(_)) => Err(BusError::Offline("the server in memory went away".to_owned())),
+            let Some(mut answers) = self.shared.state.lock().ask(subject, payload) else {
+                return Err(BusError::Nobody(subject.to_owned()));
+            };
+            match tokio::time::timeout(deadline, answers.recv()).await {
+                Ok(Some(answer)) => Ok(answer),
+                Ok(None) => Err(BusError::Offline("the server in memory went away".to_owned())),
                 Err(_) => Err(BusError::Late { subject: subject.to_owned(), deadline }),
             }
+        }
+        .boxed()
+    }
+
+    fn ask_all<'a>(&'a self, subject: &'a str, payload: Bytes) -> BoxFuture<'a, Result<Answers, BusError>> {
+        async move {
+            subject::check_message(subject, payload.len())?;
+            self.online()?;
+            let asked = self.shared.state.lock().ask(subject, payload);
+            let answers = asked.map(|receiver| {
+                stream::unfold(receiver, |mut receiver| async {
+                    receiver.recv().await.map(|answer| (answer, receiver))
+                })
+            });
+            Ok(stream::iter(answers).flatten().boxed())
         }
         .boxed()
     }
@@ -201,6 +207,20 @@ impl Bus for MemoryBus {
 }
 
 impl State {
+    /// Asks whoever listens; none if nobody does.
+    fn ask(&mut self, subject: &str, payload: Bytes) -> Option<mpsc::Receiver<Bytes>> {
+        if !self.has_listener(subject) {
+            return None;
+        }
+        let (asker, answers) = mpsc::channel(SUBSCRIPTION_CAPACITY);
+        self.next_reply += 1;
+        let reply = format!("reply.{}", self.next_reply);
+        self.asked.retain(|_, asker| !asker.is_closed());
+        self.asked.insert(reply.clone(), asker);
+        self.send(Message { subject: subject.to_owned(), payload, reply: Some(ReplyTo(reply)) });
+        Some(answers)
+    }
+
     fn send(&mut self, message: Message) {
         self.counts.published += 1;
         match &mut self.held {

@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 pub use bus::MemoryBus;
 
@@ -39,7 +39,7 @@ struct State {
     lost_acks: usize,
     buses: Vec<Arc<Link>>,
     subscribers: Vec<Subscriber>,
-    asked: HashMap<String, oneshot::Sender<bytes::Bytes>>,
+    asked: HashMap<String, mpsc::Sender<bytes::Bytes>>,
     counts: Counts,
     next_reply: u64,
 }

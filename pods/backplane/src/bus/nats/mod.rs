@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{ConnectErrorKind, ConnectOptions, Event, StatusCode};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 pub use options::{FirstConnect, MAX_RECONNECT_PAUSE, NatsOptions, PING_INTERVAL, SERVER_TIMEOUT};
 
 use super::{
-    Bus, BusError, Connection, Expect, Follow, Incarnation, Message, Position, Record, ReplyTo,
+    Answers, Bus, BusError, Connection, Expect, Follow, Incarnation, Message, Position, Record, ReplyTo,
     SUBSCRIPTION_CAPACITY, Subscription, subject,
 };
 use log::NatsLog;
@@ -217,6 +217,23 @@ impl Bus for NatsBus {
                     _ => failed("cannot ask over the back-plane")(&error),
                 }),
             }
+        }
+        .boxed()
+    }
+
+    fn ask_all<'a>(&'a self, subject: &'a str, payload: Bytes) -> BoxFuture<'a, Result<Answers, BusError>> {
+        async move {
+            subject::check_message(subject, payload.len())?;
+            self.online()?;
+            let failed = failed("cannot ask over the back-plane");
+            let inbox = self.client.new_inbox();
+            let answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
+            let sent = self.client.publish_with_reply(self.full(subject), inbox, payload).await;
+            sent.map_err(|error| failed(&error))?;
+            let is_answer = |message: &async_nats::Message| {
+                std::future::ready(message.status != Some(StatusCode::NO_RESPONDERS))
+            };
+            Ok(answers.take_while(is_answer).map(|message| message.payload).boxed())
         }
         .boxed()
     }

@@ -99,6 +99,18 @@ async fn a_request_is_answered_or_says_why_not(subject: &Subject) {
     };
     let (answered, ()) = tokio::join!(a.request("ask.b", bytes("?"), PATIENCE), answer);
     assert_eq!(answered.unwrap(), bytes("!"));
+    // Of all who are asked all are heard, one after the other; and of nobody nobody.
+    let mut also_asked = a.subscribe("ask.b").await.unwrap();
+    let mut answers = a.ask_all("ask.b", bytes("?")).await.unwrap();
+    for (bus, asked, said) in [(&b, &mut asked, "1"), (&a, &mut also_asked, "2")] {
+        let message = asked.next().await.unwrap();
+        bus.respond(&message.reply.unwrap(), bytes(said)).await.unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answers.next()).await;
+        assert_eq!(answer.unwrap(), Some(bytes(said)));
+    }
+    let mut nobody = a.ask_all("ask.c", bytes("?")).await.unwrap();
+    assert_eq!(tokio::time::timeout(PATIENCE, nobody.next()).await.unwrap(), None);
+    drop(also_asked);
     let late = a.request("ask.b", bytes("?"), Duration::from_millis(50)).await;
     assert!(matches!(late, Err(BusError::Late { .. })), "{late:?}");
 }

@@ -1,5 +1,6 @@
 //! Whole pods on the twin and on real servers: founding, joining, being refused, being banned.
 
+mod banned;
 mod hostile;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What is said: judged before it is appended, never passed off as the last word, never the end of a subject.
 
 use super::*;
-use crate::bus::{BusError, Connection, Follow, Record, ReplyTo, Subscription};
+use crate::bus::{Answers, BusError, Connection, Follow, Record, ReplyTo, Subscription};
 
 struct Always(Judgement);
 
@@ -53,6 +53,9 @@ impl Bus for Meanwhile {
         deadline: Duration,
     ) -> BoxFuture<'a, Result<Bytes, BusError>> {
         self.0.request(subject, payload, deadline)
+    }
+    fn ask_all<'a>(&'a self, subject: &'a str, payload: Bytes) -> BoxFuture<'a, Result<Answers, BusError>> {
+        self.0.ask_all(subject, payload)
     }
     fn log(&self) -> BoxFuture<'_, Result<Incarnation, BusError>> {
         self.0.log()
