@@ -41,6 +41,8 @@ pub fn is_name(name: &[u8]) -> bool {
 
 /// The project file, at the top of a project.
 pub const PROJECT_FILE: &str = "majordomo.toml";
+/// The folder at the top of a project with what it uses of others.
+pub const USES: &str = ".uses";
 /// Folders that are no part of a project, wherever they stand in it.
 pub const RESERVED: [&str; 2] = [".git", ".majordomo"];
 
@@ -82,10 +84,12 @@ impl RelPath {
     }
 
     /// The part of this path that no step may write, if it has one: Git's own folder and the majordomo's at any depth, since programs
-    /// run what stands there; and the project file at the top, which says what steps may do.
+    /// run what stands there; and at the top the project file, which says what steps may do, and what other projects have made.
     pub fn reserved(&self) -> Option<&'static str> {
         let at_any_depth = self.parts().find_map(reserved);
-        at_any_depth.or_else(|| (*self.0 == *PROJECT_FILE.as_bytes()).then_some(PROJECT_FILE))
+        let is_used = || (self.parts().next() == Some(USES.as_bytes())).then_some(USES);
+        let at_the_top = || (*self.0 == *PROJECT_FILE.as_bytes()).then_some(PROJECT_FILE);
+        at_any_depth.or_else(at_the_top).or_else(is_used)
     }
 
     /// This path and one name below it; `None` if the name is none ([`is_name`]).

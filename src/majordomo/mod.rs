@@ -15,6 +15,7 @@
 //! | `shell` | somebody who looks into a step's root |
 //! | `watch` | what changes, as it changes; builds that follow it |
 //! | `tree_files` | trees of the larder as files of a folder |
+//! | `uses` | what a project takes of other projects |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
 pub mod border;
@@ -49,5 +50,6 @@ pub mod sources;
 pub mod standing;
 pub mod tool_roots;
 pub mod tree_files;
+pub mod uses;
 pub mod watch;
 pub mod workspace;

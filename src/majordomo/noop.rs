@@ -24,6 +24,7 @@ use super::revoked;
 use super::sink::{REPLY_QUEUE, Sink};
 use super::snapshot::StampRecord;
 use super::tool_roots::{self, ToolRoot};
+use super::uses;
 use super::watch::kept::Kept;
 use super::watch::projects;
 use super::watch::watched::Watched;
@@ -146,6 +147,10 @@ pub fn may_answer(asked: &Asked) -> bool {
 /// Answers a request to build if it has nothing to do; `false`: it has to be built, or is no build.
 pub fn answers_request(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)) -> bool {
     let Request::Build { project, targets, options, environment } = request else { return false };
+    // Whether what it uses of others is still the same its pod knows alone.
+    if uses::are_any(project) {
+        return false;
+    }
     let asked = Asked {
         project: project.clone(),
         targets: targets.clone(),

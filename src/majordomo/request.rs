@@ -22,7 +22,7 @@ pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport,
 pub use failure::{Failure, FailureKind};
 pub use named::{
     BuiltReport, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest, TargetKind, TargetReport,
-    TargetsReport,
+    TargetsReport, UsedBy,
 };
 pub use pods::{
     ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, LeaveReport, MemberReport,

@@ -4,10 +4,10 @@ use node::Pod;
 use protocol::event::Outcome;
 
 use super::holder::Host;
-use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request};
+use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request, UsedBy, WatchNews};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
-use super::{border, build, chefs, inspect, launch, noop, request::Failure, shell};
+use super::{border, build, chefs, inspect, launch, noop, request::Failure, shell, uses};
 use crate::mesh::Joined;
 use crate::mesh::joining::Joining;
 
@@ -35,17 +35,20 @@ pub async fn answer(
     let report = match request {
         Request::Build { project, targets, options, environment } => {
             let asked = build::Asked { project, targets, options, environment };
-            if answered(pod, &asked, sink).await {
-                if let Some(joined) = host.joined.get() {
-                    joined.unchanged(&asked.project);
-                }
-                return Ok(Some(Outcome::Success));
-            }
-            return build::build(pod, asked, sink, cancel).await.map(Some);
+            return build_for(host, asked, &[], sink, cancel).await.map(Some);
         }
         Request::Watch { project, targets, options, environment, watching } => {
             let asked = build::Asked { project, targets, options, environment };
-            return follow(pod, asked, watching, sink, (cancel, &host.leaving)).await.map(|()| None);
+            if let Err(failure) = uses::bring(host, &asked.project, &[], sink, cancel).await {
+                sink.reply(Reply::Watch(WatchNews::Refused(*failure)));
+            }
+            let project = asked.project.clone();
+            tokio::select! {
+                followed = follow(pod, asked, watching, sink, (cancel, &host.leaving)) => {
+                    return followed.map(|()| None);
+                }
+                () = uses::keep(host, &project, sink, cancel) => return Ok(None),
+            }
         }
         Request::Init { project, environment } => {
             match chefs::init(pod, &project, environment, (sink, cancel)).await? {
@@ -110,6 +113,29 @@ pub async fn answer(
     Ok(None)
 }
 
+/// Builds, once what the project uses of others is up to date; `used_by`: the projects for which it is built.
+///
+/// # Errors
+/// It cannot be built, or what it uses cannot be had.
+pub async fn build_for(
+    host: &Host,
+    asked: build::Asked,
+    used_by: &[UsedBy],
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Result<Outcome, Box<Failure>> {
+    if !uses::bring(host, &asked.project, used_by, sink, cancel).await? {
+        return Ok(Outcome::Cancelled);
+    }
+    if answered(&host.pod, &asked, sink).await {
+        if let Some(joined) = host.joined.get() {
+            joined.unchanged(&asked.project);
+        }
+        return Ok(Outcome::Success);
+    }
+    build::build(&host.pod, asked, sink, cancel).await
+}
+
 /// Whether a build had nothing to do, and that has been said.
 async fn answered(pod: &Pod, asked: &build::Asked, sink: &Sink) -> bool {
     let (home, asked, sink) = (pod.home().path().to_owned(), asked.clone(), sink.clone());
@@ -141,7 +167,11 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
     })
 }
 
-fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
+/// The federation that the pod is in.
+///
+/// # Errors
+/// It is in none.
+pub fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
     host.joined.get().map(|joined| &**joined).ok_or_else(|| {
         let member = Joining::read(host.pod.home().path()).ok().flatten();
         Box::new(match member {

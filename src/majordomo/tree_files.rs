@@ -37,15 +37,22 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
     }
 }
 
+fn gone(digest: &Digest) -> Failure {
+    border::machine(format!("the larder has lost {}", digest.short())).hint("build it again")
+}
+
+fn read(larder: &Larder, tree: &Digest) -> Result<Tree, Failure> {
+    let bytes = larder.get(ObjectKind::Tree, tree).map_err(|error| border::node(&error.into()))?;
+    bytes.and_then(|bytes| Tree::decode(&bytes).ok()).ok_or_else(|| gone(tree))
+}
+
 /// Writes a tree, whose bytes are in the larder, below a folder, which is made if need be. How many files were written.
 /// `staging` is a folder on the same file system, in which files are before they are in their places.
 ///
 /// # Errors
 /// The bytes are not there, or the folder cannot be written.
 pub fn write(larder: &Larder, tree: &Digest, folder: &Path, staging: &Path) -> Result<u64, Failure> {
-    let gone = || border::machine(format!("the larder has lost {}", tree.short())).hint("build it again");
-    let bytes = larder.get(ObjectKind::Tree, tree).map_err(|error| border::node(&error.into()))?;
-    let tree = bytes.and_then(|bytes| Tree::decode(&bytes).ok()).ok_or_else(gone)?;
+    let tree = read(larder, tree)?;
     fs::create_dir_all(folder).map_err(failed(folder))?;
     let folder = folder.canonicalize().map_err(failed(folder))?;
     let mut made = BTreeSet::new();
@@ -63,7 +70,7 @@ pub fn write(larder: &Larder, tree: &Digest, folder: &Path, staging: &Path) -> R
                 let is_there = is_file(&folder, path, digest, *exec);
                 if !is_there {
                     let content = larder.open_blob(digest).map_err(|error| border::node(&error.into()))?;
-                    let content = content.ok_or_else(gone)?;
+                    let content = content.ok_or_else(|| gone(digest))?;
                     put(&at, staging, |beside| {
                         let mut file = File::create_new(beside)?;
                         copy(&content, &mut file, &ways)?;
@@ -89,6 +96,35 @@ pub fn write(larder: &Larder, tree: &Digest, folder: &Path, staging: &Path) -> R
         });
     }
     Ok(written)
+}
+
+/// Removes what is below a folder and not in a tree.
+///
+/// # Errors
+/// The larder has lost the tree, or the folder cannot be written.
+pub fn sweep(larder: &Larder, tree: &Digest, folder: &Path) -> Result<(), Failure> {
+    let tree = read(larder, tree)?;
+    let mut known: BTreeSet<RelPath> = BTreeSet::new();
+    for (path, _) in tree.entries() {
+        known.extend(path.ancestors());
+        known.insert(path.clone());
+    }
+    sweep_below(folder, &RelPath::root(), &known).map_err(failed(folder))
+}
+
+fn sweep_below(folder: &Path, at: &RelPath, known: &BTreeSet<RelPath>) -> io::Result<()> {
+    for entry in fs::read_dir(at.under(folder))? {
+        let entry = entry?;
+        let Some(path) = at.child(entry.file_name().as_bytes()) else { continue };
+        let is_folder = entry.file_type()?.is_dir();
+        match (known.contains(&path), is_folder) {
+            (true, true) => sweep_below(folder, &path, known)?,
+            (true, false) => {}
+            (false, true) => fs::remove_dir_all(entry.path())?,
+            (false, false) => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
 }
 
 /// A folder, and no link to one.

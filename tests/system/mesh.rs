@@ -10,6 +10,7 @@ use crate::common::{Place, Project, Running};
 mod projects;
 mod steps;
 mod trust;
+mod uses;
 
 /// How often a federation is looked at that is to come together.
 const POLL: Duration = Duration::from_millis(100);

@@ -15,6 +15,7 @@ impl ProjectFile {
         self.text = self.text.before(own.text);
         self.name = own.name;
         self.limits = own.limits.or(self.limits);
+        self.uses = own.uses;
         self.tool_roots.extend(own.tool_roots);
         if !own.targets.is_empty() {
             self.targets = own.targets;

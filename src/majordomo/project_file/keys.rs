@@ -20,7 +20,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 }
 
 /// The tables of the file.
-pub const TABLES: [&str; 4] = ["alias", "project", "step", "tools"];
+pub const TABLES: [&str; 5] = ["alias", "project", "step", "tools", "uses"];
 
 /// Keys of `[project]`.
 pub const PROJECT_KEYS: [Key; 5] = [

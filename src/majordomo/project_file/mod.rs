@@ -24,6 +24,7 @@ mod read;
 pub mod reference;
 mod run;
 mod secrets;
+mod uses;
 mod value;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use error::{ProjectFileError, Wrong};
 pub use lenses::of_chef;
 pub use locate::{Located, Spot, Text};
 pub use pods_file::{PODS_FILE, PodsFile, pods_file};
+pub use uses::UseRule;
 pub use value::{MAX_TIMEOUT, size};
 
 /// The name of the project file in the project's folder.
@@ -65,6 +67,8 @@ pub struct ProjectFile {
     pub aliases: Vec<(Spot<String>, Vec<Spot<String>>)>,
     /// `[project] image`: for steps that name none.
     pub image: Option<String>,
+    /// `[uses]`: what it takes of other projects, by name.
+    pub uses: Vec<UseRule>,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
 }

@@ -12,6 +12,7 @@ use super::lenses;
 use super::limits;
 use super::nearest::nearest;
 use super::secrets;
+use super::uses;
 use super::value::{Fault, Field, Value};
 use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
 
@@ -29,6 +30,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         limits: Limits::default(),
         aliases: vec![],
         image: None,
+        uses: vec![],
         tool_roots: vec![],
     };
     let text = file.text.clone();
@@ -40,6 +42,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         match field.key {
             "project" => project(field, &mut file)?,
             "tools" => tools(field, &mut file)?,
+            "uses" => file.uses = uses::uses(field)?,
             "alias" => {
                 let named = fields(&text, table(field, "a table `[alias]`: NAME = targets")?);
                 for (key, field) in named {

@@ -22,6 +22,7 @@ pub fn page() -> String {
     section(&mut page, "## `[tools]`", "", &TOOLS_KEYS);
     section(&mut page, "## Limits", LIMITS_INTRO, &LIMITS_KEYS);
     page += ALIAS;
+    page += USES;
     page += COMMANDS;
     page += PLACEHOLDERS;
     page += PATTERNS;
@@ -67,6 +68,13 @@ const ALIAS: &str = "
 
 `NAME = TARGET`, or a list of targets: `majordomo build NAME` builds them. A name that is also a step's counts as the step.
 ";
+
+const USES: &str = r#"
+## `[uses]`
+
+`NAME = "project:PROJECT"`, `"project:PROJECT#TARGET"`, or a list of such with one PROJECT: what that [registered project](../how-to/projects.md) makes, all that it wants or what the
+targets mean, is built by its pod before this project is, and stands at `.uses/NAME/` with the paths that it has there. Steps read it as any source.
+"#;
 
 const COMMANDS: &str = r#"
 ## Commands

@@ -217,7 +217,7 @@ fn unknown_words_get_the_nearest_known() {
       |
     1 | [steps.a]
       |  ^^^^^
-    hint: known here: `alias`, `project`, `step`, `tools`
+    hint: known here: `alias`, `project`, `step`, `tools`, `uses`
     ");
     insta::assert_snapshot!(said("run = 'true'"), @"
     demo/majordomo.toml:1:1: unknown table `run` in the file

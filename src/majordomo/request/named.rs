@@ -51,8 +51,24 @@ pub enum OfProject {
         /// How.
         options: BuildOptions,
     },
+    /// Build it for a project that uses it. Answers: as of a build.
+    Use {
+        /// As of a build.
+        targets: Vec<String>,
+        /// For which projects, each of which uses the next; the last uses this one.
+        used_by: Vec<UsedBy>,
+    },
     /// What can be built. Answer: [`TargetsReport`].
     Targets,
+}
+
+/// A project that uses another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedBy {
+    /// Which workspace.
+    pub workspace: WorkspaceId,
+    /// What people call it.
+    pub name: String,
 }
 
 /// A registered project.

@@ -1,7 +1,7 @@
 //! Registered projects: named from anywhere in the federation, and asked of the pod that has their workspace.
 //!
 //! Actors. [`Projects`] is both sides: [`asking`] sends an order to the pod that owns a project, and hands on its replies as they come; [`serving`] carries
-//! orders out as if they had come over this pod's own socket, and sends the replies. What a name means is the federation's log's matter; a pod goes only into folders that it has
+//! orders out as if they had come over this pod's own socket, and sends the replies; [`using`] is for projects that use others. What a name means is the federation's log's matter; a pod goes only into folders that it has
 //! registered itself, and serves full members alone. Steps' variables come from the owner's environment: no pod gets another's.
 //!
 //! Errors of the owner travel as its [`Failure`]s; that it is not there, or goes, is one of this machine's. A crash of either side ends what was asked: the owner
@@ -9,6 +9,7 @@
 
 mod asking;
 mod serving;
+mod using;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,23 +17,26 @@ use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use backplane::beats::Liveness;
+use backplane::ledger::SETTLING;
 use backplane::projects::{self, ProjectError};
+use futures::future::BoxFuture;
 use node::Pod;
 use parking_lot::{Condvar, Mutex};
-use protocol::PodId;
 use protocol::event::Outcome;
 use protocol::mesh::{ProjectEntry, ProjectName};
+use protocol::{PodId, WorkspaceId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{Joined, presence, steps};
 use crate::majordomo::border::{self, machine, mistake};
+use crate::majordomo::build::Asked;
 use crate::majordomo::holder::Host;
 use crate::majordomo::inspect;
 use crate::majordomo::request::{
-    BuiltReport, Failure, FailureKind, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest,
-    Reply, Report, Request,
+    BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, ProjectReport, ProjectsReport,
+    ProjectsRequest, Reply, Report,
 };
 use crate::majordomo::service;
 use crate::majordomo::sink::{Cancel, Sink};
@@ -72,6 +76,10 @@ struct Withdrawal {
 
 /// How long orders of others may take to end when the pod goes.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a new log is waited for until all pods have told it what they know.
+const SETTLED_WITHIN: Duration = SETTLING.saturating_add(Duration::from_secs(5));
+/// How often it is looked whether they have.
+const SETTLE_POLL: Duration = Duration::from_millis(200);
 /// Batches of replies that wait for whoever asked.
 const NEWS_WAITING: usize = 64;
 
@@ -187,8 +195,8 @@ impl Projects {
         Some(Host { joined: joined.upgrade()?, ..host.clone() })
     }
 
-    /// The folder of a project of this pod.
-    fn own_folder(&self, name: &ProjectName) -> Result<PathBuf, Failure> {
+    /// A project of this pod.
+    fn own(&self, name: &ProjectName) -> Result<Own, Failure> {
         let own = projects::own(&self.mesh, name)
             .map_err(|error| Failure::new(FailureKind::Machine, &error))?
             .ok_or_else(|| {
@@ -197,7 +205,9 @@ impl Projects {
             })?;
         let folder = PathBuf::from(&own.folder);
         match Workspace::open(&folder) {
-            Ok(Some(workspace)) if workspace.id() == own.workspace => Ok(folder),
+            Ok(Some(workspace)) if workspace.id() == own.workspace => {
+                Ok(Own { name: own.name, workspace: own.workspace, folder })
+            }
             Ok(_) => Err(machine(format!("`{}` is not the project `{name}` any more", own.folder))
                 .hint("register it again where it is now: `majordomo projects add DIR`")),
             Err(error) => Err(border::workspace(&error)),
@@ -205,49 +215,64 @@ impl Projects {
     }
 }
 
-/// Carries out on this machine what is asked of one of its projects.
-async fn carry_out(
-    host: &Host,
-    (name, folder): (&ProjectName, PathBuf),
-    what: OfProject,
-    sink: &Sink,
-    cancel: &Cancel,
-) -> Fallible<(Option<Outcome>, Option<BuiltReport>)> {
-    let environment = own_environment();
-    match what {
-        OfProject::Targets => {
-            let targets = inspect::targets(&host.pod, &folder, &environment).await?;
-            sink.reply(Reply::Report(Report::Targets(targets)));
-            Ok((None, None))
-        }
-        OfProject::Build { targets, options } => {
-            let makes = !options.dry_run;
-            let request = Request::Build {
-                project: folder.clone(),
-                targets: targets.clone(),
-                options,
-                environment: environment.clone(),
-            };
-            // One request leads to another here.
-            let outcome = Box::pin(service::answer(host, request, sink, cancel)).await?;
-            if !makes || outcome != Some(Outcome::Success) {
-                return Ok((outcome, None));
-            }
-            let made = inspect::handed_over(&host.pod, &folder, &environment, &targets).await?;
-            Ok((outcome, Some(built(host, name, &folder, &made)?)))
-        }
-    }
+/// A project of this pod.
+struct Own {
+    name: ProjectName,
+    workspace: WorkspaceId,
+    folder: PathBuf,
 }
 
-fn built(host: &Host, name: &ProjectName, folder: &Path, made: &protocol::Tree) -> Fallible<BuiltReport> {
+/// What was asked came to an end: how, of a build, and what it made.
+type Carried = (Option<Outcome>, Option<BuiltReport>);
+
+/// Carries out on this machine what is asked of one of its projects.
+fn carry_out<'a>(
+    host: &'a Host,
+    own: &'a Own,
+    what: OfProject,
+    sink: &'a Sink,
+    cancel: &'a Cancel,
+) -> BoxFuture<'a, Fallible<Carried>> {
+    // What a project uses may lead here again.
+    Box::pin(async move {
+        let environment = own_environment();
+        let (targets, options, used_by) = match what {
+            OfProject::Targets => {
+                let targets = inspect::targets(&host.pod, &own.folder, &environment).await?;
+                sink.reply(Reply::Report(Report::Targets(targets)));
+                return Ok((None, None));
+            }
+            OfProject::Build { targets, options } => (targets, options, Vec::new()),
+            OfProject::Use { targets, used_by } => {
+                using::check(own, &used_by)?;
+                (targets, BuildOptions::default(), used_by)
+            }
+        };
+        let makes = !options.dry_run;
+        let asked = Asked {
+            project: own.folder.clone(),
+            targets: targets.clone(),
+            options,
+            environment: environment.clone(),
+        };
+        let outcome = service::build_for(host, asked, &used_by, sink, cancel).await?;
+        if !makes || outcome != Outcome::Success {
+            return Ok((Some(outcome), None));
+        }
+        let made = inspect::handed_over(&host.pod, &own.folder, &environment, &targets).await?;
+        Ok((Some(outcome), Some(built(host, own, &made)?)))
+    })
+}
+
+fn built(host: &Host, own: &Own, made: &protocol::Tree) -> Fallible<BuiltReport> {
     let joined = host.joined.get().ok_or_else(|| Box::new(machine("this pod has left its federation")))?;
     let tree = host.pod.larder().put(protocol::ObjectKind::Tree, &made.encode());
     let (files, bytes) = tree_files::count(made);
     Ok(BuiltReport {
-        name: name.clone(),
+        name: own.name.clone(),
         owner: joined.pod(),
         owner_name: presence::name(&joined.mesh, &joined.pod()),
-        folder: folder.display().to_string(),
+        folder: own.folder.display().to_string(),
         tree: tree.map_err(|error| Box::new(border::node(&error.into())))?,
         files,
         bytes,
@@ -311,8 +336,16 @@ impl Joined {
         let folder = workspace.project().to_str().ok_or_else(|| {
             mistake(format!("the path of the project is not UTF-8: `{}`", workspace.project().display()))
         })?;
-        let registered = projects::register(&self.mesh, &name, workspace.id(), folder).await;
-        registered.map_err(|error| failed(&self.mesh, &error, project))
+        let begun = Instant::now();
+        loop {
+            match projects::register(&self.mesh, &name, workspace.id(), folder).await {
+                // Most often it was this pod that has founded the federation a moment ago.
+                Err(ProjectError::NotSettled) if begun.elapsed() < SETTLED_WITHIN => {
+                    tokio::time::sleep(SETTLE_POLL).await;
+                }
+                registered => return registered.map_err(|error| failed(&self.mesh, &error, project)),
+            }
+        }
     }
 
     /// Asks something of a project by its name: of this pod, or of the one that has it.
@@ -331,8 +364,7 @@ impl Joined {
         let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
         let owner = found.and_then(|project| project.owner).ok_or_else(|| Box::new(unknown(&name)))?;
         let (outcome, built) = if owner == self.pod() {
-            let folder = self.projects.own_folder(&name)?;
-            carry_out(host, (&name, folder), what, sink, cancel).await?
+            carry_out(host, &self.projects.own(&name)?, what, sink, cancel).await?
         } else {
             let mut built = None;
             let mut take = |reply| match reply {

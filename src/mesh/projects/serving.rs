@@ -43,7 +43,7 @@ impl Projects {
             return Err("only full members of the federation may ask for that".to_owned());
         }
         let host = self.its_host().ok_or("this pod has only begun, or goes")?;
-        let folder = self.own_folder(&order.name).map_err(|failure| failure.message)?;
+        let own = self.own(&order.name).map_err(|failure| failure.message)?;
         let key = (from, order.run);
         let cancel = Cancel::default();
         {
@@ -62,8 +62,7 @@ impl Projects {
         let telling = runtime.clone();
         runtime.spawn(async move {
             let sink = Sink::new(sender);
-            let Order { name, what, .. } = order;
-            let carried = carry_out(&host, (&name, folder), what, &sink, &cancel).await;
+            let carried = carry_out(&host, &own, order.what, &sink, &cancel).await;
             sink.reply(match carried {
                 Ok((outcome, built)) => {
                     if let Some(built) = built {

@@ -9,7 +9,7 @@ use super::{Member, POLL, POLLS, STEPS, two};
 use crate::common::{Built, Project, Running};
 
 /// A project of a pod, registered under its folder's name, of which another pod has heard.
-fn registered<'p>(at: &'p Member, name: &str, file: &str, heard_by: &Member) -> Project<'p> {
+pub fn registered<'p>(at: &'p Member, name: &str, file: &str, heard_by: &Member) -> Project<'p> {
     let project = at.place.project(name, file);
     at.place.majordomo(&["projects", "add", name]).ok();
     knows(heard_by, name);
@@ -18,7 +18,7 @@ fn registered<'p>(at: &'p Member, name: &str, file: &str, heard_by: &Member) -> 
 
 /// Waits until a pod has heard of a project.
 #[track_caller]
-fn knows(pod: &Member, name: &str) {
+pub fn knows(pod: &Member, name: &str) {
     pod.waits_until("it has heard of all", |_| names(pod).iter().any(|known| known == name));
 }
 
@@ -33,7 +33,7 @@ fn names(pod: &Member) -> Vec<String> {
 }
 
 /// Begins to build by name.
-fn building(pod: &Member, words: &[&str]) -> Running {
+pub fn building(pod: &Member, words: &[&str]) -> Running {
     Running::start(pod.place.command("majordomo", &[&["build", "--events", "-"], words].concat()))
 }
 
@@ -69,14 +69,14 @@ fn a_project_is_built_by_its_name_from_another_pod() {
     // Where it is wanted it is brought: all, or what a target means.
     assert_eq!(build(&b, &["p", "--out", "got"]).ok().ran(), [""; 0]);
     let got = b.place.bare("got");
-    assert_eq!(got.files("."), ["./twice", "./upper"]);
+    assert_eq!(got.files("."), ["twice", "upper"]);
     assert_eq!(got.read("upper"), "BY NAME\n");
     build(&b, &["project:p", "upper", "--out", "one"]).ok();
-    assert_eq!(b.place.bare("one").files("."), ["./upper"]);
+    assert_eq!(b.place.bare("one").files("."), ["upper"]);
     // The pod that has it knows it by its name, too.
     assert_eq!(build(&a, &["project:p"]).ok().ran(), [""; 0]);
     // A step that fails fails the build here.
-    project.write("majordomo.toml", "[step.bad]\nrun = 'echo no; exit 7'\n");
+    project.write("majordomo.toml", "[step.bad]\nrun = 'echo no; exit 7'\nout = 'bad'\n");
     let built = build(&b, &["p"]).code(1);
     assert_eq!(built.output("bad"), ["no"]);
     let refused = building(&b, &["p", "nothing"]).end().code(2);

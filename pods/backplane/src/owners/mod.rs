@@ -23,7 +23,7 @@ use protocol::{Digest, RelPath, WorkspaceId};
 use serde_json::Value;
 
 pub use handover::{GIVE_DEADLINE, GiveError, TAKE};
-pub use map::{Artefact, MAX_HOLDERS, MAX_SETS, Owner, OwnerKey, OwnerMap};
+pub use map::{Artefact, Changes, MAX_CHANGES, MAX_HOLDERS, MAX_SETS, Owner, OwnerKey, OwnerMap};
 
 use crate::beats::Liveness;
 use crate::ledger::{ChangeError, Entry, Epoch, Stop, StoreError};

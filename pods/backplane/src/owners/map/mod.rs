@@ -9,6 +9,7 @@
 //!
 //! Bounds: [`MAX_HOLDERS`] pods a digest, [`MAX_SETS`] combinations of them; beyond that hints are dropped.
 
+mod changes;
 mod holders;
 mod packed;
 mod paths;
@@ -19,12 +20,15 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use parking_lot::RwLock;
-use protocol::mesh::{Ownership, subject};
+use protocol::mesh::{ArtefactScope, Ownership, subject};
 use protocol::{Digest, PodId, RelPath, Tree, TreeEntry, WorkspaceId};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
+use super::ownership;
 use crate::ledger::{Entry, Epoch, View};
+use changes::Told;
+pub use changes::{Changes, MAX_CHANGES};
 use holders::Holders;
 pub use holders::{MAX_HOLDERS, MAX_SETS};
 use packed::Packed;
@@ -148,6 +152,7 @@ fn mark(digest: &Digest) -> [u8; 8] {
 #[derive(Default)]
 pub struct OwnerMap {
     maps: RwLock<Maps>,
+    told: Told,
 }
 
 /// What the map needs of a record.
@@ -167,6 +172,11 @@ struct Signed {
 }
 
 impl OwnerMap {
+    /// Which workspaces have other outputs, as they get them.
+    pub fn changes(&self) -> Changes {
+        self.told.listen()
+    }
+
     /// The owner of a record.
     pub fn get(&self, key: OwnerKey) -> Option<Owner> {
         let maps = self.maps.read();
@@ -286,7 +296,8 @@ impl OwnerMap {
 }
 
 impl Maps {
-    fn put(&mut self, key: OwnerKey, epoch: Epoch, brief: Brief) {
+    /// Whether its official digest is another one now.
+    fn put(&mut self, key: OwnerKey, epoch: Epoch, brief: Brief) -> bool {
         let Brief { owner, digest, size, promised_to } = brief;
         match (owner, promised_to) {
             (Some(owner), Some(to)) => {
@@ -304,7 +315,7 @@ impl Maps {
             }
             None => self.slots.remove(&key.0),
         };
-        let Some(before) = before else { return };
+        let Some(before) = before else { return owner.is_some() };
         if owner.is_none() || before.mark != mark {
             if let Some(covered) = self.paths.remove(key.0) {
                 covered.files.iter().for_each(|file| self.holders.release(&file.digest));
@@ -313,6 +324,7 @@ impl Maps {
             covered.epoch = epoch;
             covered.files.iter().for_each(|file| self.holders.note(&file.digest, slot.pod));
         }
+        owner.is_none() || before.mark != mark
     }
 }
 
@@ -324,7 +336,12 @@ impl View for OwnerMap {
     fn apply(&self, entry: &Entry) {
         let brief = Brief::deserialize(&entry.body);
         if let (Some(key), Ok(brief)) = (OwnerKey::of_subject(&entry.subject), brief) {
-            self.maps.write().put(key, entry.epoch, brief);
+            let is_other = self.maps.write().put(key, entry.epoch, brief);
+            if is_other
+                && let Some(known) = ownership(entry).filter(|known| known.scope == ArtefactScope::Outputs)
+            {
+                self.told.tell(known.workspace);
+            }
         }
     }
 }

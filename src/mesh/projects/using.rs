@@ -1,0 +1,132 @@
+//! Projects that use what others make: built by the pods that have them, and brought here.
+
+use std::sync::mpsc::sync_channel;
+
+use backplane::owners::Changes;
+use backplane::projects;
+use protocol::event::{Event, How, Outcome, Stamped};
+use protocol::mesh::ProjectName;
+use protocol::{Digest, WorkspaceId};
+
+use super::{Fallible, Own, carry_out};
+use crate::majordomo::border::{machine, mistake};
+use crate::majordomo::holder::Host;
+use crate::majordomo::request::{BuiltReport, Failure, FailureKind, OfProject, Reply, Report, UsedBy};
+use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
+use crate::mesh::{Joined, presence};
+
+/// The longest chain of projects that use each other.
+const MAX_CHAIN: usize = 32;
+/// Steps of a used project that are named when they fail.
+const MAX_FAILED: usize = 5;
+
+/// An error if a project is used, by way of others, for itself.
+pub(super) fn check(own: &Own, used_by: &[UsedBy]) -> Fallible<()> {
+    let Some(at) = used_by.iter().position(|by| by.workspace == own.workspace) else {
+        let is_long = used_by.len() > MAX_CHAIN;
+        let failure = || Box::new(mistake(format!("more than {MAX_CHAIN} projects use each other in a row")));
+        return if is_long { Err(failure()) } else { Ok(()) };
+    };
+    let mut circle: Vec<String> = used_by[at..].iter().map(|by| format!("`{}`", by.name)).collect();
+    circle.push(format!("`{}`", own.name));
+    let failure = mistake(format!("projects use each other in a circle: {}", circle.join(" → ")));
+    Err(Box::new(failure.hint("one of them has to do without the next: `uses` in its `majordomo.toml`")))
+}
+
+/// What the build of a used project says, as far as whoever uses it wants to know.
+#[derive(Default)]
+struct Heard {
+    built: Option<BuiltReport>,
+    failed: Vec<String>,
+}
+
+impl Heard {
+    fn take(&mut self, reply: Reply, sink: &Sink) {
+        match reply {
+            Reply::Report(Report::Built(report)) => self.built = Some(report),
+            Reply::Event(Stamped {
+                event: Event::StepFinished { step, how: How::Failed, failure, .. },
+                ..
+            }) if self.failed.len() < MAX_FAILED => {
+                self.failed.push(format!("step `{step}`: {}", failure.unwrap_or_default()));
+            }
+            Reply::Waiting(what) => sink.reply(Reply::Waiting(what)),
+            _ => {}
+        }
+    }
+}
+
+impl Joined {
+    /// Has a project built by the pod that has it, for one that uses it, and brings what the targets mean. The tree of that; none: it was cancelled.
+    ///
+    /// # Errors
+    /// It cannot be built or brought, or uses what it is used for.
+    pub async fn use_project(
+        &self,
+        host: &Host,
+        (name, targets): (&ProjectName, &[String]),
+        used_by: &[UsedBy],
+        sink: &Sink,
+        cancel: &Cancel,
+    ) -> Fallible<Option<Digest>> {
+        let found = projects::get(&self.mesh, name);
+        let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
+        let owner = found.and_then(|project| project.owner);
+        let owner = owner.ok_or_else(|| Box::new(super::unknown(name)))?;
+        let what = OfProject::Use { targets: targets.to_vec(), used_by: used_by.to_vec() };
+        let mut heard = Heard::default();
+        let outcome = if owner == self.pod() {
+            let project = self.projects.own(name)?;
+            let (sender, replies) = sync_channel(REPLY_QUEUE);
+            let talk = sink.clone();
+            let hearing = tokio::task::spawn_blocking(move || {
+                let mut heard = Heard::default();
+                replies.iter().for_each(|reply| heard.take(reply, &talk));
+                heard
+            });
+            let carried = {
+                let own = Sink::new(sender);
+                carry_out(host, &project, what, &own, cancel).await
+            };
+            heard = hearing.await.map_err(|_| Box::new(machine("a build ended in the middle")))?;
+            let (outcome, built) = carried?;
+            heard.built = built;
+            outcome
+        } else {
+            let mut take = |reply| heard.take(reply, sink);
+            self.projects.ask(&owner, name, what, &mut take, cancel).await?
+        };
+        let pod = presence::name(&self.mesh, &owner);
+        match (outcome, heard.built) {
+            (Some(Outcome::Success), Some(built)) => {
+                let brought = self.estate.bring(owner, built.tree).await;
+                brought.map_err(|why| {
+                    let what = format!("what `{name}` made did not come from `{pod}`: {why}");
+                    Box::new(machine(what).hint("`pod pods` shows who is connected"))
+                })?;
+                Ok(Some(built.tree))
+            }
+            (Some(Outcome::Cancelled), _) if cancel.is_set() => Ok(None),
+            (Some(Outcome::Failure), _) => {
+                let message = format!("`{name}`, which this project uses, could not be built by `{pod}`");
+                let failure =
+                    Failure { kind: FailureKind::Step, message, causes: heard.failed, hints: Vec::new() };
+                Err(Box::new(
+                    failure.hint(format!("`majordomo build project:{name}` shows what was printed")),
+                ))
+            }
+            _ => Err(Box::new(machine(format!("`{pod}` has not built `{name}`: it was cancelled there")))),
+        }
+    }
+
+    /// What of the federation's projects has changed, as it changes.
+    pub fn changes(&self) -> Changes {
+        self.estate.owners.map().changes()
+    }
+
+    /// Whether a change may concern a project.
+    pub fn is_about(&self, changed: &Option<WorkspaceId>, name: &ProjectName) -> bool {
+        let found = projects::get(&self.mesh, name).ok().flatten();
+        changed.is_none_or(|changed| found.is_some_and(|project| project.workspace == changed))
+    }
+}
