@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use backplane::server::{Server, ServerOptions};
+use backplane::server::ServerOptions;
+
+use super::Nats;
 
 /// Tells the namespaces of one test process from each other.
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -84,7 +86,7 @@ impl Hosts {
     }
 
     /// A NATS server at the switch.
-    pub fn server(&self, folder: &Path, port: Option<u16>) -> Server {
+    pub fn server(&self, folder: &Path) -> Nats {
         let mut options = ServerOptions::installed(folder).unwrap();
         fs::create_dir_all(folder).unwrap();
         let program = folder.join("nats-server");
@@ -93,9 +95,8 @@ impl Hosts {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         options.program = program;
-        options.port = port;
         options.arguments = vec!["-a".to_owned(), self.address(SWITCH)];
-        Server::start(&options).unwrap()
+        Nats::of(options)
     }
 }
 

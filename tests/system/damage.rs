@@ -1,9 +1,9 @@
 //! Damaged and foreign homes: what is wrong is named and put aside, and the build carries on.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
 
+use crate::common::larder::{files, flip};
 use crate::common::subject::{Random, Subject, number};
 use crate::common::{Place, Project};
 
@@ -22,36 +22,6 @@ fn both(place: &Place) -> Project<'_> {
     project.write("source", MARK);
     project.builds(&["big", "small"]);
     project
-}
-
-/// The files below a folder of the larder.
-fn files(place: &Place, folder: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![place.home().join("larder").join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path())
-            } else {
-                files.push(entry.path())
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-/// Flips a bit at each of these places.
-fn flip(path: &Path, places: impl Iterator<Item = u64>) {
-    let mode = fs::metadata(path).unwrap().permissions();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    let file = fs::File::options().read(true).write(true).open(path).unwrap();
-    for at in places {
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, at).unwrap();
-        file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
-    }
-    fs::set_permissions(path, mode).unwrap();
 }
 
 /// What the source says; it can be found again in a pack.

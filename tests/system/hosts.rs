@@ -1,7 +1,10 @@
 //! Pods on hosts of their own, with a network between them whose cables can be pulled: network namespaces. Needs root.
 
-use super::mesh::{Member, is_announced, joins_so, of};
-use crate::common::{Hosts, Place};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::mesh::{Member, is_announced, joins_so, of, others_of};
+use crate::common::{Hosts, Nats, Place, Running};
 
 const STEPS: &str = "
 [step.upper]
@@ -14,12 +17,7 @@ out = 'large'
 ";
 
 /// Starts the pod of a host, which listens at its own address.
-fn stands(
-    hosts: &Hosts,
-    host: usize,
-    server: &backplane::server::Server,
-    invitation: Option<&str>,
-) -> Member {
+fn stands(hosts: &Hosts, host: usize, server: &Nats, invitation: Option<&str>) -> Member {
     let listen = format!("/ip4/{}/tcp/0", hosts.address(host));
     let mut options = vec!["--listen", &listen];
     options.extend(invitation.into_iter().flat_map(|invitation| ["--invite", invitation]));
@@ -30,7 +28,7 @@ fn stands(
 fn what_one_host_has_built_another_need_not_build_and_a_pulled_cable_stops_nobody() {
     let Some(hosts) = Hosts::new(3) else { return };
     let ground = Place::new();
-    let server = hosts.server(&ground.path().join("nats"), None);
+    let server = hosts.server(&ground.path().join("nats"));
     let a = stands(&hosts, 0, &server, None);
     let b = stands(&hosts, 1, &server, Some(&a.invitation()));
     let c = stands(&hosts, 2, &server, Some(&a.invitation()));
@@ -73,7 +71,7 @@ fn what_one_host_has_built_another_need_not_build_and_a_pulled_cable_stops_nobod
 fn what_two_cannot_send_each_other_a_third_one_passes_on() {
     let Some(hosts) = Hosts::new(3) else { return };
     let ground = Place::new();
-    let server = hosts.server(&ground.path().join("nats"), None);
+    let server = hosts.server(&ground.path().join("nats"));
     hosts.part(0, 2);
     let a = stands(&hosts, 0, &server, None);
     let b = stands(&hosts, 1, &server, Some(&a.invitation()));
@@ -94,5 +92,82 @@ fn what_two_cannot_send_each_other_a_third_one_passes_on() {
     here.write("words", "by a third one\n");
     here.builds(&[]);
     assert_eq!(here.read("large"), there.read("large"));
+    [c, b, a].into_iter().for_each(Member::leaves);
+}
+
+/// Who owns the artefact that is handed over in these tests, as a pod knows it; none while it is promised.
+fn owner(artefacts: &[Value]) -> Option<&str> {
+    let one = artefacts.iter().find(|one| one["path"] == "upper")?;
+    one["promised_to"].is_null().then(|| one["owner_name"].as_str().unwrap())
+}
+
+/// Three hosts; the first has built, and has promised one of its artefacts to the second, which stands still.
+fn promised(hosts: &Hosts, ground: &Place) -> (Nats, [Member; 3], Running) {
+    let server = hosts.server(&ground.path().join("nats"));
+    let a = stands(hosts, 0, &server, None);
+    let b = stands(hosts, 1, &server, Some(&a.invitation()));
+    let c = stands(hosts, 2, &server, Some(&a.invitation()));
+    a.sees(&["b", "c"]);
+    b.sees(&["a", "c"]);
+    let project = a.place.project("p", STEPS);
+    project.write("words", "to be given\n");
+    project.builds(&["large", "upper"]);
+    for pod in [&a, &b, &c] {
+        pod.waits_for_artefacts("the builder owns all", |all| owner(all) == Some("a"));
+    }
+    c.place.pod(&["pull", "p:upper"]).ok();
+    b.pod.signal(Signal::STOP);
+    let giving = Running::start(a.place.command("pod", &["give", "p:upper", "b"]));
+    a.waits_for_artefacts("it is promised", |all| owner(all).is_none());
+    (server, [a, b, c], giving)
+}
+
+#[test]
+fn a_receiver_that_is_cut_off_in_a_hand_over_gets_nothing() {
+    let Some(hosts) = Hosts::new(3) else { return };
+    let ground = Place::new();
+    let (_server, [a, b, c], giving) = promised(&hosts, &ground);
+    hosts.unplug(1);
+    b.pod.signal(Signal::CONT);
+    // It is given up, and what was promised to it taken back: by the log, which it cannot reach.
+    let ended = giving.end().code(3);
+    assert!(ended.stderr.contains("it was not taken, and stays here"), "{}", ended.stderr);
+    for pod in [&a, &c] {
+        pod.waits_for_artefacts("it was taken back", |all| owner(all) == Some("a"));
+    }
+    hosts.plug(1);
+    for pod in [&a, &b, &c] {
+        pod.waits_until("all see all", |pods| {
+            others_of(pods).filter(|pod| pod["connected"] == true).count() == 2
+        });
+        pod.waits_for_artefacts("it is still the first one's", |all| owner(all) == Some("a"));
+    }
+    // And goes over when it is given again.
+    a.place.pod(&["give", "p:upper", "b"]).ok();
+    for pod in [&a, &b, &c] {
+        pod.waits_for_artefacts("it is the other's", |all| owner(all) == Some("b"));
+    }
+    [c, b, a].into_iter().for_each(Member::leaves);
+}
+
+#[test]
+fn an_owner_that_is_cut_off_in_a_hand_over_has_given_it() {
+    let Some(hosts) = Hosts::new(3) else { return };
+    let ground = Place::new();
+    let (_server, [a, b, c], giving) = promised(&hosts, &ground);
+    hosts.unplug(0);
+    b.pod.signal(Signal::CONT);
+    // The bytes come from whoever has them, and the promise stands in the log: it is accepted without the one that gave it.
+    for pod in [&b, &c] {
+        pod.waits_for_artefacts("it is the other's", |all| owner(all) == Some("b"));
+    }
+    hosts.plug(0);
+    for pod in [&a, &b, &c] {
+        pod.waits_for_artefacts("it is the other's", |all| owner(all) == Some("b"));
+    }
+    // Whoever asked is told, one way or the other.
+    drop(giving.end());
+    let refused = a.place.pod(&["give", "p:upper", "c"]).code(2);
+    assert!(refused.stderr.contains("this pod does not own it"), "{}", refused.stderr);
     [c, b, a].into_iter().for_each(Member::leaves);
 }

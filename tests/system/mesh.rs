@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use backplane::server::{Server, ServerOptions};
 use serde_json::Value;
 
-use crate::common::{Place, Project, Running};
+use crate::common::{Nats, Place, Project, Running};
 
+mod faults;
+mod outages;
 mod projects;
+mod skew;
 mod steps;
 mod trust;
 mod uses;
@@ -23,17 +25,17 @@ pub struct Member {
     pub pod: Running,
 }
 
-pub fn server(place: &Place) -> Server {
-    Server::start(&ServerOptions::installed(&place.path().join("nats")).unwrap()).unwrap()
+pub fn server(place: &Place) -> Nats {
+    Nats::new(&place.path().join("nats"))
 }
 
-pub fn joins(place: Place, server: &Server, name: &str, invitation: Option<&str>) -> Member {
+pub fn joins(place: Place, server: &Nats, name: &str, invitation: Option<&str>) -> Member {
     let invitation = invitation.into_iter().flat_map(|invitation| ["--invite", invitation]);
     joins_so(place, server, name, &invitation.collect::<Vec<_>>())
 }
 
 /// Joins with options.
-pub fn joins_so(place: Place, server: &Server, name: &str, options: &[&str]) -> Member {
+pub fn joins_so(place: Place, server: &Nats, name: &str, options: &[&str]) -> Member {
     let mut arguments = vec!["join", server.url(), "--name", name];
     arguments.extend(options);
     let mut pod = Running::start(place.command("pod", &arguments));
@@ -42,7 +44,7 @@ pub fn joins_so(place: Place, server: &Server, name: &str, options: &[&str]) -> 
 }
 
 /// Two pods, `a` and `b`, in the federation that `a` has founded.
-pub fn two() -> (Place, Server, Member, Member) {
+pub fn two() -> (Place, Nats, Member, Member) {
     let ground = Place::new();
     let server = server(&ground);
     let a = joins(Place::new(), &server, "a", None);

@@ -5,17 +5,17 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{Place, Running};
+use crate::common::{Nats, Place, Running};
 use crate::mesh::{Member, STEPS, joins, server};
 
 /// Which artefacts there are, and whose: `path owner`.
-fn owners(artefacts: &[Value]) -> Vec<String> {
+pub fn owners(artefacts: &[Value]) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     artefacts.iter().map(|one| format!("{} {}", text(&one["path"]), text(&one["owner_name"]))).collect()
 }
 
 /// Two pods, and a project that the first has built.
-fn two(server: &backplane::server::Server) -> (Member, Member) {
+fn two(server: &Nats) -> (Member, Member) {
     let a = joins(Place::new(), server, "a", None);
     let b = joins(Place::new(), server, "b", Some(&a.invitation()));
     a.sees(&["b"]);

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::{Member, POLL, POLLS, is_announced, joins, server};
 use crate::common::gate::Visitor;
 use crate::common::private_mounts::{put_file, unshare_mounts};
-use crate::common::{Built, Gate, Place, Project, Running};
+use crate::common::{Built, Gate, Nats, Place, Project, Running};
 
 /// A project of so many steps that each take some tenths of a second.
-fn wide(count: usize, seconds: &str) -> String {
+pub fn wide(count: usize, seconds: &str) -> String {
     (0..count)
         .map(|n| format!("[step.s{n}]\nrun = 'sleep {seconds}; cat words > out/{n}; echo {n} >> out/{n}'\nout = 'out/{n}'\n"))
         .collect()
@@ -33,12 +33,12 @@ fn objects(member: &Member) -> u64 {
 }
 
 /// All that a project has, with its bytes.
-fn contents(project: &Project<'_>, folder: &str) -> Vec<(String, String)> {
+pub fn contents(project: &Project<'_>, folder: &str) -> Vec<(String, String)> {
     project.files(folder).into_iter().map(|path| (path.clone(), project.read(&path))).collect()
 }
 
 /// The same project, built by a pod that is alone.
-fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String, String)> {
+pub fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String, String)> {
     let place = Place::new();
     let project = place.project("p", file);
     sources.iter().for_each(|(path, text)| project.write(path, text));
@@ -54,14 +54,14 @@ fn slots(member: &Member) -> usize {
 }
 
 /// A pod whose slots are all taken. Of a build of it the first step that waits goes on waiting, and all others go elsewhere.
-struct Full {
+pub struct Full {
     steps: Vec<Visitor>,
     build: Running,
 }
 
 impl Full {
     /// Takes all slots.
-    fn new(member: &Member) -> Self {
+    pub fn new(member: &Member) -> Self {
         let (gate, slots) = (Gate::new(), slots(member));
         let step = |n| format!("[step.s{n}]\nnetwork = true\nrun = '''\n{}\necho {n}\n'''\n", gate.command());
         let project = member.place.project("full", &(0..slots).map(step).collect::<String>());
@@ -70,14 +70,14 @@ impl Full {
     }
 
     /// Gives them back.
-    fn ends(self) {
+    pub fn ends(self) {
         drop(self.steps);
         self.build.built().ok();
     }
 }
 
 /// Two pods that see each other.
-fn two() -> (Place, backplane::server::Server, Member, Member) {
+pub fn two() -> (Place, Nats, Member, Member) {
     let (ground, server, a, b) = super::two();
     a.sees(&["b"]);
     b.sees(&["a"]);
@@ -183,7 +183,7 @@ fn a_pod_with_another_tool_is_not_believed() {
 
 /// Waits until a step of a build starts on a pod.
 #[track_caller]
-fn starts_at(build: &mut Running, pod: &str) -> Value {
+pub fn starts_at(build: &mut Running, pod: &str) -> Value {
     build.wait_for(|event| event["event"] == "step-started" && event["pod"] == pod)
 }
 
@@ -212,7 +212,8 @@ fn processes_with(text: &str) -> usize {
     lines.filter(|line| String::from_utf8_lossy(line).replace('\0', " ").contains(text)).count()
 }
 
-fn wait_for_processes(text: &str, fits: impl Fn(usize) -> bool) {
+#[track_caller]
+pub fn wait_for_processes(text: &str, fits: impl Fn(usize) -> bool) {
     for _ in 0..POLLS {
         if fits(processes_with(text)) {
             return;

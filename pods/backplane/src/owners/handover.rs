@@ -150,6 +150,10 @@ impl Owners {
         match (outcome, taken) {
             (Ok(_), _) => Err(GiveError::NotTaken(why)),
             (Err(ChangeError::Stopped(_)), Some((epoch, owner))) if owner == Some(to) => Ok(epoch),
+            // Somebody else of this pod has taken it back.
+            (Err(ChangeError::Stopped(_)), Some((_, owner))) if owner == Some(self.mesh.pod()) => {
+                Err(GiveError::NotTaken(why))
+            }
             (Err(ChangeError::Stopped(_)), Some((_, owner))) => Err(GiveError::NotOurs(owner)),
             (Err(error), _) => Err(error.into()),
         }

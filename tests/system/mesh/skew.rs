@@ -1,0 +1,108 @@
+//! Clocks that are an hour apart, by `libfaketime`, which tells a process another time of day; how fast time goes stays as it is.
+
+use std::path::PathBuf;
+
+use super::steps::{Full, alone, contents, starts_at, wide};
+use super::{Member, STEPS, is_announced, joins, server};
+use crate::common::{Nats, Place, Running};
+use crate::owning::owners;
+
+/// The library; none, with a printed reason, where it is not installed.
+fn library() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
+    let found =
+        folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|library| library.exists());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "Debian's package `libfaketime` is missing");
+        println!("skipped: Debian's package `libfaketime` is missing");
+    }
+    found
+}
+
+/// A pod joins whose clock is elsewhere.
+fn joins_at(
+    offset: &str,
+    place: Place,
+    server: &Nats,
+    name: &str,
+    invitation: Option<&str>,
+) -> Option<Member> {
+    let invitation = invitation.into_iter().flat_map(|invitation| ["--invite", invitation]);
+    let words: Vec<&str> = ["join", server.url(), "--name", name].into_iter().chain(invitation).collect();
+    let mut command = place.command("pod", &words);
+    command.env("LD_PRELOAD", library()?).env("FAKETIME", offset);
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("NO_FAKE_STAT", "1");
+    let mut pod = Running::start(command);
+    pod.wait_for_talk("the pod stands");
+    Some(Member { place, pod })
+}
+
+fn an_hour_apart(offset: &str) {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let Some(b) = joins_at(offset, Place::new(), &server, "b", Some(&a.invitation())) else {
+        return a.leaves();
+    };
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    a.hears_all();
+    b.hears_all();
+    // Results, steps and artefacts go both ways.
+    let file = wide(6, "0.1");
+    let project = a.place.project("p", &file);
+    project.write("words", "early\n");
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
+    full.ends();
+    build.built().ok();
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "early\n")], "out"));
+    let there = b.place.project("q", STEPS);
+    there.write("words", "late\n");
+    there.builds(&["twice", "upper"]);
+    is_announced(&a, &b);
+    let here = a.place.project("q", STEPS);
+    here.write("words", "late\n");
+    here.builds(&[]);
+    for pod in [&a, &b] {
+        pod.waits_for_artefacts("b owns what it has built", |all| {
+            ["upper b", "twice b"].iter().all(|one| owners(all).contains(&(*one).to_owned()))
+        });
+    }
+    b.place.pod(&["give", "q/twice", "a"]).ok();
+    for pod in [&a, &b] {
+        pod.waits_for_artefacts("it is a's", |all| owners(all).contains(&"twice a".to_owned()));
+    }
+    // The later clock wins nothing: whoever is sent away is out, by whichever clock.
+    let (bans, banned) = if offset.starts_with('+') { (&a, "b") } else { (&b, "a") };
+    bans.place.pod(&["ban", banned]).ok();
+    bans.sees(&[]);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn a_clock_an_hour_ahead() {
+    an_hour_apart("+1h");
+}
+
+#[test]
+fn a_clock_an_hour_behind() {
+    an_hour_apart("-1h");
+}
+
+#[test]
+fn an_old_invitation_is_told_to_be_old() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let hour = a.place.pod(&["invite", "--hours", "1"]).ok().stdout.trim().to_owned();
+    let Some(a) = joins_at("+2h", a.stops(), &server, "a", None) else { return };
+    let late = Place::new();
+    let refused =
+        Running::start(late.command("pod", &["join", server.url(), "--invite", &hour])).end().code(2);
+    assert!(refused.stderr.contains("the invitation is too old"), "{}", refused.stderr);
+    assert!(!late.home().join("federation.json").exists());
+    a.leaves();
+}
