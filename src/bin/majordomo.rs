@@ -7,6 +7,7 @@ use computepods::majordomo::session;
 
 fn main() -> ExitCode {
     cli::zygote::become_it_if_asked();
+    cli::guard::become_it_if_asked();
     if let Some(code) = cli::chef::serve_if_asked() {
         return code;
     }

@@ -22,6 +22,7 @@ pub mod context;
 pub mod event_log;
 pub mod exit;
 pub mod global;
+pub mod guard;
 pub mod interrupt;
 pub mod majordomo;
 pub mod place;

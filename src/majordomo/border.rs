@@ -67,6 +67,9 @@ pub fn lost(lost: &Lost) -> Failure {
         Lost::Snapshot(error) => snapshot(error),
         Lost::Workspace(error) => workspace(error),
         Lost::Gone(_) => Failure::new(FailureKind::User, lost),
+        Lost::Removed(_) => {
+            Failure::new(FailureKind::User, lost).hint("if it is not, watch it anew: `majordomo watch`")
+        }
     }
 }
 

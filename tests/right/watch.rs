@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
 
+use crate::common::left;
 use crate::common::private_mounts::{small_disk, unshare_mounts};
 use crate::common::{Gate, Place, Project, Running};
 
@@ -339,6 +342,100 @@ fn the_program_is_run_anew_after_each_good_build() {
     watch.interrupt();
     assert!(!is_there(second));
     place.assert_nothing_left();
+}
+
+/// A program of many processes: some ignore SIGTERM, some leave the group, some the session.
+const MANY: &str = "trap '' TERM; (trap '' TERM; sleep 3600) & (sleep 3600 &); setsid sleep 3600 & (setsid setsid -f sleep 3600); \
+                    echo program-$$ >&2; sleep 3600";
+
+/// The processes that work in a folder, as what ends with them.
+fn at_work(folder: &Path) -> Vec<OwnedFd> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    pids.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        .filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+        .collect()
+}
+
+#[track_caller]
+fn assert_all_end(processes: &[OwnedFd]) {
+    // The guard, two shells, and at least as many sleeps as stay where they began.
+    assert!(processes.len() >= 6, "{} processes", processes.len());
+    for process in processes {
+        let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)), Ok(1), "it goes on");
+    }
+}
+
+#[test]
+fn all_that_the_program_started_ends_with_it() {
+    let place = Place::new();
+    let project = place.project("p", COPY);
+    project.write("source", "1");
+    let mut watch = Watch::start(&place, &project, &["--run", MANY]);
+    let first = pid(&mut watch);
+    let all = at_work(project.path());
+    project.write("source", "2");
+    assert_ne!(pid(&mut watch), first);
+    assert_all_end(&all);
+    let all = at_work(project.path());
+    watch.interrupt();
+    assert_all_end(&all);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_program_that_has_ended_is_no_trouble() {
+    let place = Place::new();
+    let project = place.project("p", COPY);
+    project.write("source", "1");
+    let mut watch = Watch::start(&place, &project, &["--run", "echo program-$$ >&2"]);
+    let first = pid(&mut watch);
+    project.write("source", "2");
+    assert_ne!(pid(&mut watch), first);
+    watch.interrupt();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn kill_nine_leaves_nothing_of_the_program() {
+    for place in [Place::new(), Place::ordinary()] {
+        let project = place.project("p", COPY);
+        project.write("source", "1");
+        let mut watch = Watch::start(&place, &project, &["--run", MANY]);
+        pid(&mut watch);
+        let all = at_work(project.path());
+        watch.0.signal(Signal::KILL);
+        assert_eq!(watch.0.end().signal, Some(9));
+        assert_all_end(&all);
+        left::assert_nothing(place.path());
+    }
+}
+
+#[test]
+fn a_project_that_is_removed_is_not_made_again() {
+    let place = Place::new();
+    let ends = |removed: &dyn Fn(&Project<'_>)| {
+        let project = place.project("p", COPY);
+        project.write("source", "1");
+        let mut watch = Watch::start(&place, &project, &[]);
+        watch.build();
+        watch.waits();
+        removed(&project);
+        assert!(watch.0.ends_within(Duration::from_secs(60)), "it watches what is gone");
+        let ended = watch.0.end().code(2);
+        assert!(!project.has(".majordomo"));
+        fs::remove_dir_all(project.path()).ok();
+        ended.stderr
+    };
+    let said = ends(&|project| fs::remove_dir_all(project.path()).unwrap());
+    assert!(said.contains("is gone") && said.contains("/projects/p` "), "{said}");
+    // As it is seen when it takes long.
+    let said = ends(&|project| {
+        project.remove(".majordomo");
+        project.remove("source");
+    });
+    assert!(said.contains("/projects/p` is being removed: its `.majordomo` is gone"), "{said}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod verify;
 mod visit;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use node::Pod;
@@ -43,7 +43,9 @@ pub use self::visit::Visitor;
 pub use self::words::{chain, failure_words, shown_command, signal_name};
 use super::request::{BuildOptions, Failure, Reply};
 use super::sink::{Cancel, Sink};
-use super::workspace::{Lock, Manifest, Workspace, WorkspaceError};
+use super::watch::projects;
+use super::watch::watched::Lost;
+use super::workspace::{FOLDER, Lock, Manifest, Workspace, WorkspaceError};
 use super::{border, noop, records};
 
 /// What was asked for.
@@ -107,7 +109,7 @@ async fn of(
     sink: &Sink,
     cancel: &Cancel,
 ) -> Fallible<Outcome> {
-    let workspace = Workspace::open_or_create(&asked.project).map_err(|e| Box::new(border::workspace(&e)))?;
+    let workspace = workspace(&asked.project)?;
     let Some(lock) = lock(&workspace, sink, cancel).await? else {
         return Ok(Outcome::Cancelled);
     };
@@ -154,6 +156,15 @@ async fn of(
         pod.supply().built(workspace.id(), &workspace.name());
     }
     ended.map(|done| done.outcome)
+}
+
+/// The workspace of a project, which is made one if need be: not while it is watched, for then it was one, and is being removed.
+fn workspace(project: &Path) -> Fallible<Workspace> {
+    let place = std::fs::canonicalize(project).unwrap_or_else(|_| project.to_owned());
+    if !place.join(FOLDER).exists() && projects::find(&place).is_some() {
+        return Err(Box::new(border::lost(&Lost::Removed(place))));
+    }
+    Workspace::open_or_create(project).map_err(|e| Box::new(border::workspace(&e)))
 }
 
 /// Reads the manifest; a damaged one is made up again from what the last traces say that the steps made.

@@ -67,6 +67,9 @@ pub enum Lost {
     /// Its folder is gone, or another one has its name.
     #[error("the project's folder `{}` is gone", .0.display())]
     Gone(PathBuf),
+    /// Its `.majordomo` is gone: so will be the rest.
+    #[error("the project `{}` is being removed: its `.majordomo` is gone", .0.display())]
+    Removed(PathBuf),
 }
 
 /// Something of the project that is not as it was.
@@ -310,7 +313,7 @@ impl Watched {
         manifest: &Manifest,
         moment: Moment,
     ) -> Result<(), Lost> {
-        self.check_place()?;
+        self.check_place(&inner.fence)?;
         let seen = match dirt.lost {
             None => {
                 let mut paths = dirt.paths.clone();
@@ -358,13 +361,17 @@ impl Watched {
         Ok(())
     }
 
-    /// The project's folder has to be the one that was opened.
-    fn check_place(&self) -> Result<(), Lost> {
+    /// The project's folder has to be the one that was opened, and to have what a build would otherwise make there again.
+    fn check_place(&self, fence: &Fence) -> Result<(), Lost> {
         let here = rustix::fs::stat(self.project());
         let opened = rustix::fs::fstat(self.workspace.root());
         match (here, opened) {
-            (Ok(here), Ok(opened)) if (here.st_dev, here.st_ino) == (opened.st_dev, opened.st_ino) => Ok(()),
-            _ => Err(Lost::Gone(self.project().to_owned())),
+            (Ok(here), Ok(opened)) if (here.st_dev, here.st_ino) == (opened.st_dev, opened.st_ino) => {}
+            _ => return Err(Lost::Gone(self.project().to_owned())),
+        }
+        match rustix::fs::lstat(&fence.path) {
+            Err(rustix::io::Errno::NOENT) => Err(Lost::Removed(self.project().to_owned())),
+            _ => Ok(()),
         }
     }
 
