@@ -71,6 +71,8 @@ pub struct Running {
     lines: Receiver<String>,
     talk: Receiver<String>,
     seen: Vec<String>,
+    /// What was said after what was waited for last.
+    unheard: String,
     is_over: bool,
 }
 
@@ -101,7 +103,7 @@ impl Running {
                 }
             }
         });
-        Self { child, started, lines, talk, seen: Vec::new(), is_over: false }
+        Self { child, started, lines, talk, seen: Vec::new(), unheard: String::new(), is_over: false }
     }
 
     /// Its process.
@@ -129,7 +131,7 @@ impl Running {
                 }
                 Err(error) => {
                     let talk: String = self.talk.try_iter().collect();
-                    panic!("{error}, after {}{talk}", self.seen.concat())
+                    panic!("{error}, after {}{}{talk}", self.seen.concat(), self.unheard)
                 }
             }
         }
@@ -153,18 +155,22 @@ impl Running {
         });
     }
 
-    /// Waits until stderr has said this text; what was said until then.
+    /// Waits until stderr has said this text and the line that has it is whole; what was said until then. What comes after it is for the next call.
     #[track_caller]
     pub fn wait_for_talk(&mut self, text: &str) -> String {
         let deadline = Instant::now() + LIMIT;
-        let mut said = String::new();
-        while !said.contains(text) {
+        loop {
+            let said = &mut self.unheard;
+            let last = said.find(text).map(|at| at + text.len() - 1);
+            if let Some(newline) = last.and_then(|last| Some(last + said[last..].find('\n')?)) {
+                let rest = said.split_off(newline + 1);
+                return std::mem::replace(said, rest);
+            }
             match self.talk.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(more) => said.push_str(&more),
                 Err(error) => panic!("{error}, after {said}"),
             }
         }
-        said
     }
 
     /// Waits for its end, but not longer than this; whether it has ended.
@@ -187,7 +193,7 @@ impl Running {
         let took = self.started.elapsed();
         let mut stdout = std::mem::take(&mut self.seen).concat();
         stdout.push_str(&rest(&self.lines));
-        let stderr = rest(&self.talk);
+        let stderr = std::mem::take(&mut self.unheard) + &rest(&self.talk);
         assert!(is_over, "it hangs:\n{stdout}{stderr}");
         Ended { code: status.code(), signal: status.signal(), stdout, stderr, took }
     }

@@ -19,6 +19,8 @@ pub struct Terminal {
     child: Child,
     ours: File,
     shown: Receiver<Vec<u8>>,
+    /// What was shown after what was waited for last.
+    rest: Vec<u8>,
 }
 
 impl Terminal {
@@ -51,7 +53,7 @@ impl Terminal {
                 }
             }
         });
-        let terminal = Self { child, ours: ours.into(), shown };
+        let terminal = Self { child, ours: ours.into(), shown, rest: Vec::new() };
         terminal.resize(size);
         terminal
     }
@@ -77,19 +79,22 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
-    /// Waits until this is shown; what was shown until then.
+    /// Waits until this is shown; what was shown until then. What comes after it is for the next call.
     #[track_caller]
     pub fn shows(&mut self, text: &str) -> String {
         let deadline = Instant::now() + LIMIT;
-        let mut shown = Vec::new();
         loop {
-            let so_far = String::from_utf8_lossy(&shown).into_owned();
-            if so_far.contains(text) {
-                return so_far;
+            let found = self.rest.windows(text.len()).position(|part| part == text.as_bytes());
+            if let Some(at) = found {
+                let rest = self.rest.split_off(at + text.len());
+                let shown = std::mem::replace(&mut self.rest, rest);
+                return String::from_utf8_lossy(&shown).into_owned();
             }
             match self.shown.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(more) => shown.extend(more),
-                Err(error) => panic!("{error} without `{text}`, after {so_far}"),
+                Ok(more) => self.rest.extend(more),
+                Err(error) => {
+                    panic!("{error} without `{text}`, after {}", String::from_utf8_lossy(&self.rest))
+                }
             }
         }
     }

@@ -17,6 +17,9 @@ mod tests {
 
     use crate::common::{self, Fixture, command, sh};
 
+    /// As many as the zygote keeps.
+    const SPARE_NETWORKS: usize = 64;
+
     const ZYGOTE: &str = env!("CARGO_BIN_EXE_kitchen-zygote");
 
     fn processes() -> impl Iterator<Item = (u32, u32, String)> {
@@ -89,9 +92,14 @@ mod tests {
         let before = state();
         run(1000).await;
         let after = state();
-        // Spare network namespaces: as many as there ever were steps at once, or ending while the next had begun.
-        assert!(after.3 <= before.3 + 8 && after.4 <= before.4 + 8, "{before:?} {after:?}");
+        // Spare network namespaces: as many as there ever were steps at once, those included that were ending while the next had begun. On a
+        // machine with other work these are many, but never more than the zygote keeps.
+        assert!(after.3 <= before.3 + SPARE_NETWORKS, "{before:?} {after:?}");
         assert_eq!((after.0, after.1, after.2), (0, before.1, before.2));
+        // What steps had opened is let go of a moment after they have ended.
+        while state().4 > before.4 + 8 {
+            tokio::task::yield_now().await;
+        }
         let scratch = fixture.home.path().join("scratch");
         let uppers =
             || fs::read_dir(&scratch).unwrap().flatten().any(|folder| folder.path().join("upper").exists());
