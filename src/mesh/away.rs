@@ -25,6 +25,8 @@ use super::presence;
 
 /// How long a pod may take to answer an order.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a pod that fell silent with a step is given none, however much room it says that it has.
+const SHUNNED_FOR: Duration = Duration::from_secs(60);
 /// How long a pod whose tools differ is not asked again for steps that look at them.
 const DIFFERS_FOR: Duration = Duration::from_secs(600);
 /// Paths and programs that are remembered to differ, for each pod.
@@ -56,6 +58,8 @@ struct Known {
     different: FxHashMap<RelPath, Instant>,
     /// Programs of steps that saw it.
     programs: FxHashMap<Vec<u8>, Instant>,
+    /// When it fell silent with a step.
+    silent: Option<Instant>,
 }
 
 impl Known {
@@ -66,6 +70,7 @@ impl Known {
             asked: 0,
             different: FxHashMap::default(),
             programs: FxHashMap::default(),
+            silent: None,
         }
     }
 
@@ -75,6 +80,9 @@ impl Known {
     }
 
     fn fits(&self, wish: &Wish) -> bool {
+        if self.silent.is_some_and(|since| since.elapsed() < SHUNNED_FOR) {
+            return false;
+        }
         let lasts = |since: Option<&Instant>| since.is_some_and(|since| since.elapsed() < DIFFERS_FOR);
         if wish.tools.is_empty() {
             return !wish.programs.iter().any(|program| lasts(self.programs.get(program)));
@@ -311,12 +319,22 @@ impl Wanted {
                 () = &mut cancel => return RunEnd::Cancelled,
                 () = tokio::time::sleep(REPORT_EVERY) => {
                     if presence::is_gone(&self.away.mesh, &self.pod, heard.elapsed()).await {
+                        self.shun();
                         break;
                     }
                 }
             }
         }
         RunEnd::NotRun("it is silent".to_owned())
+    }
+
+    /// Gives the pod no steps for a while, unless it is the back-plane that is away.
+    fn shun(&self) {
+        if !presence::is_down(&self.away.mesh)
+            && let Some(known) = self.away.pods.lock().get_mut(&self.pod)
+        {
+            known.silent = Some(Instant::now());
+        }
     }
 }
 

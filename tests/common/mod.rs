@@ -20,6 +20,7 @@ pub mod project;
 pub mod random;
 pub mod running;
 pub mod subject;
+pub mod tap;
 pub mod terminal;
 
 pub use built::Built;
@@ -29,3 +30,4 @@ pub use nats::Nats;
 pub use place::Place;
 pub use project::Project;
 pub use running::Running;
+pub use tap::Tap;

@@ -7,10 +7,12 @@ use serde_json::Value;
 use crate::common::{Nats, Place, Project, Running};
 
 mod faults;
+mod insider;
 mod outages;
 mod projects;
 mod skew;
 mod steps;
+mod strangers;
 mod trust;
 mod uses;
 
