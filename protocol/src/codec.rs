@@ -86,6 +86,11 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.0)
     }
 
+    /// Whether nothing is left.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Starts at the first byte, which must be the format number.
     pub fn with_format(bytes: &'a [u8], format: u8) -> Result<Self, BadObject> {
         let mut reader = Self(bytes);

@@ -21,6 +21,9 @@ pub struct Trace {
     /// the whole content had. Ascending, each place once. While the content has another digest by now and the
     /// answer is the same, the projection hides a change.
     pub raw: Vec<(u32, Digest)>,
+    /// Advice, in no key: of a step that sees its own outputs, the places of the files whose content some pass of it read, and how
+    /// often. Ascending, each place once. Who goes on from what it left has to read one that has changed as often again.
+    pub readings: Vec<(u32, u32)>,
     /// The digest of the [`crate::Tree`] of what the step made, its paths relative to the project.
     pub outputs: Digest,
     /// What the step printed, both streams in the order of their lines; `None` if nothing. The digest of a blob.
@@ -40,6 +43,13 @@ impl Trace {
         let place = u32::try_from(place).ok()?;
         let found = self.raw.binary_search_by_key(&place, |(place, _)| *place).ok()?;
         self.raw.get(found).map(|(_, digest)| digest)
+    }
+
+    /// How often the file at this place of the path set was read.
+    pub fn readings_at(&self, place: usize) -> u32 {
+        let found =
+            u32::try_from(place).map(|place| self.readings.binary_search_by_key(&place, |(at, _)| *at));
+        found.ok().and_then(Result::ok).map_or(0, |at| self.readings[at].1)
     }
 
     /// Pairs each look of the path set with its answer; `None` if the set is not this trace's.
@@ -67,6 +77,13 @@ impl Trace {
         for (place, digest) in &self.raw {
             writer.number((*place).into()).digest(digest);
         }
+        // Written only where there are some: a trace of any other step stays what it is.
+        if !self.readings.is_empty() {
+            writer.number(self.readings.len() as u64);
+            for (place, count) in &self.readings {
+                writer.number((*place).into()).number((*count).into());
+            }
+        }
         writer.finish()
     }
 
@@ -84,20 +101,33 @@ impl Trace {
         let seen: Vec<Seen> = (0..count).map(|_| Seen::read(&mut reader)).collect::<Result<_, _>>()?;
         let mut raw: Vec<(u32, Digest)> = Vec::new();
         for _ in 0..reader.count()? {
-            let place = reader.number()?;
-            let is_next = raw.last().is_none_or(|(last, _)| u64::from(*last) < place);
-            if !is_next || place >= seen.len() as u64 {
-                return Err(BadObject::Field("the place of a projected look"));
-            }
-            raw.push((place as u32, reader.digest()?));
+            raw.push((next_place(&mut reader, raw.last(), seen.len())?, reader.digest()?));
+        }
+        let mut readings: Vec<(u32, u32)> = Vec::new();
+        let count = if reader.is_empty() { 0 } else { reader.count()?.max(1) };
+        for _ in 0..count {
+            let place = next_place(&mut reader, readings.last(), seen.len())?;
+            let times =
+                u32::try_from(reader.number()?).map_err(|_| BadObject::Field("a count of readings"))?;
+            readings.push((place, times));
         }
         reader.finish()?;
-        Ok(Self { weak, path_set, seen, raw, outputs, printed, millis })
+        Ok(Self { weak, path_set, seen, raw, readings, outputs, printed, millis })
     }
 
     /// The digest of the canonical form, in the context of traces.
     pub fn digest(&self) -> Digest {
         Digest::in_context(context::TRACE, &self.encode())
+    }
+}
+
+/// The next place of a list of places that ascend.
+fn next_place<T>(reader: &mut Reader<'_>, last: Option<&(u32, T)>, len: usize) -> Result<u32, BadObject> {
+    let place = reader.number()?;
+    let is_next = last.is_none_or(|(last, _)| u64::from(*last) < place);
+    match is_next && place < len as u64 {
+        true => Ok(place as u32),
+        false => Err(BadObject::Field("the place of a look")),
     }
 }
 
@@ -122,6 +152,7 @@ mod tests {
                 Seen::Content { digest: Digest::of(b"gcc"), exec: true },
             ],
             raw: vec![(2, Digest::of(b"raw"))],
+            readings: vec![(2, 3)],
             outputs: Digest::of(b"out"),
             printed: Some(Digest::of(b"hello\n")),
             millis: 300,
@@ -130,8 +161,13 @@ mod tests {
         let (path, look, seen) = trace.observations(&set).unwrap().nth(1).unwrap();
         assert_eq!((path.to_string().as_str(), look, seen), ("project/x", Look::Probe, &Seen::Absent));
         assert_eq!((trace.raw_at(1), trace.raw_at(2)), (None, Some(&Digest::of(b"raw"))));
-        let advice = Trace { raw: vec![], ..trace.clone() };
+        assert_eq!((trace.readings_at(1), trace.readings_at(2)), (0, 3));
+        let advice = Trace { raw: vec![], readings: vec![], ..trace.clone() };
         assert_eq!(advice.strong(), trace.strong());
+        assert_eq!(Trace::decode(&advice.encode()).unwrap(), advice);
+        for readings in [vec![(3, 1)], vec![(2, 1); 2]] {
+            assert!(Trace::decode(&Trace { readings, ..trace.clone() }.encode()).is_err());
+        }
         for raw in [vec![(3, Digest::of(b"x"))], vec![(1, Digest::of(b"x")); 2]] {
             assert!(Trace::decode(&Trace { raw, ..trace.clone() }.encode()).is_err());
         }

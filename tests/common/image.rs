@@ -1,4 +1,4 @@
-//! An image with a C compiler, put together from what this machine has installed: no registry has to be reached.
+//! An image with some of this machine's packages, put together from what this machine has installed: no registry has to be reached.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use super::place::Place;
 
-/// Lists the compiler, a shell and their libraries as Debian's packages have them, and packs what is listed.
+/// Lists packages and their libraries as Debian's packages have them, and packs what is listed.
 const PACK: &str = r#"
 set -eu
 packages=$(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-    --no-enhances gcc libc6-dev dash coreutils | grep '^[a-z0-9]' | sort -u)
+    --no-enhances $2 | grep '^[a-z0-9]' | sort -u)
 dpkg -L $packages | grep '^/.' \
     | grep -Ev '^/usr/share/(doc|man|info|locale|lintian|perl|i18n)|/lto(1|-)|/var/|^/etc/|perl|san\.(a|so)|/libc\.a|icu' \
     | sed -E 's,^/,,; s,^(bin|sbin|lib|lib64)/,usr/\1/,' | sort -u > "$1.list"
@@ -26,10 +26,15 @@ pub struct Image<'p> {
 }
 
 impl<'p> Image<'p> {
-    /// Makes it.
+    /// Makes one with a C compiler.
     pub fn with_a_compiler(place: &'p Place) -> Self {
+        Self::with(place, "gcc libc6-dev dash coreutils")
+    }
+
+    /// Makes one with these packages.
+    pub fn with(place: &'p Place, packages: &str) -> Self {
         let file = place.path().join("image.tar");
-        let packed = Command::new("sh").args(["-c", PACK, "sh"]).arg(&file).output().unwrap();
+        let packed = Command::new("sh").args(["-c", PACK, "sh"]).arg(&file).arg(packages).output().unwrap();
         assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
         let unique = place.path().file_name().unwrap().to_string_lossy().to_lowercase();
         let image = Self { place, name: format!("localhost/{unique}:1"), made: RefCell::default() };

@@ -128,3 +128,23 @@ fn crates_that_are_not_here() {
     let wrong = project.build(&[]).code(2).said().to_owned();
     assert!(wrong.contains("`./Cargo.toml` cannot be understood"), "{wrong}");
 }
+
+#[test]
+fn what_a_build_script_had_read() {
+    let place = place();
+    let project = place.bare("p");
+    project.write("Cargo.toml", "[package]\nname = \"said\"\nversion = \"1.0.0\"\nedition = \"2021\"\n");
+    // It says itself that nothing else matters to it.
+    let script = "fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \
+                  println!(\"cargo:rustc-env=SAID={}\", std::fs::read_to_string(\"said.txt\").unwrap().trim());\n}\n";
+    project.write("build.rs", script);
+    project.write("said.txt", "one\n");
+    project.write("src/main.rs", "fn main() {\n    println!(\"{}\", env!(\"SAID\"));\n}\n");
+    let program = "target/majordomo/debug/said";
+    project.build(&[]).ok();
+    assert_eq!(says(&project, program), "one\n");
+    project.write("said.txt", "two\n");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, program), "two\n");
+    project.builds(&[]);
+}

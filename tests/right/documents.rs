@@ -202,3 +202,23 @@ fn what_an_earlier_latex_left_is_not_overwritten() {
     project.remove("paper.pdf");
     project.build(&[]).ok();
 }
+
+#[test]
+fn what_no_pass_makes_any_more_goes() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let body = "\\include{ch/c1}\nAn owl\\index{owl} has a section.\n\\printindex";
+    project.write("main.tex", document("\\usepackage{makeidx}\n\\makeindex", body));
+    project.write("ch/c1.tex", "\\chapter{One}\\label{one}Here.\n");
+    project.build(&[]).ok();
+    assert!(project.has("main.idx") && project.has("ch/c1.aux"), "{:?}", project.files(""));
+    project.replace("main.tex", "\\usepackage{makeidx}\n\\makeindex", "\\newcommand\\printindex{}");
+    project.replace("main.tex", "\\include{ch/c1}", "\\input{ch/c1}");
+    project.build(&[]).ok();
+    assert!(
+        !project.has("main.idx") && !project.has("main.ind") && !project.has("ch/c1.aux"),
+        "{:?}",
+        project.files("")
+    );
+    project.builds(&[]);
+}

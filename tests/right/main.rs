@@ -30,6 +30,8 @@ mod hazards;
 #[cfg(test)]
 mod interrupts;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod latex;

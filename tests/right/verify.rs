@@ -114,7 +114,7 @@ fn what_settles_elsewhere_when_it_begins_from_nothing() {
     // Whoever comes first decides, for ever.
     let project = place.project(
         "p",
-        "[step.s]\nrun = 'if [ -e state ]; then cat state > next; else cat source > next; fi; cat next > state; rm next; cat source > /dev/null'\n\
+        "[step.s]\nrun = 'if [ -e state ]; then cat state > next; cat source > /dev/null; else cat source > next; fi; cat next > state; rm next'\n\
          out = 'state'\nkeep = true\n",
     );
     project.write("source", "1\n");

@@ -59,10 +59,10 @@ fn a_makefile_is_all_that_it_takes() {
         edited.output("make").into_iter().filter(|line| line.starts_with("cc -c")).collect();
     assert_eq!(compiled, ["cc -c -o part.o part.c"]);
     assert_eq!(says(&project, "prog", &[]), "2\n");
-    // A chef reads which goals there are. Its plan stays, and make remakes nothing for a comment.
+    // A chef reads which goals there are, and its plan stays; which results an edited Makefile spoils make does not know.
     project.append("Makefile", "# a comment\n");
     let commented = project.builds(&["chef:make", "make"]);
-    assert!(commented.output("make").iter().all(|line| !line.starts_with("cc")), "{}", commented.said());
+    assert_eq!(commented.reason("make"), "from nothing: Makefile changed");
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn plans_are_held_to_the_rules_of_project_files() {
     2 | runs = "true"
       | ^^^^
 
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `secrets`, `cache`, `network`, `keep`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
     "#);
     // Where a step may make something is the same for all.
@@ -518,6 +518,11 @@ fn init_writes_the_plan_down() {
     # This file counts from now on, and no chef is asked: edit it as you like.
 
     [step.make]
+    anew = [
+        "**/GNUmakefile",
+        "**/[Mm]akefile",
+        "**/*.mk",
+    ]
     keep = true
     run = "make"
     "#);

@@ -278,6 +278,83 @@ fn a_ninja_file_that_is_none() {
 }
 
 #[test]
+fn a_source_that_nobody_has() {
+    let words = "build.ninja:3:1: `t` is needed here, is not there, and no edge makes it";
+    refused("rule r\n  command = touch $out\nbuild y: r t\nbuild z: r y\n", &[words]);
+    let place = Place::new();
+    let unwanted = "rule r\n  command = touch $out\nbuild z: r\nbuild y: r t\ndefault z\n";
+    let project = with_ninja(&place, unwanted);
+    project.build(&[]).ok();
+}
+
+/// How many of these steps were under way at once, at most.
+fn at_once(built: &Built, prefix: &str) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for event in built
+        .events
+        .iter()
+        .filter(|event| event["step"].as_str().is_some_and(|step| step.starts_with(prefix)))
+    {
+        match event["event"].as_str() {
+            Some("step-started") => now += 1,
+            Some("step-finished") => now -= 1,
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
+}
+
+#[test]
+fn pools_of_a_ninja_file() {
+    let place = Place::new();
+    let mut file = "pool two\n  depth = 2\npool any\n  depth = 0\n".to_owned();
+    for (rule, pool) in [("few", "two"), ("one", "console"), ("many", "any"), ("free", "")] {
+        file += &format!("rule {rule}\n  command = sleep 0.1; touch $out\n  pool = {pool}\n");
+        (0..6).for_each(|number| file += &format!("build {rule}-{number}: {rule}\n"));
+    }
+    let project = with_ninja(&place, &file);
+    let built = project.build(&["-j4"]).ok();
+    let most = ["few-", "one-", "many-", "free-"].map(|prefix| at_once(&built, prefix));
+    assert_eq!((most[0] <= 2, most[1]), (true, 1), "{most:?}");
+    assert!(most[2] > 2 && most[3] > 2, "{most:?}");
+    // In what is written for the user to edit, too.
+    assert_eq!(place.majordomo(&["init", "-p", project.path().to_str().unwrap()]).ok().code, Some(0));
+    let plan = project.read("majordomo.toml");
+    assert!(plan.contains("[pools]") && plan.contains("pool = \"two\""), "{plan}");
+    project.write("majordomo.toml", "[step.a]\nrun = 'true'\npool = 'nobody'\n");
+    let wrong = project.build(&[]).code(2);
+    assert!(wrong.said().contains("`a` is of a pool `nobody`, and `[pools]` has none"), "{}", wrong.said());
+}
+
+#[test]
+fn held_steps_of_a_pool_wait_for_others_of_it() {
+    let place = Place::new();
+    let file = "[pools]\none = 1\n[step.a]\nrun = 'cat b > a'\nout = 'a'\npool = 'one'\n[step.b]\nrun = 'cat c > b'\nout = 'b'\n\
+                pool = 'one'\n[step.c]\nrun = 'echo c > c'\nout = 'c'\npool = 'one'\n";
+    let project = place.project("p", file);
+    project.build(&["-j4"]).ok();
+    assert_eq!(project.read("a"), "c\n");
+}
+
+#[test]
+fn what_asks_for_sizes_is_configured_again() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let list = "cmake_minimum_required(VERSION 3.20)\nproject(p C)\nfile(SIZE data.bin N)\nadd_executable(app main.c)\n\
+                target_compile_definitions(app PRIVATE N=${N})\n";
+    project.write("CMakeLists.txt", list);
+    project.write("main.c", "#include <stdio.h>\nint main(void) { printf(\"%d\\n\", N); return 0; }\n");
+    project.write("data.bin", "abc\n");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, "build/app", &[]), "4\n");
+    project.append("data.bin", "abcdefgh\n");
+    assert!(ran(&project.build(&[]).ok()).contains(&"configure".to_owned()));
+    assert_eq!(says(&project, "build/app", &[]), "13\n");
+    project.builds(&[]);
+}
+
+#[test]
 fn what_cannot_be_configured_is_not_remembered() {
     let place = Place::new();
     let project = place.example("cmake");

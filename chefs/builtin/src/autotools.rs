@@ -61,7 +61,7 @@ mod tests {
             "project": { "targets": ["configure", "make"] },
             "step": {
                 "configure": { "run": "sh ./configure --quiet" },
-                "make": { "run": "make", "keep": true, "after": "configure" },
+                "make": { "run": "make", "keep": true, "anew": make::step()["anew"], "after": "configure" },
                 "check": { "run": "make check", "after": "make" },
             },
         });

@@ -11,7 +11,7 @@ use protocol::chef::{Detected, Planned};
 use serde_json::Value;
 
 use crate::ninja::{self, Kind};
-use crate::{ChefError, build_folder, configure, is_file};
+use crate::{ChefError, build_folder, configure, is_file, sizes};
 
 /// How sure a `CMakeLists.txt` makes it: more than a Makefile, which is often made by CMake or for it, and less than a
 /// `configure` of Autoconf.
@@ -30,6 +30,9 @@ const OWN_TARGETS: [&[u8]; 6] = [
     b"rebuild_cache.util",
 ];
 
+/// Words by which a project asks for sizes.
+const ASKING: [&str; 1] = ["file(size"];
+
 /// What is special about the files that CMake writes.
 const KIND: Kind = Kind { is_left_out, makes_nothing, is_link, env: &[] };
 
@@ -42,8 +45,13 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         return Ok(Detected::default());
     }
     let build = build_folder::choose(folder)?;
-    let plan = configure(&format!("cmake -G Ninja -S . -B {build}"), &build);
+    let sizes = sizes::are_asked_for(folder, is_said, &ASKING)?;
+    let plan = configure(&format!("cmake -G Ninja -S . -B {build}"), &build, sizes);
     Ok(Detected { sure: SURE, found: "a `CMakeLists.txt`".to_owned(), plan: Some(plan) })
+}
+
+fn is_said(name: &str) -> bool {
+    name == "CMakeLists.txt" || name.ends_with(".cmake")
 }
 
 /// The steps of the `build.ninja` that CMake wrote.

@@ -31,6 +31,7 @@ pub mod latex;
 pub mod make;
 pub mod meson;
 pub mod ninja;
+mod sizes;
 
 /// The longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 1 << 20;
@@ -108,6 +109,14 @@ pub enum ChefError {
     /// Its edges are no steps.
     #[error(transparent)]
     Edges(#[from] chef_ninja::PlanError),
+    /// Neither a file nor made by an edge.
+    #[error("{place}: `{path}` is needed here, is not there, and no edge makes it")]
+    NoSource {
+        /// The edge that needs it.
+        place: chef_ninja::Place,
+        /// What.
+        path: chef_ninja::BuildPath,
+    },
     /// A command that no project file can say.
     #[error("{place}: the command has bytes that are no UTF-8 text")]
     NoText {
@@ -197,11 +206,13 @@ fn plan(steps: impl IntoIterator<Item = (String, Value)>, targets: &[&str]) -> P
 }
 
 /// A plan that begins with configuring, by this shell command, into a folder; and goes on from what that wrote there. What
-/// the command says of success is not shown again with each build.
-fn configure(command: &str, build: &str) -> Planned {
+/// the command says of success is not shown again with each build. `sizes`: whether it asks how big files are.
+fn configure(command: &str, build: &str, sizes: bool) -> Planned {
     let run = format!("said=$({command}) || {{ printf '%s\\n' \"$said\"; exit 1; }}");
-    let step =
-        json!({ "run": run, "out": format!("{build}/"), "alters": true, "sizes": false, "verbatim": true });
+    let mut step = json!({ "run": run, "out": format!("{build}/"), "alters": true, "verbatim": true });
+    if !sizes {
+        step["sizes"] = json!(false);
+    }
     let again = Replan { after: CONFIGURE.to_owned(), ask: json!({ "folder": build }) };
     Planned { replan: vec![again], ..plan([(CONFIGURE.to_owned(), step)], &[]) }
 }

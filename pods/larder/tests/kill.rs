@@ -34,6 +34,7 @@ fn trace(round: u64, n: u64) -> (Trace, PathSet) {
             exec: false,
         }],
         raw: vec![],
+        readings: vec![],
         outputs: Digest::of(&body(round, n)),
         printed: None,
         millis: n,

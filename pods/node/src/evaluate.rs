@@ -111,6 +111,15 @@ impl Evaluator {
     }
 
     /// What one look of a path set sees now.
+    pub async fn see_of(
+        &self,
+        project: &Project,
+        set: &PathSet,
+        (path, look): (&RelPath, Look),
+    ) -> Result<Seen, NodeError> {
+        Ok(self.sight(project, set, path, look).await?.seen)
+    }
+
     async fn sight(
         &self,
         project: &Project,

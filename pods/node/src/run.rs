@@ -7,6 +7,7 @@ use std::time::Duration;
 use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Streams, UpperDir, Usage};
 use protocol::step::{INPUT_MTIME, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use view::{HostTools, Source, SourceError, SourceFailure, see};
 
@@ -173,7 +174,10 @@ pub(crate) async fn run(
     let end = match failed_sources(&project_root, &tools_root) {
         Some(end) => end,
         None if ended.how != HowEnded::Exit(0) => StepEnd::Failed(ended.how.clone()),
-        None => judged(running, &order, &ended, looked_at.clone(), tools_root.observed(), &printed).await?,
+        None => {
+            let looks = (looked_at.clone(), tools_root.observed());
+            judged(running, &order, &ended, looks, project_root.readings(), &printed).await?
+        }
     };
     let tools_looked_at = match end {
         StepEnd::Failed(_) => tools_root.observed(),
@@ -255,12 +259,15 @@ fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
     })
 }
 
+/// What was looked at.
+type Looks = Vec<(RelPath, Look)>;
+
 async fn judged(
     running: &Running,
     order: &StepOrder,
     ended: &Ended,
-    project_looks: Vec<(RelPath, Look)>,
-    tools_looks: Vec<(RelPath, Look)>,
+    (project_looks, tools_looks): (Looks, Looks),
+    readings: Vec<(RelPath, u32)>,
     printed: &Printed,
 ) -> Result<StepEnd, NodeError> {
     let changed = order.tools.verify(tools_looks.iter().map(|(path, look)| (path, *look)));
@@ -289,11 +296,24 @@ async fn judged(
         path_set: path_set.digest(),
         seen,
         raw,
+        readings: placed(&order.spec, &path_set, readings),
         outputs: outputs_digest,
         printed,
         millis: ended.usage.wall.as_millis() as u64,
     };
     Ok(StepEnd::Made { path_set, trace, outputs })
+}
+
+/// How often files were read whose contents count, by their places in a path set: only of a step that sees its own outputs.
+fn placed(spec: &StepSpec, set: &PathSet, readings: Vec<(RelPath, u32)>) -> Vec<(u32, u32)> {
+    if spec.keep == Keep::Nothing {
+        return Vec::new();
+    }
+    let prefix = project_prefix();
+    let counts: FxHashMap<RelPath, u32> =
+        readings.into_iter().map(|(path, count)| (prefix.join(&path), count)).collect();
+    let places = (0..).zip(set.looks()).filter(|(_, (_, look))| *look == Look::Content);
+    places.filter_map(|(place, (path, _))| Some((place, *counts.get(path)?))).collect()
 }
 
 /// The looks that count, as looks of the step's root.
@@ -333,6 +353,7 @@ pub async fn evidence(
         path_set: counted.set.digest(),
         seen,
         raw,
+        readings: Vec::new(),
         outputs: Tree::default().digest(),
         printed: None,
         millis: run.usage.wall.as_millis() as u64,

@@ -92,7 +92,10 @@ impl Place {
         let (seen, raw) = self.runtime.block_on(crate::run::observe(&counted, project, &tools)).unwrap();
         let (weak, path_set) = (spec.weak_key(), counted.set.digest());
         let outputs = Tree::default().digest();
-        (Trace { weak, path_set, seen, raw, outputs, printed: None, millis: 1 }, counted.set)
+        (
+            Trace { weak, path_set, seen, raw, readings: vec![], outputs, printed: None, millis: 1 },
+            counted.set,
+        )
     }
 
     pub fn evaluator(&self) -> Evaluator {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 mod schema;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 /// The version of requests and answers.
 pub const PROTOCOL: u32 = 1;
@@ -227,6 +228,7 @@ fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BadWords> {
     if protocol != u64::from(PROTOCOL) {
         return Err(BadWords::Version(protocol));
     }
+    serde_json::from_slice::<twins::NoTwins>(bytes).map_err(BadWords::Form)?;
     serde_json::from_slice(bytes).map_err(BadWords::Form)
 }
 

@@ -121,6 +121,9 @@ fn foreign_words_are_refused_with_a_sentence() {
     ] {
         assert_eq!(said(text), "it is not in the form of the chefs' protocol", "{text}");
     }
+    let twice = r#"{"protocol":1,"answer":"plan","file":{"step":{"a":{"run":"x"},"a":{"run":"y"}}}}"#;
+    let Err(BadWords::Form(why)) = Answer::read(twice.as_bytes()) else { panic!("{twice}") };
+    assert!(why.to_string().starts_with("`a` stands there twice"), "{why}");
     let long = vec![b' '; MAX_ANSWER as usize + 1];
     assert!(matches!(Answer::read(&long), Err(BadWords::TooLong)));
 }

@@ -26,8 +26,12 @@ pub(super) struct State {
     pub left_by: Option<Hit>,
     /// What is there of the step's own.
     pub own: Arc<Tree>,
+    /// What had been there of its own when that run began.
+    pub before: Arc<Tree>,
     /// Whether it was left by another command, and so is no result of this one.
     pub is_of_another: bool,
+    /// Whether it was left by an earlier build.
+    pub is_remembered: bool,
 }
 
 /// Which of its outputs a step sees again.
@@ -49,19 +53,26 @@ pub fn kept(keep: &Keep, tree: &Tree) -> Arc<Tree> {
     Tree::new(entries.cloned().collect()).map(Arc::new).unwrap_or_default()
 }
 
-/// What a pass leaves for the next one.
-pub(super) fn state_after(context: &Context, index: usize, hit: &Hit) -> State {
+/// What a pass leaves for the next one, if it began with `before` of its own.
+pub(super) fn state_after(context: &Context, index: usize, hit: &Hit, before: Arc<Tree>) -> State {
     State {
         own: kept(&context.specs[index].keep, &hit.tree),
         left_by: Some(hit.clone()),
+        before,
         is_of_another: false,
+        is_remembered: false,
     }
 }
 
-/// All that is there after a pass: what it saw of its own and left alone, and what it made.
-pub(super) fn carry(state: Option<&State>, hit: Hit) -> Hit {
+/// All that is there after a pass: what it saw of its own and left alone, and what it made. Where a step keeps what matches, what the pass did
+/// not even look for is of no use to it any more.
+pub(super) fn carry(context: &Context, index: usize, state: Option<&State>, hit: Hit) -> Hit {
     let Some(state) = state else { return hit };
-    let mut entries: BTreeMap<RelPath, TreeEntry> = state.own.entries().iter().cloned().collect();
+    let is_all = context.specs[index].keep == Keep::Everything;
+    let looks = hit.path_set.looks().iter().filter(|_| !is_all);
+    let looked: FxHashSet<RelPath> = looks.filter_map(|(path, _)| in_project(path)).collect();
+    let own = state.own.entries().iter().filter(|(path, _)| is_all || looked.contains(path));
+    let mut entries: BTreeMap<RelPath, TreeEntry> = own.cloned().collect();
     for (path, entry) in hit.tree.entries() {
         let before = entries.len();
         entries.retain(|other, _| !other.is_within(path) && !path.is_within(other));
@@ -98,7 +109,14 @@ async fn state_of(context: &Context, index: usize, settled: records::Settled) ->
     let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else { return Ok(None) };
     let hit = Hit { digest: settled.trace, trace: Arc::new(trace), path_set, tree: Arc::new(settled.tree) };
     let is_of_another = settled.weak != context.specs[index].weak_key();
-    Ok(Some(State { is_of_another, ..state_after(context, index, &hit) }))
+    if is_of_another && context.specs[index].keep == Keep::Everything {
+        // Whatever it would not make again would be the other command's.
+        return Ok(None);
+    }
+    let mut state = state_after(context, index, &hit, Arc::default());
+    // All that it saw was so over what it left.
+    state.before = Arc::clone(&state.own);
+    Ok(Some(State { is_of_another, is_remembered: true, ..state }))
 }
 
 /// A state that the step settled in before the last one, and in which all that it saw is so again.
@@ -134,9 +152,7 @@ pub(super) async fn project(
     let Some(State { left_by, own, .. }) = state else {
         return Ok(context.project(index, view, context.made.outputs_for(index, producers)));
     };
-    let mut builder = OutputsBuilder::over(context.made.outputs_for(index, producers));
-    builder.apply(own);
-    let project = context.project(index, view, builder.finish());
+    let project = project_over(context, index, view, producers, own);
     let Some(hit) = left_by else { return Ok(project) };
     let own = own.entries().iter().map(|(path, _)| path.clone()).collect();
     let mut seen = FxHashSet::default();
@@ -148,6 +164,19 @@ pub(super) async fn project(
         }
     }
     Ok(project.with_ages(Ages { own, seen }))
+}
+
+/// What a step sees at `/project` with this of its own, whatever its age.
+pub(super) fn project_over(
+    context: &Context,
+    index: usize,
+    view: &Arc<StepView>,
+    producers: &[usize],
+    own: &Tree,
+) -> Project {
+    let mut builder = OutputsBuilder::over(context.made.outputs_for(index, producers));
+    builder.apply(own);
+    context.project(index, view, builder.finish())
 }
 
 /// The run that left a state, if all that it observed holds over that state.

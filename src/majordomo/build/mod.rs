@@ -7,6 +7,7 @@
 //! as [`Failure`]; a step that fails is an outcome. A crash loses the steps that ran; the next build sweeps.
 
 mod attempt;
+mod carried;
 mod conductor;
 mod context;
 mod demand;

@@ -37,6 +37,8 @@ pub struct Program {
     pub folder: RelPath,
     /// How it is started in the project's folder.
     pub words: Vec<Vec<u8>>,
+    /// It came with ComputePods.
+    pub is_built_in: bool,
     /// When it is ended.
     pub timeout: Duration,
     /// Keys of every step that it plans, where the plan does not say them.
@@ -119,6 +121,7 @@ pub fn built_in(larder: &Larder, name: &str) -> Result<Option<Program>, ProgramE
         said: chef.name.to_owned(),
         folder,
         words,
+        is_built_in: true,
         timeout: MAX_TIMEOUT,
         defaults: Map::new(),
         projections: Vec::new(),
@@ -139,6 +142,7 @@ pub fn of_content(about: &About, tree: &Tree, files: Vec<HostFile>) -> Program {
         said: about.name.clone(),
         folder,
         words: vec![program.as_bytes().to_vec()],
+        is_built_in: false,
         timeout: about.patience(),
         defaults: about.defaults.clone(),
         projections: about.projections.clone(),

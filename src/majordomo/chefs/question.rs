@@ -57,15 +57,18 @@ impl<'a> Question<'a> {
         let command = shell.into_iter().chain(self.chef.words.iter().cloned()).collect();
         PlannedStep {
             id: self.id(),
-            spec: plain(command),
+            // A built-in chef never asks how big a file is that it does not read.
+            spec: StepSpec { sizes: !self.chef.is_built_in, ..plain(command) },
             after: after.into(),
             each: None,
             inputs: Arc::default(),
             image: None,
+            pool: None,
             limits: Limits::default(),
             secrets: Vec::new(),
             timeout: Some(self.chef.timeout),
             volatile: false,
+            anew: [].into(),
             max_passes: None,
             strict: false,
         }

@@ -238,6 +238,7 @@ mod tests {
             path_set: set.digest(),
             seen: seen.into_iter().map(|(_, _, seen)| seen).collect(),
             raw: vec![],
+            readings: vec![],
             outputs: Digest::of(b"out"),
             printed: None,
             millis: 0,

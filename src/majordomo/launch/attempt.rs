@@ -45,9 +45,9 @@ impl Attempt<'_> {
             let end = self.once(outputs.clone()).await?;
             let changed = match end {
                 StepEnd::ToolsChanged(paths) => paths,
-                end => return self.judged(end),
+                end => return self.judged(end).await,
             };
-            self.program.look_again()?;
+            self.program.look_again();
             if runs == MAX_RUNS {
                 let path = changed.first().map(ToString::to_string).unwrap_or_default();
                 let words = format!(
@@ -60,10 +60,11 @@ impl Attempt<'_> {
 
     async fn once(&self, outputs: Outputs) -> Fallible<StepEnd> {
         let Self { program, call, spec, cancel } = *self;
+        let world = program.world(call).map_err(|error| Box::new(border::node(&error)))?;
         let order = StepOrder {
             spec: Arc::clone(spec),
             project: Arc::new(program.project(outputs, spec)),
-            tools: Arc::clone(&program.world().tools),
+            tools: Arc::clone(&world.tools),
             timeout: Some(Duration::from_millis(call.timeout_ms)),
             limits: program.limits(call),
             secrets: Vec::new(),
@@ -83,7 +84,7 @@ impl Attempt<'_> {
         Ok(run.map_err(|error| Box::new(border::node(&error)))?.end)
     }
 
-    fn judged(&self, end: StepEnd) -> Fallible<Ended> {
+    async fn judged(&self, end: StepEnd) -> Fallible<Ended> {
         use CallFailure::{Cancelled, Exited, Machine, Refused, TimedOut};
         let failed = |how, words: String| Ok(Ended::Failed(how, words));
         match end {
@@ -95,7 +96,7 @@ impl Attempt<'_> {
                     }
                     (_, Some(blob)) => Ok(Ended::Raised(blob)),
                     (Some(blob), None) if self.call.cache => {
-                        let first = self.program.publish(self.call, &trace, &path_set)?;
+                        let first = self.program.publish(self.call, &trace, &path_set).await?;
                         Ok(Ended::Returned(first.unwrap_or(blob)))
                     }
                     (Some(blob), None) => Ok(Ended::Returned(blob)),
@@ -117,6 +118,9 @@ impl Attempt<'_> {
             StepEnd::Failed(HowEnded::Cancelled) => failed(Cancelled, "it was cancelled".to_owned()),
             StepEnd::Failed(HowEnded::NotFound { command } | HowEnded::CannotExecute { command, .. }) => {
                 let command = protocol::path::escape(&command);
+                if let Some(image) = &self.call.image {
+                    return failed(Refused, format!("there is no `{command}` in the image `{image}`"));
+                }
                 let failure = border::machine(format!(
                     "functions cannot run: there is no `{command}` where steps look"
                 ));

@@ -2,22 +2,22 @@
 //!
 //! A call without `cache` runs, and nothing of it is published. One with it is looked up like a step of a build: its weak key has the
 //! function's name and the digests of its arguments; what the function's code is, is seen as it is imported. Two equal ones
-//! run one after the other, so that the first answers for the second.
+//! run one after the other, so that the first answers for the second. What other pods know answers, too, and they are told.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use kitchen::Limits;
+use kitchen::{ImageRoot, Limits};
 use larder::{Added, Content, Larder, ObjectKind};
 use node::{
-    Access, Evaluator, Outputs, OutputsBuilder, Pod, Printed, PrintedLine, Share, SourceFiles, Sources,
-    Verdict,
+    Access, Evaluator, NodeError, Outputs, OutputsBuilder, Pod, Printed, PrintedLine, Share, SourceFiles,
+    Sources, Supply, Urgency, Verdict,
 };
 use parking_lot::Mutex;
 use protocol::calls::{Answer, Ask, Call, CallFailure, MAX_BODY, PROTOCOL};
-use protocol::{Digest, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry, WorkspaceId};
+use protocol::{Digest, ObjectId, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry, WorkspaceId};
 use rustc_hash::FxHashMap;
 use tokio::sync::Mutex as Turn;
 use view::HostTools;
@@ -26,7 +26,7 @@ use super::attempt::{Attempt, Ended};
 use super::folder::Folder;
 use super::talk::Reply;
 use super::{Asked, Fallible, package};
-use crate::majordomo::build::default_jobs;
+use crate::majordomo::build::{chain, default_jobs};
 use crate::majordomo::request::{self, Failure, LaunchNews};
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::{border, records};
@@ -56,7 +56,7 @@ pub struct Blob {
     size: u64,
 }
 
-/// The tools of the machine as they were at some moment.
+/// The tools of the machine, or of an image, as they were at some moment.
 pub(super) struct World {
     pub tools: Arc<HostTools>,
     pub evaluator: Evaluator,
@@ -70,7 +70,8 @@ pub struct Program {
     pub(super) files: Arc<SourceFiles>,
     pub(super) share: Share,
     pub(super) sandbox: node::Sandbox,
-    world: Mutex<Arc<World>>,
+    /// By the image that is in the place of this machine's tools; `None`: these.
+    worlds: Mutex<FxHashMap<Option<String>, Arc<World>>>,
     roots: Vec<RelPath>,
     python: String,
     /// What is remembered of one folder's calls stands together in the larder.
@@ -91,14 +92,20 @@ fn failed(error: larder::LarderError) -> Box<Failure> {
     Box::new(border::node(&error.into()))
 }
 
+fn border(error: NodeError) -> Box<Failure> {
+    Box::new(border::node(&error))
+}
+
 fn mistake(words: impl Into<String>) -> Box<Failure> {
     Box::new(border::mistake(words))
 }
 
 impl World {
-    fn now(pod: &Pod, roots: &[RelPath]) -> Fallible<Arc<Self>> {
-        let tools =
-            pod.tools(roots.to_vec(), Access::Remember).map_err(|error| Box::new(border::node(&error)))?;
+    fn now(pod: &Pod, roots: &[RelPath], image: Option<&str>) -> Result<Arc<Self>, NodeError> {
+        let tools = match image {
+            None => pod.tools(roots.to_vec(), Access::Remember)?,
+            Some(name) => pod.tools_of(&ImageRoot::open(name)?, Access::Remember)?,
+        };
         let evaluator = Evaluator::new(pod.larder().clone(), Arc::clone(&tools));
         Ok(Arc::new(Self { tools, evaluator }))
     }
@@ -135,7 +142,7 @@ impl Program {
             files: Arc::new(
                 SourceFiles::new(&asked.folder, larder.clone(), pod.runtime().clone()).map_err(unusable)?,
             ),
-            world: Mutex::new(World::now(pod, &roots)?),
+            worlds: Mutex::default(),
             share: pod.slots().share(asked.jobs.unwrap_or_else(default_jobs).max(1)),
             sandbox: asked.sandbox.map_or_else(|| pod.sandbox(), Into::into),
             workspace: WorkspaceId::from_random(bits),
@@ -152,6 +159,10 @@ impl Program {
 
     fn larder(&self) -> &Larder {
         self.pod.larder()
+    }
+
+    fn supply(&self) -> &Supply {
+        self.pod.supply()
     }
 
     /// How many calls came to which end.
@@ -193,25 +204,32 @@ impl Program {
         Limits { memory: call.memory, milli_cpus, ..Limits::default() }
     }
 
-    pub(super) fn world(&self) -> Arc<World> {
-        Arc::clone(&self.world.lock())
+    /// What a call sees besides its files.
+    pub(super) fn world(&self, call: &Call) -> Result<Arc<World>, NodeError> {
+        let mut worlds = self.worlds.lock();
+        if let Some(world) = worlds.get(&call.image) {
+            return Ok(Arc::clone(world));
+        }
+        let world = World::now(&self.pod, &self.roots, call.image.as_deref())?;
+        worlds.insert(call.image.clone(), Arc::clone(&world));
+        Ok(world)
     }
 
     /// The tools have changed under a call: those that come see them as they are now.
-    pub(super) fn look_again(&self) -> Fallible<()> {
-        *self.world.lock() = World::now(&self.pod, &self.roots)?;
-        Ok(())
+    pub(super) fn look_again(&self) {
+        self.worlds.lock().clear();
     }
 
     /// What is run for a call.
     fn spec(&self, call: &Call, arguments: &Blob, code: Option<&Blob>) -> StepSpec {
         const BOOT: &str = "import sys;sys.path[0]='/project/.majordomo/python';\
                             from computepods import _worker;_worker.main()";
+        // Where the program has its own there is another one in an image, or none.
+        let interpreter = if call.image.is_some() { "python3" } else { &*self.python };
         // No site packages before somebody asks for one, nothing of a user's, no bytecode written.
-        let mut command: Vec<Vec<u8>> =
-            [&*self.python, "-S", "-s", "-B", "-c", BOOT, &call.module, &call.name]
-                .map(|word| word.as_bytes().to_vec())
-                .into();
+        let mut command: Vec<Vec<u8>> = [interpreter, "-S", "-s", "-B", "-c", BOOT, &call.module, &call.name]
+            .map(|word| word.as_bytes().to_vec())
+            .into();
         // Named here, they are part of the weak key: no other call's traces are looked at.
         command.push(arguments.digest.to_string().into_bytes());
         command.extend(code.map(|code| code.digest.to_string().into_bytes()));
@@ -290,11 +308,10 @@ impl Program {
 
     /// How it ended, and whether an earlier call answers.
     async fn ended(&self, call: &Call, arguments: &Blob, cancel: &Cancel) -> Fallible<(Ended, bool)> {
-        if let Some(image) = &call.image {
-            let words = format!(
-                "there are no images yet: leave `image={image:?}` out, and it runs over this machine's tools"
-            );
-            return Ok((Ended::Failed(CallFailure::Mistake, words), false));
+        if call.image.is_some()
+            && let Err(error) = self.world(call)
+        {
+            return Ok((Ended::Failed(CallFailure::Mistake, chain(&error)), false));
         }
         let code = match call.code {
             None => None,
@@ -375,17 +392,24 @@ impl Program {
         spec: &StepSpec,
     ) -> Fallible<Option<Blob>> {
         let project = self.project(outputs, spec);
-        let verdict = self.world().evaluator.look_up(weak, &project, self.workspace).await;
-        let hit = match verdict {
-            Ok(Verdict::Hit { trace, .. }) => trace,
+        let world = self.world(call).map_err(border)?;
+        let mut verdict = world.evaluator.look_up(weak, &project, self.workspace).await;
+        // Before it runs, others may know.
+        if matches!(verdict, Ok(Verdict::Miss { .. })) && self.supply().learn(weak).await.map_err(failed)? {
+            verdict = world.evaluator.look_up(weak, &project, self.workspace).await;
+        }
+        let (digest, hit) = match verdict {
+            Ok(Verdict::Hit { digest, trace, .. }) => (digest, trace),
             Ok(Verdict::Miss { .. }) => return Ok(None),
             // A source has changed since it was first seen: the run finds the words for it.
-            Err(node::NodeError::Source(_)) => return Ok(None),
-            Err(error) => return Err(Box::new(border::node(&error))),
+            Err(NodeError::Source(_)) => return Ok(None),
+            Err(error) => return Err(border(error)),
         };
-        let Some(blob) = self.returned(&hit)? else { return Ok(None) };
+        let Some(blob) = self.returned(&hit).await? else { return Ok(None) };
+        // It may have been made before there was anybody to be told.
+        self.supply().announce(&hit, digest);
         if let Some(printed) = &hit.printed
-            && let Some(bytes) = self.larder().get(ObjectKind::Blob, printed).map_err(failed)?
+            && let Some(bytes) = self.supply().get(ObjectKind::Blob, printed).await.map_err(failed)?
         {
             let mut shown = Shown::of(call);
             for line in Printed::decode(&bytes).unwrap_or_default().lines() {
@@ -395,16 +419,15 @@ impl Program {
         Ok(Some(blob))
     }
 
-    /// The result in a trace's outputs, if all of it is there.
-    fn returned(&self, trace: &Trace) -> Fallible<Option<Blob>> {
-        let Some(bytes) = self.larder().get(ObjectKind::Tree, &trace.outputs).map_err(failed)? else {
+    /// The result in a trace's outputs, if it is there, or some pod has it.
+    async fn returned(&self, trace: &Trace) -> Fallible<Option<Blob>> {
+        let Some(bytes) = self.supply().get(ObjectKind::Tree, &trace.outputs).await.map_err(failed)? else {
             return Ok(None);
         };
         let found = Tree::decode(&bytes).ok().and_then(|tree| left(&tree, "returned"));
-        match found {
-            Some(blob) if self.larder().contains(&blob.digest).map_err(failed)? => Ok(Some(blob)),
-            _ => Ok(None),
-        }
+        let Some(blob) = found.filter(Blob::is_short_enough) else { return Ok(None) };
+        self.supply().bring(vec![ObjectId::blob(blob.digest)], Urgency::Urgent).await.map_err(failed)?;
+        Ok(self.larder().contains(&blob.digest).map_err(failed)?.then_some(blob))
     }
 
     /// What a call sees at `/project`.
@@ -413,14 +436,18 @@ impl Program {
     }
 
     /// Makes a result what answers for equal calls. The first one stays.
-    pub(super) fn publish(&self, call: &Call, trace: &Trace, set: &PathSet) -> Fallible<Option<Blob>> {
+    pub(super) async fn publish(&self, call: &Call, trace: &Trace, set: &PathSet) -> Fallible<Option<Blob>> {
         match self.larder().add_trace(trace, set, self.workspace).map_err(failed)? {
-            Added::New(_) | Added::Known(_) | Added::Revoked(_) => Ok(None),
+            Added::New(digest) => {
+                self.supply().announce(trace, digest);
+                Ok(None)
+            }
+            Added::Known(_) | Added::Revoked(_) => Ok(None),
             Added::Differs { first, .. } => {
-                let first = records::trace(self.larder(), &first).map_err(failed)?;
-                let Some(blob) = first.map(|(trace, _)| self.returned(&trace)).transpose()?.flatten() else {
+                let Some((first, _)) = records::trace(self.larder(), &first).map_err(failed)? else {
                     return Ok(None);
                 };
+                let Some(blob) = self.returned(&first).await? else { return Ok(None) };
                 self.sink.reply(request::Reply::Launch(LaunchNews::Note(format!(
                     "`{}` is not deterministic: an equal call returned something else before, and that stays",
                     call.name

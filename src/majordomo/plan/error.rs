@@ -36,6 +36,16 @@ pub enum Problem {
         /// Why not.
         why: BadGlob,
     },
+    /// A pool that is not in `[pools]`.
+    #[error("`{step}` is of a pool `{pool}`, and `[pools]` has {}", listed(.known))]
+    NoPool {
+        /// The rule.
+        step: String,
+        /// The pool.
+        pool: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// A pattern without any match.
     #[error("`{pattern}` in `{key}` of `{step}` matches no source and no declared output")]
     NoMatch {
@@ -270,6 +280,7 @@ impl Problem {
     /// What to do next, a sentence each.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
+            Self::NoPool { .. } => "`[pools]` says how many of them may run at once: `NAME = 2`",
             Self::NoMatch { hints, .. } => return hints.clone(),
             Self::Pattern { why: BadGlob::Absolute | BadGlob::Part, .. } => {
                 "name it from the project's folder; tools outside of it are seen anyway"
@@ -338,6 +349,13 @@ impl Problem {
 
 fn both(first: &StepId, second: &StepId) -> String {
     if first == second { format!("`{first}` would") } else { format!("`{first}` and `{second}`") }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => format!("`{}`", names.join("`, `")),
+    }
 }
 
 fn arrows(rules: &[String]) -> String {

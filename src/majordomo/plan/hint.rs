@@ -91,7 +91,8 @@ fn no_folder(folder: &str, names: &[&RelPath]) -> String {
     folders.dedup();
     match nearest(folder, folders.iter().map(String::as_str)) {
         Some(near) => format!("there is no folder `{folder}/`; did you mean `{near}/`?"),
-        None => format!("there is no folder `{folder}/`"),
+        // Whether it is empty or not there at all: names are known of files alone.
+        None => format!("there is no file in a folder `{folder}/`"),
     }
 }
 

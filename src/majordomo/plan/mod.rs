@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kitchen::Limits;
-use protocol::{Keep, RelPath, StepId, StepSpec};
+use protocol::{Glob, Keep, RelPath, StepId, StepSpec};
 
 use super::project_file::{ProjectFile, Spot};
 use super::secrets::SecretRule;
@@ -59,6 +59,15 @@ pub const MAX_STEPS: usize = 1 << 20;
 /// The longest argument or variable in bytes: what Linux takes in one string of an `execve` (32 pages), less its NUL.
 pub const MAX_WORD: usize = 32 * 4096 - 1;
 
+/// Steps of which only so many run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many.
+    pub depth: usize,
+}
+
 /// A step of the plan.
 #[derive(Debug, Clone)]
 pub struct PlannedStep {
@@ -78,12 +87,16 @@ pub struct PlannedStep {
     pub timeout: Option<Duration>,
     /// The image whose files it sees instead of this machine's tools; in no key.
     pub image: Option<String>,
+    /// Steps with which it shares how many may run at once.
+    pub pool: Option<Pool>,
     /// How much of the machine it may use, as far as the project file says.
     pub limits: Limits,
     /// Where its secrets come from. Their names are in its spec, and so in its key; nothing else of them is in any.
     pub secrets: Vec<SecretRule>,
     /// Never adopt a trace.
     pub volatile: bool,
+    /// Files a change of which makes it run from nothing, if it keeps all that it made.
+    pub anew: Arc<[Glob]>,
     /// How many passes it may make until it has settled; `None`: the usual number.
     pub max_passes: Option<usize>,
     /// Undeclared reads of project files and undeclared outputs are errors.
@@ -127,6 +140,21 @@ fn alias((name, targets): &(Spot<String>, Vec<Spot<String>>)) -> (String, Vec<St
     (name.value.clone(), targets.iter().map(|target| target.value.clone()).collect())
 }
 
+/// The pool that a rule names.
+fn pool(file: &ProjectFile, rule: &Rule<'_>) -> Result<Option<Pool>, Fault> {
+    let Some(named) = &rule.typed.pool else { return Ok(None) };
+    let found = file.pools.iter().find(|(name, _)| name.value == named.value);
+    let pool = found.map(|(name, depth)| Pool { name: name.value.as_str().into(), depth: *depth });
+    let none = || {
+        let known = file.pools.iter().map(|(name, _)| name.value.clone()).collect();
+        rule.fault(
+            &named.at,
+            Problem::NoPool { step: rule.name().to_owned(), pool: named.value.clone(), known },
+        )
+    };
+    pool.ok_or_else(none).map(Some)
+}
+
 impl Plan {
     /// Makes the plan of a project file over these sources; `caller_env` answers for variables that steps pass on.
     pub fn new(
@@ -155,9 +183,11 @@ impl Plan {
                 inputs,
                 timeout: rule.typed.timeout.or(limits.time),
                 image: rule.typed.image.clone().or_else(|| file.image.clone()),
+                pool: pool(file, rule)?,
                 limits,
                 secrets: rule.typed.secrets.clone(),
                 volatile: rule.typed.volatile || !rule.typed.cache.unwrap_or(rule.typed.secrets.is_empty()),
+                anew: Arc::clone(&rule.anew),
                 max_passes: rule.typed.max_passes,
                 strict: rule.typed.strict,
             });

@@ -25,6 +25,7 @@ pub(super) struct Rule<'a> {
     pub run: Vec<Runnable>,
     pub env: Vec<(&'a Variable, Template)>,
     pub keep: Vec<Template>,
+    pub anew: Arc<[Glob]>,
     pub projections: Vec<(Template, &'a LensRule)>,
     pub normalisers: Vec<(Template, &'a LensRule)>,
     pub cwd: Template,
@@ -81,6 +82,7 @@ impl<'a> Rule<'a> {
             KeepRule::Matching(patterns) => reader.templates("keep", patterns)?,
             KeepRule::Nothing | KeepRule::Everything => vec![],
         };
+        let anew = typed.anew.iter().map(|spot| Ok(reader.glob("anew", spot)?.value));
         let lenses = |key: &'static str, lenses: &'a [LensRule]| {
             let read = |lens: &'a LensRule| Ok((reader.template(key, &lens.pattern)?, lens));
             lenses.iter().map(read).collect::<Result<Vec<_>, Fault>>()
@@ -95,6 +97,7 @@ impl<'a> Rule<'a> {
             run: run.collect::<Result<_, Fault>>()?,
             env: env.collect::<Result<_, Fault>>()?,
             keep,
+            anew: anew.collect::<Result<_, Fault>>()?,
             projections: lenses("project", &typed.projections)?,
             normalisers: lenses("normalise", &typed.normalisers)?,
             cwd,

@@ -3,7 +3,7 @@
 use super::{ProjectFile, ProjectFileError, read};
 
 impl ProjectFile {
-    /// The plan together with the project's own file. Name, targets, limits and tool roots of the file count more; its steps stand
+    /// The plan together with the project's own file. Name, targets, limits, pools and tool roots of the file count more; its steps stand
     /// beside those of the plan, and in place of those that have their names. Places of errors lead into the text that
     /// they come from.
     ///
@@ -17,6 +17,8 @@ impl ProjectFile {
         self.limits = own.limits.or(self.limits);
         self.uses = own.uses;
         self.tool_roots.extend(own.tool_roots);
+        self.pools.retain(|(name, _)| own.pools.iter().all(|(other, _)| other.value != name.value));
+        self.pools.extend(own.pools);
         if !own.targets.is_empty() {
             self.targets = own.targets;
         } else if !self.targets.is_empty() {

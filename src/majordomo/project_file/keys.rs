@@ -20,7 +20,7 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 }
 
 /// The tables of the file.
-pub const TABLES: [&str; 5] = ["alias", "project", "step", "tools", "uses"];
+pub const TABLES: [&str; 6] = ["alias", "pools", "project", "step", "tools", "uses"];
 
 /// Keys of `[project]`.
 pub const PROJECT_KEYS: [Key; 5] = [
@@ -125,7 +125,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 23] = [
+pub const STEP_KEYS: [Key; 25] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -177,6 +177,12 @@ pub const STEP_KEYS: [Key; 23] = [
         "An image of the local podman storage (`\"localhost/debian-gcc:12\"`) whose files the step sees instead of this machine's tools; see [Images](../how-to/images.md). Its name is in no key, its files are traced.",
     ),
     key(
+        "pool",
+        "name of a pool",
+        "none",
+        "One of [`[pools]`](#pools): of its steps only so many run at once.",
+    ),
+    key(
         "secrets",
         "name, list of names, or table: name = file",
         "none",
@@ -194,6 +200,12 @@ pub const STEP_KEYS: [Key; 23] = [
         "boolean, pattern or list of patterns",
         "`false`",
         "Which of its own earlier outputs the step sees when it runs again; it then repeats until a pass sees what it leaves.",
+    ),
+    key(
+        "anew",
+        "pattern or list of patterns",
+        "none",
+        "With `keep = true`: files that say how everything is made. When one of them has changed, it runs from nothing, and not from what it left. See [Steps that go on from what they left](../how-to/keep.md).",
     ),
     key(
         "max_passes",

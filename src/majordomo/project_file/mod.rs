@@ -69,6 +69,8 @@ pub struct ProjectFile {
     pub image: Option<String>,
     /// `[uses]`: what it takes of other projects, by name.
     pub uses: Vec<UseRule>,
+    /// `[pools]`: how many of their steps may run at once.
+    pub pools: Vec<(Spot<String>, usize)>,
     /// `[tools] roots`: absolute folders that steps see besides the usual ones.
     pub tool_roots: Vec<PathBuf>,
 }
@@ -102,6 +104,8 @@ pub struct StepRule {
     pub limits: Limits,
     /// `image`.
     pub image: Option<String>,
+    /// `pool`: one of `[pools]`.
+    pub pool: Option<Spot<String>>,
     /// `network`.
     pub network: bool,
     /// `scratch`: paths of files that nobody wants.
@@ -114,6 +118,8 @@ pub struct StepRule {
     pub verbatim: bool,
     /// `keep`.
     pub keep: KeepRule,
+    /// `anew`: patterns of files a change of which makes it run from nothing.
+    pub anew: Vec<Spot<String>>,
     /// `max_passes`: after how many passes a step that has not settled fails.
     pub max_passes: Option<usize>,
     /// `project`, in the order in which it is written.

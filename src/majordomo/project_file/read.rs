@@ -31,6 +31,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
         aliases: vec![],
         image: None,
         uses: vec![],
+        pools: vec![],
         tool_roots: vec![],
     };
     let text = file.text.clone();
@@ -48,6 +49,13 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
                 for (key, field) in named {
                     let name = Spot { value: field.key.to_owned(), at: key.span() };
                     file.aliases.push((name, field.strings()?));
+                }
+            }
+            "pools" => {
+                for (key, field) in fields(&text, table(field, "a table `[pools]`: NAME = how many at once")?)
+                {
+                    let name = Spot { value: field.key.to_owned(), at: key.span() };
+                    file.pools.push((name, field.passes()?));
                 }
             }
             "step" => {
@@ -187,6 +195,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         timeout: None,
         limits: Limits::default(),
         image: None,
+        pool: None,
         secrets: vec![],
         cache: None,
         network: false,
@@ -195,6 +204,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         scratch: vec![],
         verbatim: false,
         keep: KeepRule::Nothing,
+        anew: vec![],
         max_passes: None,
         projections: vec![],
         normalisers: vec![],
@@ -221,11 +231,13 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "cache" => rule.cache = Some(field.boolean()?),
             "limits" => rule.limits = limits::limits(field)?,
             "image" => rule.image = Some(image(field)?),
+            "pool" => rule.pool = Some(field.string()?),
             "network" => rule.network = field.boolean()?,
             "sizes" => rule.sizes = field.boolean()?,
             "alters" => rule.alters = field.boolean()?,
             "verbatim" => rule.verbatim = field.boolean()?,
             "keep" => rule.keep = keep(field)?,
+            "anew" => rule.anew = field.strings()?,
             "max_passes" => rule.max_passes = Some(field.passes()?),
             "project" => rule.projections = lenses::projections(field)?,
             "normalise" => rule.normalisers = lenses::normalisers(field)?,

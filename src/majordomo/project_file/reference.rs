@@ -23,6 +23,7 @@ pub fn page() -> String {
     section(&mut page, "## Limits", LIMITS_INTRO, &LIMITS_KEYS);
     page += ALIAS;
     page += USES;
+    page += POOLS;
     page += COMMANDS;
     page += PLACEHOLDERS;
     page += PATTERNS;
@@ -75,6 +76,13 @@ const USES: &str = r#"
 `NAME = "project:PROJECT"`, `"project:PROJECT#TARGET"`, or a list of such with one PROJECT: what that [registered project](../how-to/projects.md) makes, all that it wants or what the
 targets mean, is built by its pod before this project is, and stands at `.uses/NAME/` with the paths that it has there. Steps read it as any source.
 "#;
+
+const POOLS: &str = "
+## `[pools]`
+
+`NAME = N`: of the steps that say `pool = \"NAME\"` at most N run at once, on all pods together, however many slots there are. One that is held, since what it looked at is not made yet,
+is not counted. For steps that need much memory, or something that is there once.
+";
 
 const COMMANDS: &str = r#"
 ## Commands

@@ -2,6 +2,9 @@
 
 use super::{Program, counts};
 use crate::common::Place;
+use crate::common::image::Image;
+use crate::engines::has_podman;
+use crate::mesh::{is_announced, two};
 
 const PROGRAM: &str = r#"
 import helper
@@ -92,4 +95,53 @@ def main():
         let said = program.launch_aloud(&[]).ok();
         assert_eq!((said.stdout.as_str(), counts(&said)), ("2\n", [1, 0, 0]));
     }
+}
+
+#[test]
+fn what_another_pod_has_called_is_not_called_again() {
+    let (_ground, _server, a, b) = two();
+    b.sees(&["a"]);
+    let text = "@app.function(cache=True)\ndef twice(text):\n    print('called')\n    return text * 2\n\
+                @app.local_entrypoint()\ndef main():\n    print(twice.remote('ab'))\n";
+    let there = Program::new(&a.place, text);
+    assert_eq!(counts(&there.launch_aloud(&[]).ok()), [1, 0, 0]);
+    is_announced(&b, &a);
+    let here = Program::new(&b.place, text).launch_aloud(&[]).ok();
+    assert_eq!((counts(&here), here.stdout.as_str()), ([0, 1, 0], "abab\n"), "{}", here.shown());
+    assert!(here.stderr.contains("twice:1 | called"), "{}", here.shown());
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn a_call_may_see_an_image() {
+    if !has_podman() {
+        return;
+    }
+    let place = Place::new();
+    let image = Image::with(&place, "python3-minimal libpython3-stdlib dash coreutils");
+    image.lay_over("/usr/share/greeting", "from the image");
+    let declared = format!(
+        "@app.function(cache=True, image='{}')\ndef there():\n    return open('/usr/share/greeting').read()\n\
+         @app.function()\ndef here():\n    import os\n    return os.path.exists('/usr/share/greeting')\n\
+         @app.local_entrypoint()\ndef main():\n    print(there.remote(), here.remote())\n",
+        image.name
+    );
+    let program = Program::new(&place, &declared);
+    let first = program.launch_aloud(&[]).ok();
+    assert_eq!(
+        (counts(&first), first.stdout.as_str()),
+        ([2, 0, 0], "from the image False\n"),
+        "{}",
+        first.shown()
+    );
+    assert_eq!(counts(&program.launch_aloud(&[]).ok()), [1, 1, 0]);
+    image.lay_over("/usr/share/greeting", "from another one");
+    let other = program.launch_aloud(&[]).ok();
+    assert_eq!(
+        (counts(&other), other.stdout.as_str()),
+        ([2, 0, 0], "from another one False\n"),
+        "{}",
+        other.shown()
+    );
 }

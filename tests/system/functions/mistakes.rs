@@ -36,6 +36,12 @@ fn programs_that_cannot_be_run() {
     let none = launch("program/none.py");
     assert!(none.starts_with("error: cannot launch `program/none.py`\n  caused by: No such file"), "{none}");
     assert!(launch("program").starts_with("error: cannot launch `program`: it is no file"));
+    program.write("majordomo.toml", "");
+    let other = launch("program/majordomo.toml");
+    assert!(
+        other.starts_with("error: cannot launch `program/majordomo.toml`: it is no Python file"),
+        "{other}"
+    );
     program.write("empty.py", "x = 1\n");
     assert!(launch("program/empty.py").contains("has no entry point\n\nhint: put `@app.local_entrypoint()`"));
     program.write("sys.py", "");
@@ -237,7 +243,7 @@ fn what_no_step_may_do_no_function_may_either() {
     let edit = raised(declared, "edit.remote()");
     assert!(edit.starts_with("Refused: `edit`: it changed the source `program.py`"), "{edit}");
     let image = raised(declared, "image.remote()");
-    assert!(image.starts_with("Refused: `image`: there are no images yet"), "{image}");
+    assert!(image.starts_with("Refused: `image`: ") && image.contains("`debian`"), "{image}");
     let nested = raised(declared, "outer.remote()");
     assert!(nested.starts_with("NoMajordomo: `inner` cannot be called remotely by a function"), "{nested}");
     let named = raised(declared, "named.remote()");

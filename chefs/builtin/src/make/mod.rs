@@ -26,9 +26,12 @@ pub const STEP: &str = "make";
 /// So much is read of a Makefile, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
+/// What Makefiles are called. make does not know which of its results an edit of one of them spoils.
+const MAKEFILES: [&str; 3] = ["**/GNUmakefile", "**/[Mm]akefile", "**/*.mk"];
+
 /// The step that makes the default goal.
 pub(crate) fn step() -> Value {
-    json!({ "run": "make", "keep": true })
+    json!({ "run": "make", "keep": true, "anew": MAKEFILES })
 }
 
 /// The step of another goal, from what the default goal left.
@@ -90,7 +93,7 @@ mod tests {
             std::fs::write(folder.path().join(name), "all:\n").unwrap();
             let detected = detect(folder.path()).unwrap();
             assert_eq!((detected.sure, detected.found), (SURE, format!("a `{name}`")));
-            assert_eq!(file(folder.path()), json!({ "step": { "make": { "run": "make", "keep": true } } }));
+            assert_eq!(file(folder.path()), json!({ "step": { "make": step() } }));
         }
     }
 
@@ -103,7 +106,7 @@ mod tests {
         )
         .unwrap();
         let steps = json!({
-            "make": { "run": "make", "keep": true },
+            "make": { "run": "make", "keep": true, "anew": MAKEFILES },
             "check": { "run": "make check", "after": "make" },
         });
         assert_eq!(file(folder.path()), json!({ "project": { "targets": ["make"] }, "step": steps }));

@@ -10,6 +10,8 @@ mod steps;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use chef_ninja::{BuildPath, Command, Edge, Folder, Layout, Limits, Manifest};
@@ -56,6 +58,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
 /// It cannot be read, or is none.
 pub fn plan(folder: &Path) -> Result<Planned, ChefError> {
     let manifest = read(folder, &RelPath::root())?;
+    missing(folder, &manifest)?;
     let read: BTreeSet<&[u8]> = manifest.files().iter().map(Vec::as_slice).collect();
     let rewrites = |edge: &&Edge| edge.outputs.all().any(|path| read.contains(path.as_bytes()));
     let generator = manifest.edges().iter().find(rewrites).and_then(Edge::command);
@@ -67,6 +70,33 @@ pub fn plan(folder: &Path) -> Result<Planned, ChefError> {
     let mut planned = steps::planned(&manifest, &layout(RelPath::root())?, None, &is_left_out, &OWN)?;
     planned.notes.extend(note);
     Ok(planned)
+}
+
+/// A source that what is wanted needs, and that is not there: ninja refuses it before it runs anything.
+fn missing(folder: &Path, manifest: &Manifest) -> Result<(), ChefError> {
+    let edges = manifest.edges();
+    if edges.iter().filter_map(Edge::command).any(|command| command.dyndep.is_some()) {
+        // What some edges make is not known yet.
+        return Ok(());
+    }
+    let mut todo: Vec<usize> = manifest.wanted().iter().filter_map(|path| manifest.producer(path)).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(edge) = todo.pop() {
+        if !seen.insert(edge) {
+            continue;
+        }
+        for path in edges[edge].inputs.all() {
+            match manifest.producer(path) {
+                Some(other) => todo.push(other),
+                None if folder.join(OsStr::from_bytes(path.as_bytes())).exists() => {}
+                None => {
+                    let (place, path) = (edges[edge].place.clone(), path.clone());
+                    return Err(ChefError::NoSource { place, path });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Nothing is special about a file that somebody wrote.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use chef_ninja::{Action, Command, Edge, Layout, Manifest, Plan, Step};
+use chef_ninja::{Action, Command, Edge, Layout, Manifest, Plan, PoolName, Step};
 use protocol::RelPath;
 use protocol::chef::Planned;
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ pub(super) fn planned(
         names[index] = Some(free_name(step.id.as_str(), &mut taken));
     }
     let name = |step: usize| names[step].as_deref();
-    let mut steps = Map::new();
+    let (mut steps, mut pools) = (Map::new(), Map::new());
     for (index, step) in plan.steps.iter().enumerate() {
         let Some(own) = name(index) else { continue };
         let edge = &edges[step.edge];
@@ -46,18 +46,36 @@ pub(super) fn planned(
             after.extend(configure.map(|(name, _)| name));
         }
         let makes_nothing = edge.command().is_some_and(|command| (kind.makes_nothing)(edge, command));
-        steps.insert(own.to_owned(), written(step, edge, &after, makes_nothing, kind.env)?);
+        let mut value = written(step, edge, &after, makes_nothing, kind.env)?;
+        if let Some((pool, depth)) = step.pool.as_ref().and_then(|pool| Some((pool, depth(manifest, pool)?)))
+        {
+            value["pool"] = json!(pool.to_string());
+            pools.insert(pool.to_string(), json!(depth));
+        }
+        steps.insert(own.to_owned(), value);
     }
     let targets = wanted(&plan, edges, layout, kind, &names, configure)?;
     let mut file = Map::from_iter([("step".to_owned(), Value::Object(steps))]);
     if !targets.is_empty() {
         file.insert("project".to_owned(), json!({ "targets": targets }));
     }
+    if !pools.is_empty() {
+        file.insert("pools".to_owned(), Value::Object(pools));
+    }
     let alias = aliases(&plan, edges, &names);
     if !alias.is_empty() {
         file.insert("alias".to_owned(), Value::Object(alias));
     }
     Ok(Planned { file, ..Planned::default() })
+}
+
+/// The most that a pool of a plan may hold; one that is deeper bounds nothing.
+const MAX_DEPTH: u32 = 1000;
+
+/// How many edges of a pool may run at once; `None`: any number.
+fn depth(manifest: &Manifest, pool: &PoolName) -> Option<u32> {
+    let depth = if pool.is_console() { Some(1) } else { manifest.pools().get(pool).copied() };
+    depth.filter(|depth| (1..=MAX_DEPTH).contains(depth))
 }
 
 /// One step.

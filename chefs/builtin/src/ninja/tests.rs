@@ -11,6 +11,10 @@ fn project(file: &str, text: &str) -> tempfile::TempDir {
     let path = folder.path().join(file);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
+    // The sources of those that need some.
+    for source in ["a.c", "configure"] {
+        fs::write(folder.path().join(source), "").unwrap();
+    }
     folder
 }
 
@@ -157,4 +161,22 @@ fn what_was_not_asked_for_is_refused() {
     for ask in [json!(null), json!({ "folder": "../x" }), json!({ "folder": 1 })] {
         assert!(matches!(cmake::replan(project.path(), &ask), Err(ChefError::Again)), "{ask}");
     }
+}
+
+#[test]
+fn a_source_that_is_wanted_and_not_there() {
+    let text = "rule r\n  command = x\nbuild b: phony nowhere.c\nbuild a: r a.c || b\nbuild c: r neither.c\ndefault a\n";
+    let error = own(text).unwrap_err().to_string();
+    assert_eq!(error, "build.ninja:3:1: `nowhere.c` is needed here, is not there, and no edge makes it");
+    own(&text.replace("phony nowhere.c", "phony a.c")).unwrap();
+}
+
+#[test]
+fn pools_with_a_bound() {
+    let text = "pool few\n  depth = 2\npool any\n  depth = 0\nrule r\n  command = x\nbuild a: r\n  pool = few\nbuild b: r\n  pool = any\n\
+                build c: r\n  pool = console\n";
+    let file = own(text).unwrap();
+    assert_eq!(file["pools"], json!({ "few": 2, "console": 1 }));
+    let pools = ["a", "b", "c"].map(|step| file["step"][step]["pool"].clone());
+    assert_eq!(pools, [json!("few"), Value::Null, json!("console")]);
 }

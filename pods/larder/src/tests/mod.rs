@@ -29,6 +29,7 @@ pub(crate) fn trace(weak: &str, set: &PathSet, saw: &str, made: &str) -> Trace {
         path_set: set.digest(),
         seen: vec![Seen::Content { digest: Digest::of(saw.as_bytes()), exec: false }],
         raw: vec![],
+        readings: vec![],
         outputs: Digest::of(made.as_bytes()),
         printed: None,
         millis: 5,

@@ -49,6 +49,8 @@ struct Entry {
     standing: Standing,
     /// One bit for each [`Look`].
     looks: u8,
+    /// How often it was opened.
+    opens: u32,
 }
 
 #[derive(Default)]
@@ -72,7 +74,7 @@ pub struct RootState {
 
 impl RootState {
     pub fn new(name: u64, serial: u64, source: Arc<dyn Source>) -> Self {
-        let top = Entry { path: RelPath::root(), standing: Standing::Dir, looks: 0 };
+        let top = Entry { path: RelPath::root(), standing: Standing::Dir, looks: 0, opens: 0 };
         let paths = Paths { entries: vec![top], ..Paths::default() };
         Self {
             name,
@@ -116,7 +118,7 @@ impl RootState {
         }
         let index = paths.entries.len() as u32;
         paths.indices.insert(path.clone(), index);
-        paths.entries.push(Entry { path, standing: standing.clone(), looks });
+        paths.entries.push(Entry { path, standing: standing.clone(), looks, opens: 0 });
         Some((index, standing))
     }
 
@@ -124,6 +126,13 @@ impl RootState {
     pub fn looked(&self, index: u32, look: Look) {
         if let Some(entry) = self.paths.lock().entries.get_mut(index as usize) {
             entry.looks |= bit(look);
+        }
+    }
+
+    /// Notes that a file was opened once more.
+    pub fn opened(&self, index: u32) {
+        if let Some(entry) = self.paths.lock().entries.get_mut(index as usize) {
+            entry.opens += 1;
         }
     }
 
@@ -174,6 +183,12 @@ impl RootState {
         looks
     }
 
+    fn readings(&self) -> Vec<(RelPath, u32)> {
+        let paths = self.paths.lock();
+        let read = paths.entries.iter().filter(|entry| entry.looks & bit(Look::Content) != 0);
+        read.map(|entry| (entry.path.clone(), entry.opens)).collect()
+    }
+
     /// How many paths were asked about.
     pub fn len(&self) -> usize {
         self.paths.lock().entries.len()
@@ -213,6 +228,11 @@ impl Root {
     /// - The root folder itself is never probed, only listed.
     pub fn observed(&self) -> Vec<(RelPath, Look)> {
         self.state.observed()
+    }
+
+    /// How often each file was opened whose content was read: in no order. In a [`crate::Flavour::Tools`] mount opens are not seen.
+    pub fn readings(&self) -> Vec<(RelPath, u32)> {
+        self.state.readings()
     }
 
     /// Which questions were answered `EIO` because the source failed; the first 64 of them.

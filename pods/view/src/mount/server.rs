@@ -203,6 +203,7 @@ impl Core {
     }
 
     fn opened(&self, root: &RootState, index: u32, size: u64, body: Body, reply: ReplyOpen) {
+        root.opened(index);
         match root.opens.open(index, || self.serve_open(body, size, &reply)) {
             Served::Passthrough(backing) => {
                 root.looked(index, Look::Content);

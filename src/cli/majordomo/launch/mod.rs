@@ -147,5 +147,11 @@ fn resolved(file: &str, cwd: &Path) -> Result<PathBuf, Failure> {
         return Err(border::mistake(format!("cannot launch `{file}`: it is no file"))
             .hint("name a Python file, not its folder"));
     }
+    if found.extension().is_none_or(|ending| ending != "py") {
+        return Err(border::mistake(format!(
+            "cannot launch `{file}`: it is no Python file, whose name ends in `.py`"
+        ))
+        .hint("`majordomo build` makes what a project file says"));
+    }
     Ok(found)
 }

@@ -40,9 +40,11 @@ impl Conductor {
             }
         }
         let mut here = self.room_here();
-        let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred);
-        let waiting: Vec<(Rank, usize)> = waiting.copied().collect();
+        let waiting: Vec<(Rank, usize)> = self.may_begin().collect();
         for (rank, index) in waiting {
+            if !self.has_room(index) {
+                continue;
+            }
             if here > 0 {
                 here -= 1;
                 continue;
@@ -68,9 +70,8 @@ impl Conductor {
 
     /// Whether a step waits for a slot that might run elsewhere.
     fn wants_room(&self, context: &Context) -> bool {
-        let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred);
-        waiting.skip(self.room_here()).any(|(_, index)| match &self.steps[*index].phase {
-            Phase::Missed { pass, .. } => step::may_go(context, *index, pass),
+        self.may_begin().skip(self.room_here()).any(|(_, index)| match &self.steps[index].phase {
+            Phase::Missed { pass, .. } => step::may_go(context, index, pass),
             _ => false,
         })
     }

@@ -15,6 +15,7 @@ mod circles;
 mod failing;
 mod hazards;
 mod holding;
+mod pools;
 mod publishing;
 mod readiness;
 mod remembering;
@@ -111,6 +112,8 @@ pub(super) struct Conductor {
     waiters: Vec<Vec<usize>>,
     /// Held runs that have an answer and want a slot.
     resuming: VecDeque<usize>,
+    /// Steps of pools that are under way.
+    pooled: BTreeSet<usize>,
     /// Steps with look-ups that wait.
     holding: BTreeSet<usize>,
     /// Look-ups under way.
@@ -159,6 +162,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         is_opened: FxHashSet::default(),
         waiters: vec![Vec::new(); count],
         resuming: VecDeque::new(),
+        pooled: BTreeSet::new(),
         holding: BTreeSet::new(),
         looking: 0,
         slots_used: 0,

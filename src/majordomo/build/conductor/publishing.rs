@@ -182,7 +182,8 @@ impl Conductor {
         let left = step.state.as_ref().filter(|state| !state.is_of_another);
         let is_settled =
             left.and_then(|state| state.left_by.as_ref()).is_some_and(|left| left.digest == hit.digest);
-        step.state = Some(keep::state_after(&self.context, index, hit));
+        let before = step.state.as_ref().map(|state| Arc::clone(&state.own)).unwrap_or_default();
+        step.state = Some(keep::state_after(&self.context, index, hit, before));
         is_settled
     }
 

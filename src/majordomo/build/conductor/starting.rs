@@ -25,7 +25,7 @@ impl Conductor {
         let free_away = self.free_away();
         while !self.is_ending() {
             let Some(&(rank, next)) = self.ready.first() else { return Ok(()) };
-            let waiting = self.missed.iter().filter(|(rank, _)| *rank != Rank::Deferred).count();
+            let waiting = self.may_begin().count();
             let is_full = self.looking + waiting >= self.context.jobs + free_away + LOOK_AHEAD;
             if is_full && rank != Rank::Demanded {
                 return Ok(());
@@ -125,7 +125,21 @@ impl Conductor {
                 self.try_ready(index);
                 Ok(())
             }
+            Looked::Spoilt(why) => {
+                self.begin_from_nothing(index, &why);
+                Ok(())
+            }
         }
+    }
+
+    /// What a step left is no good any more.
+    fn begin_from_nothing(&mut self, index: usize, why: &str) {
+        let state = keep::State::default();
+        self.begin_history(index, &state);
+        let step = &mut self.steps[index];
+        step.state = Some(state);
+        step.doubt = Some(format!("from nothing: {why}"));
+        self.try_ready(index);
     }
 
     /// Asks for a slot if there is somebody to use it.
@@ -138,8 +152,8 @@ impl Conductor {
         if is_idle {
             self.run_deferred();
         }
-        let is_wanted = !self.resuming.is_empty()
-            || !self.is_ending() && self.missed.iter().any(|(rank, _)| *rank != Rank::Deferred);
+        let is_wanted = self.resuming.iter().any(|&index| self.has_room(index))
+            || !self.is_ending() && self.may_begin().next().is_some();
         if !is_wanted {
             self.taking = None;
         } else if self.taking.is_none() && self.slots_used < self.context.jobs {
@@ -149,15 +163,17 @@ impl Conductor {
 
     /// Gives a slot to whoever comes first.
     pub(super) fn use_slot(&mut self, slot: Slot) {
-        if let Some(next) = self.resuming.pop_front() {
+        if let Some(first) = self.resuming.iter().position(|&index| self.has_room(index))
+            && let Some(next) = self.resuming.remove(first)
+        {
             return self.resume(next, slot);
         }
         if self.is_ending() {
             return;
         }
-        let Some((Rank::Demanded | Rank::First | Rank::Again, next)) = self.missed.pop_first() else {
-            return;
-        };
+        let first = self.may_begin().next();
+        let Some((rank, next)) = first else { return };
+        self.missed.remove(&(rank, next));
         let phase = std::mem::replace(&mut self.steps[next].phase, Phase::Ready);
         match phase {
             Phase::Missed { pass, epoch } => self.run(next, *pass, epoch, slot),
@@ -197,6 +213,9 @@ impl Conductor {
             reason: pass.reason.clone(),
         });
         self.unheld += 1;
+        if self.context.plan.steps[index].pool.is_some() {
+            self.pooled.insert(index);
+        }
         let step = &mut self.steps[index];
         step.run = run;
         step.ran.get_or_insert_with(|| pass.reason.clone());
@@ -254,6 +273,7 @@ impl Conductor {
         }
         drop(slot);
         self.resuming.retain(|&resuming| resuming != index);
+        self.pooled.remove(&index);
         self.holding.remove(&index);
         let ended = ended.filter(|_| !self.context.cancel.is_set());
         match (ran, ended) {
@@ -265,6 +285,11 @@ impl Conductor {
             (_, Some(EndedRun::TooManyHeld(by))) => {
                 self.steps[index].producers.insert(by);
                 self.try_ready(index);
+                Ok(())
+            }
+            (Ran::Spoilt(why), None) => {
+                self.steps[index].passes += 1;
+                self.begin_from_nothing(index, &why);
                 Ok(())
             }
             (Ran::Cancelled, None) => {

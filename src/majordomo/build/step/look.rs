@@ -7,7 +7,7 @@ use node::{Outputs, Project, PromisedAt, Urgency, Verdict};
 use protocol::{Look, ObjectId, PathSet, RelPath, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
-use super::super::{keep, reason};
+use super::super::{carried, keep, reason};
 use super::{Hit, Looked, Pass, Start};
 use crate::majordomo::facets::Facets;
 use crate::majordomo::prepare::in_project;
@@ -57,7 +57,7 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
             Verdict::Hit { digest, trace, path_set } => {
                 if let Some(tree) = outputs_of(context, &trace).await? {
                     let hit = Hit { digest, trace, path_set, tree: Arc::new(tree) };
-                    return Ok(Looked::Answered(Box::new(keep::carry(state.as_ref(), hit))));
+                    return Ok(Looked::Answered(Box::new(keep::carry(context, index, state.as_ref(), hit))));
                 }
             }
             Verdict::Miss { unmade: Some(set), .. } if may_demand => {
@@ -69,6 +69,13 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
             Verdict::Miss { .. } => {}
         }
     }
+    let carried = match state.as_ref().filter(|_| !is_visited) {
+        Some(state) => carried::since(context, index, (&view, &producers), state, &project).await?,
+        None => None,
+    };
+    if let Some(why) = carried.as_ref().and_then(|carried| carried.spoilt.clone()) {
+        return Ok(Looked::Spoilt(why));
+    }
     let why = match again {
         Some(why) => why,
         None => why(context, index, &project, state.as_ref()).await?,
@@ -79,7 +86,7 @@ async fn looked(context: &Context, index: usize, start: Start) -> Result<Looked,
         false => Outputs::default(),
     };
     let reason = if pass > 1 { format!("pass {pass}: {why}") } else { why };
-    Ok(Looked::Missed(Box::new(Pass { project, view, state, outputs, reason, known: known_looks })))
+    Ok(Looked::Missed(Box::new(Pass { project, view, state, carried, outputs, reason, known: known_looks })))
 }
 
 /// What path sets look at in the project.

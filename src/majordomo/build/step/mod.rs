@@ -18,6 +18,7 @@ pub use self::away::Shared;
 pub(super) use self::away::{may_go, run_away, share, wish};
 pub(super) use self::look::{is_there, look, outputs_of};
 pub(super) use self::run::{run, show_again};
+use super::carried::Carried;
 use super::context::Context;
 use super::demand::StepView;
 use super::keep;
@@ -59,6 +60,8 @@ pub(super) struct Pass {
     pub view: Arc<StepView>,
     /// What it left before.
     pub state: Option<keep::State>,
+    /// What that stands on.
+    pub carried: Option<Carried>,
     /// What it sees over the sources besides promises.
     pub outputs: Outputs,
     /// Why it runs.
@@ -75,6 +78,8 @@ pub(super) enum Looked {
     Missed(Box<Pass>),
     /// These steps have to come to their ends first.
     Unmade(Vec<usize>),
+    /// What it left is no good any more, and why: it begins from nothing.
+    Spoilt(String),
 }
 
 /// What a run came to.
@@ -83,6 +88,8 @@ pub(super) enum Ran {
     Made(Box<Hit>),
     /// It failed.
     Failed(Box<Failed>),
+    /// It went on from what is no good any more, and did not notice; why.
+    Spoilt(String),
     /// It was ended.
     Cancelled,
     /// On another pod, where it looked at what this step has to make first.

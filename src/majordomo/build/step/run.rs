@@ -138,12 +138,17 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
             {
                 return fail(None, broken).await;
             }
-            let made = (trace, path_set, outputs);
+            let mut made = (trace, path_set, outputs);
+            if let (Some(carried), Some(state)) = (&pass.carried, &pass.state)
+                && let Err(why) = carried.carry_on(context, index, (state, &pass.project), &mut made).await?
+            {
+                return Ok(Ran::Spoilt(why));
+            }
             let hit = match &context.verification {
                 Some(verification) => verify::compare(context, index, verification, made).await?,
                 None => publish(context, index, made, Maker::Here).await?,
             };
-            Ok(Ran::Made(Box::new(keep::carry(pass.state.as_ref(), hit))))
+            Ok(Ran::Made(Box::new(keep::carry(context, index, pass.state.as_ref(), hit))))
         }
         StepEnd::Failed(HowEnded::Cancelled) => Ok(Ran::Cancelled),
         StepEnd::Failed(how) => {

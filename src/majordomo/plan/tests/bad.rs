@@ -56,7 +56,7 @@ fn patterns_that_match_nothing() {
       |
     3 | in = "elsewhere/*"
       |      ^^^^^^^^^^^^^
-    hint: there is no folder `elsewhere/`
+    hint: there is no file in a folder `elsewhere/`
     "#);
     insta::assert_snapshot!(said(&step("each = \"*/*.cc\"\nin = \"{dir}/{stem}.hh\""), names), @r#"
     demo/majordomo.toml:4:6: `src/a.hh` in `in` of `a:src/a.cc` matches no source and no declared output
