@@ -12,6 +12,9 @@ pub const SANDBOX_PROFILE: &str = "computepods sandbox v3";
 /// Seconds since 1970 that every input shows as its modification time, and that `SOURCE_DATE_EPOCH` says.
 pub const INPUT_MTIME: i64 = 946_684_800;
 
+/// Where steps find programs, and whatever else runs as they do; folders of more tool roots come after these.
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// Where a project stands in the root of its steps.
 pub const PROJECT: &str = "project";
 

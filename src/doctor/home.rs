@@ -86,10 +86,50 @@ fn left(home: &Path) -> Option<Finding> {
 fn mounts(home: &Path) -> usize {
     let Ok(home) = fs::canonicalize(home) else { return 0 };
     let mounted = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    mounts_below(&home, &mounted)
+}
+
+/// proc_pid_mountinfo(5): the fifth field is where it is mounted.
+fn mounts_below(home: &Path, mounted: &[u8]) -> usize {
     let below = |line: &&[u8]| {
-        let at = line.split(|&byte| byte == b' ').nth(4).unwrap_or_default();
-        let at = Path::new(OsStr::from_bytes(at));
-        at.starts_with(&home) && at != home
+        let at = unescaped(line.split(|&byte| byte == b' ').nth(4).unwrap_or_default());
+        let at = Path::new(OsStr::from_bytes(&at));
+        at.starts_with(home) && at != home
     };
     mounted.split(|&byte| byte == b'\n').filter(below).count()
+}
+
+/// A field in which the kernel says a space, tab, newline or backslash as `\nnn`, in octal.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal =
+            after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_counted_whatever_their_names() {
+        let mounted = b"36 1 0:1 / /my\\040home\\011x/m\\134n rw - tmpfs x rw\n\
+            37 1 0:1 / /my\\040home\\011x rw - tmpfs x rw\n38 1 0:1 / /my rw - tmpfs x rw\n";
+        assert_eq!(mounts_below(Path::new("/my home\tx"), mounted), 1);
+        assert_eq!(mounts_below(Path::new("/"), mounted), 3);
+        assert_eq!(unescaped(b"a\\04\\999\\"), b"a\\04\\999\\");
+    }
 }

@@ -95,7 +95,7 @@ async fn attempt_at(engine: Engine, scratch: &Path) -> Result<Tried, Failed> {
     let _tools = tools.add_root(1, Arc::new(host)).map_err(|e| other(&e))?;
     let _project = project.add_root(1, Arc::new(MemorySource::new())).map_err(|e| other(&e))?;
     let mut order = Order::new(1, vec![vec![b"true".to_vec()]]);
-    order.env = vec![(b"PATH".to_vec(), b"/usr/local/bin:/usr/bin:/bin".to_vec())];
+    order.env = vec![(b"PATH".to_vec(), protocol::step::PATH.into())];
     let (lines, mut said) = mpsc::channel(16);
     let listen = async { while said.recv().await.is_some() {} };
     let (ended, ()) = tokio::join!(kitchen.run(order, lines, std::future::pending()), listen);

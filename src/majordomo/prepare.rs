@@ -239,7 +239,7 @@ fn with_path(spec: &StepSpec, roots: &[ToolRoot]) -> StepSpec {
     if folders.is_empty() || spec.env.iter().any(|(name, _)| name == b"PATH") {
         return spec;
     }
-    let mut path = b"/usr/local/bin:/usr/bin:/bin".to_vec();
+    let mut path = protocol::step::PATH.as_bytes().to_vec();
     for folder in folders {
         path.push(b':');
         path.extend_from_slice(std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str()));

@@ -293,6 +293,23 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it is about what a home has, so that one need not be made to answer it.
+    pub fn is_about_a_home(&self) -> bool {
+        matches!(
+            self,
+            Self::PodStatus
+                | Self::Fsck
+                | Self::Pods
+                | Self::Invite { .. }
+                | Self::Ban { .. }
+                | Self::Leave { .. }
+                | Self::Artefacts
+                | Self::Owner(_)
+                | Self::Give { .. }
+                | Self::Pull(_)
+        )
+    }
+
     /// The project that it builds, if it may run steps.
     pub fn builds(&self) -> Option<&Path> {
         match self {

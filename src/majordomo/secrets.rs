@@ -1,6 +1,7 @@
 //! Where a step's secrets come from: the caller's environment, or a file of the pod's user.
 
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use kitchen::Secret;
@@ -56,9 +57,14 @@ fn one(rule: &SecretRule, caller: &[(String, String)]) -> Result<Secret, String>
     Secret::new(name, value).ok_or_else(|| format!("its secret `{name}` has no name for a file"))
 }
 
+/// A file's bytes. What is no file might never come to its end.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut value = Vec::new();
-    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut value)?;
+    let file = std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    file.take(LONGEST + 1).read_to_end(&mut value)?;
     match value.len() as u64 > LONGEST {
         true => Err(std::io::Error::other("it is longer than 1 MiB")),
         false => Ok(value),

@@ -200,7 +200,7 @@ fn pod_status(host: &Host) -> Result<PodReport, Box<Failure>> {
     let stats = pod.larder().stats().map_err(failed)?;
     Ok(PodReport {
         home: pod.home().path().to_owned(),
-        pid: std::process::id(),
+        pid: Some(std::process::id()),
         embedded: host.stop.is_none(),
         slots: build::default_jobs() as u64,
         objects: stats.objects,

@@ -13,7 +13,7 @@ use node::Home;
 
 use super::client::Asked;
 use super::holder::{Holder, Host};
-use super::request::{Failure, Reply, Request, WatchNews};
+use super::request::{Failure, PodReport, Reply, Report, Request, WatchNews};
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, client, service};
 use crate::cli::{Majordomo, interrupt::Interrupt};
@@ -60,6 +60,12 @@ impl Majordomo for Session {
                 on(Reply::Report(report?));
                 on(Reply::Done { outcome: None });
                 return Ok(());
+            }
+            if request.is_about_a_home() && !self.home.exists() {
+                let missing = border::mistake(format!("there is no home at `{}`", self.home.display()));
+                return Err(
+                    missing.hint("name another one: `--home DIR`; the first build or `pod join` makes it")
+                );
             }
             if let Some(project) = request.builds() {
                 super::prepare::outside(&self.home, project).map_err(|failure| *failure)?;
@@ -132,6 +138,8 @@ fn embedded(
     for reply in replies {
         match reply {
             Reply::Failed(failure) => result = Err(failure),
+            // This process holds the home to answer, and for nothing else.
+            Reply::Report(Report::Pod(pod)) => on(Reply::Report(Report::Pod(PodReport { pid: None, ..pod }))),
             reply => on(reply),
         }
     }

@@ -73,16 +73,17 @@ fn take(path: &Path, interrupt: &Interrupt, say: &mut dyn FnMut(News)) -> Result
         if let Some(home) = Home::take(path).map_err(|e| border::home(&e))? {
             return Ok(Some(home));
         }
-        if let Some(holder) = asked(path, interrupt) {
+        if let Some(holder) = asked(path, interrupt)
+            && let Some(pid) = holder.pid
+        {
             if !holder.embedded {
-                let message =
-                    format!("a pod stands in the home `{}` already: process {}", path.display(), holder.pid);
+                let message = format!("a pod stands in the home `{}` already: process {pid}", path.display());
                 return Err(border::mistake(message)
                     .hint("`pod status` shows it, `pod stop` ends it; another pod needs a home of its own: `--home DIR`"));
             }
-            if said != Some(holder.pid) {
-                said = Some(holder.pid);
-                say(News::Waiting(holder.pid));
+            if said != Some(pid) {
+                said = Some(pid);
+                say(News::Waiting(pid));
             }
         }
         if interrupt.cause().is_some() {

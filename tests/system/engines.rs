@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::common::engine::{self, assert_no_container, containers};
 use crate::common::running::LIMIT;
 use crate::common::subject::{Random, number};
-use crate::common::{Place, Project, Running, left};
-use crate::security::Subject;
+use crate::common::{Gate, Place, Project, Running, left};
+use crate::security::{Subject, for_each_subject};
 
 /// How often a pod is killed, if nobody says so.
 const KILLS: u64 = 4;
@@ -193,6 +193,39 @@ fn a_pod_that_goes_has_removed_what_a_dead_one_left() {
     let still: Vec<_> = left.iter().map(Foreign::is_there).collect();
     assert_eq!(still, [false; 3]);
 }
+
+/// Ends what a build's steps run in while one of them runs: it runs again, in another one.
+fn a_kitchen_that_is_killed(subject: Subject) {
+    let place = subject.place();
+    let gate = Gate::new();
+    let project = place.project("p", &gate.step("made"));
+    project.write("source", "precious");
+    let running = project.start(&["--sandbox", subject.engine]);
+    let _first = gate.arrival();
+    match subject.engine {
+        "podman" => {
+            let container = the_only_container(&place);
+            assert!(place.podman().args(["kill", &container]).output().unwrap().status.success());
+        }
+        _ => kill_process(zygote(&place), Signal::KILL).unwrap(),
+    }
+    gate.arrival().go();
+    let built = running.built().ok();
+    assert_eq!((built.ran(), project.read("made")), (vec!["s"], "precious".to_owned()));
+    place.assert_nothing_left();
+}
+
+/// The zygote of a build in bare namespaces.
+fn zygote(place: &Place) -> Pid {
+    let is_zygote = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "kitchen-zygote\n")
+    };
+    let zygotes = left::pids(place.path()).into_iter().filter(is_zygote);
+    let leads = zygotes.min().unwrap_or_else(|| panic!("no zygote"));
+    Pid::from_raw(leads).unwrap()
+}
+
+for_each_subject! { a_kitchen_that_is_killed }
 
 /// What a pod has started: its container and the monitor of it, or the zygote and its steps.
 fn victims(place: &Place, engine: &str, pod: Pid) -> Vec<i32> {

@@ -40,6 +40,12 @@ fn a_home_on_an_overlay() {
     assert!(project.has("bin/hello"));
     project.builds(&[]);
     place.assert_nothing_left();
+    // What a failed step wrote is kept where steps write, until it comes to a good end.
+    let failing = place.project("failing", "[step.s]\nrun = 'echo half > half; test -e good'\n");
+    failing.build(&[]).failed();
+    assert_eq!(failing.ask("shell", &["s", "--", "cat", "half"]).ok().stdout, "half\n");
+    failing.write("good", "");
+    failing.build(&[]).ok();
     // Steps have written elsewhere, and nothing of that is left.
     let report = Running::start(place.command("pod", &["doctor", "--json"])).end().ok().json();
     let findings = report["findings"].as_array().unwrap();
@@ -48,6 +54,7 @@ fn a_home_on_an_overlay() {
     let (before, at) = said.trim_end_matches('`').split_once('`').unwrap();
     assert_eq!(before, "the home is on overlayfs, so steps write to ");
     assert_eq!((&found["state"], std::fs::exists(at).unwrap()), (&"slower".into(), false), "{found:#}");
+    assert!(!std::fs::exists(format!("{at}-failed")).unwrap());
 }
 
 #[test]

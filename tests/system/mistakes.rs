@@ -245,3 +245,33 @@ fn a_link_out_of_the_project() {
     insta::assert_snapshot!(built.failure("s"), @"exit code 1; `secret` is a link out of the project, to `/etc/shadow`, which steps see only in tool roots");
     assert!(!project.has("made"));
 }
+
+#[test]
+fn a_home_that_is_not_there_is_not_made_to_be_asked() {
+    let place = Place::new();
+    for words in [
+        &["status"][..],
+        &["pods"],
+        &["fsck"],
+        &["invite"],
+        &["ban", "x"],
+        &["leave"],
+        &["artefacts"],
+        &["owner", "p:x"],
+    ] {
+        let typo = place.path().join("typo");
+        let ended = place.pod(&[words, &["--home", typo.to_str().unwrap()]].concat()).code(2);
+        assert!(!typo.exists(), "{words:?} made it: {}", ended.shown());
+    }
+    insta::assert_snapshot!(place.pod(&["fsck", "--home", "typo"]).code(2).stderr, @r"
+    error: there is no home at `[PLACE]/projects/typo`
+
+    hint: name another one: `--home DIR`; the first build or `pod join` makes it
+    ");
+    // One that nobody holds says so.
+    let project = place.project("p", "[step.s]\nrun = 'true'\n");
+    project.builds(&["s"]);
+    let said = place.pod(&["status"]).ok().stdout;
+    assert!(said.contains("\nheld by nobody\n"), "{said}");
+    assert!(place.pod(&["status", "--json"]).ok().json()["pid"].is_null());
+}

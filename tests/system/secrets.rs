@@ -130,3 +130,18 @@ fn a_secret_that_is_not_there() {
     let said = project.build(&[]).code(2).said().to_owned();
     assert!(said.contains("a file outside of the project"), "{said}");
 }
+
+#[test]
+fn a_secret_that_is_no_file_is_refused_at_once() {
+    let place = Place::new();
+    let fifo = place.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    for at in [&fifo, Path::new("/dev/zero"), Path::new("/etc")] {
+        let project = place
+            .project("p", &format!("[step.s]\nsecrets = {{ KEY = '{}' }}\nrun = 'true'\n", at.display()));
+        let built = project.build(&[]).failed();
+        let words = format!("its secret `KEY` cannot be read from `{}`: it is no regular file", at.display());
+        assert!(built.said().contains(&words), "{}", built.said());
+    }
+}

@@ -34,6 +34,9 @@ use crate::{packet, requirements};
 /// Settings of this machine that a step with network needs, in `/etc`.
 const NETWORK_FILES: [&str; 2] = ["resolv.conf", "hosts"];
 
+/// How long a zygote may take to start; podman's locks may be held by others.
+const STARTING: Duration = Duration::from_secs(120);
+
 /// How long the end of a pod waits for podman to remove what a dead one left.
 const SWEEPING: Duration = Duration::from_secs(30);
 
@@ -135,7 +138,14 @@ impl Kitchen {
         // Ends the zygote if this future is dropped.
         let cgroups = Cgroups::open(&group_name(scratch.path()));
         let mut inner = Inner { socket, steps, scratch, cgroups, sweeping, step_ids: (0, 0) };
-        let (step_ids, fuse) = started.await.unwrap_or(Err(KitchenError::ZygoteGone))?;
+        let (step_ids, fuse) = match tokio::time::timeout(STARTING, started).await {
+            Ok(started) => started.unwrap_or(Err(KitchenError::ZygoteGone))?,
+            Err(_) => {
+                let source =
+                    io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} s", STARTING.as_secs()));
+                return Err(KitchenError::Start { doing: "waiting for the zygote", source });
+            }
+        };
         inner.step_ids = step_ids;
         remove_tree(&inner.scratch.path().join(ATTEMPT))
             .map_err(|source| KitchenError::Scratch { path: inner.scratch.path().to_owned(), source })?;
@@ -145,6 +155,11 @@ impl Kitchen {
     /// The uid and gid that the view must report as owner, so that a step reads 1000. Not what is seen outside.
     pub fn step_uid(&self) -> (u32, u32) {
         self.0.step_ids
+    }
+
+    /// Whether the zygote has gone: no step runs here any more.
+    pub fn has_ended(&self) -> bool {
+        self.0.steps.has_no_zygote()
     }
 
     /// Runs a step to its end, however that comes, and hands on its output while it runs.

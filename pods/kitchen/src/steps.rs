@@ -91,6 +91,11 @@ impl Steps {
         self.count.send_replace(0);
     }
 
+    /// Whether the zygote has gone.
+    pub(crate) fn has_no_zygote(&self) -> bool {
+        self.state.lock().zygote_gone
+    }
+
     /// Waits until there are none.
     pub(crate) async fn settled(&self) {
         let mut count = self.count.subscribe();

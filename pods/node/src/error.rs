@@ -58,6 +58,9 @@ impl NodeError {
                     disk.display()
                 )]
             }
+            NodeError::Kitchen(KitchenError::ZygoteGone) => {
+                vec!["somebody ends what steps run in, the machine for want of memory or a person: build again when it does not".to_owned()]
+            }
             NodeError::Kitchen(error) => match error.missing() {
                 Some(missing) => vec![missing.why.to_owned(), missing.mend.clone()],
                 None => Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! Layout: `<workspace>/<digest of the step's id>/upper`. One is kept for each step, from its failure until it comes to a good end or fails again; at most
 //! [`MOST`] of them, for [`LONGEST`] since they were kept or looked at, none of more than [`LARGEST`] bytes. What is beyond that goes when
-//! another one is kept, and when a pod opens its home. A folder that cannot be kept or removed is no failure of a build. A
+//! another one is kept, and when a pod opens its home. Where steps do not write in the home, these are not in it either, for they are moved and not copied. A folder that cannot be kept or removed is no failure of a build. A
 //! crash while one is looked at loses it.
 
 use std::fs::{self, DirBuilder};
@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use kitchen::{UpperDir, remove_tree};
+use kitchen::{ScratchPlace, UpperDir, remove_tree};
 use parking_lot::Mutex;
 use protocol::{Digest, StepId, WorkspaceId};
 use rustc_hash::FxHashSet;
@@ -26,14 +26,17 @@ pub const LARGEST: u64 = 1 << 30;
 /// All of a home's.
 pub struct Failed {
     folder: PathBuf,
+    /// The folder is not in the home, and goes when nothing is in it.
+    is_elsewhere: bool,
     /// Those that are there.
     there: Mutex<FxHashSet<PathBuf>>,
 }
 
 impl Failed {
-    /// Those in this folder, which need not be there.
-    pub(crate) fn open(folder: PathBuf) -> Self {
-        let failed = Self { folder, there: Mutex::default() };
+    /// Those in this place, which need not be there.
+    pub(crate) fn open(place: ScratchPlace) -> Self {
+        let is_elsewhere = place.instead_of.is_some();
+        let failed = Self { folder: place.path, is_elsewhere, there: Mutex::default() };
         failed.sweep(SystemTime::now());
         failed
     }
@@ -102,6 +105,16 @@ impl Failed {
     }
 }
 
+impl Drop for Failed {
+    fn drop(&mut self) {
+        if self.is_elsewhere
+            && let Err(error) = fs::remove_dir(&self.folder)
+        {
+            tracing::debug!(path = %self.folder.display(), %error, "what failed steps wrote stays");
+        }
+    }
+}
+
 const UPPER: &str = "upper";
 
 /// All that are there, and when each was kept or looked at.
@@ -143,13 +156,14 @@ mod tests {
     fn only_some_are_kept_for_some_time() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("failed");
-        let failed = Failed::open(folder.clone());
+        let open = || Failed::open(ScratchPlace { path: folder.clone(), instead_of: None });
+        let failed = open();
         assert!(!failed.is_any_of(workspace()));
         for step in 0..MOST + 3 {
             kept(&failed, &step.to_string(), Duration::from_secs(step as u64 * 60));
         }
         kept(&failed, "old", LONGEST + Duration::from_secs(60));
-        let failed = Failed::open(folder.clone());
+        let failed = open();
         let is_there = |step: &str| failed.of(workspace(), &StepId::new(step)).is_some();
         let there = (0..MOST + 3).filter(|step| is_there(&step.to_string())).collect::<Vec<_>>();
         assert_eq!(there, (0..MOST).collect::<Vec<_>>());

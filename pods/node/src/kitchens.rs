@@ -68,8 +68,9 @@ impl Running {
         self.last_root.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn has_ended(&self) -> bool {
-        self.tools.has_ended() || self.project.has_ended()
+    /// Somebody has ended it who is not us: no step runs in it any more.
+    pub fn has_ended(&self) -> bool {
+        self.kitchen.has_ended() || self.tools.has_ended() || self.project.has_ended()
     }
 }
 
@@ -114,23 +115,32 @@ pub(crate) struct Kitchens {
     pub limits: Limits,
     pub pool: PoolOptions,
     last_root: Arc<AtomicU64>,
-    state: Mutex<State>,
+    state: parking_lot::Mutex<State>,
+    scratches: Mutex<Scratches>,
+    /// Whoever starts the first kitchen of a kind has its turn; others of that kind wait for it, and nobody else does.
+    turns: BTreeMap<Kind, Mutex<()>>,
     myself: Weak<Kitchens>,
 }
 
+/// Nothing waits while it is locked.
 #[derive(Default)]
 struct State {
     of: BTreeMap<Kind, Vec<Arc<Running>>>,
-    /// Where scratch folders are; `None`: what a dead pod left is still there.
-    scratch: Option<ScratchPlace>,
-    /// Folders in it that were given out.
-    scratches: u64,
     /// Podman was tried for `auto`, and starts no container.
     no_podman: bool,
     /// A container beside others is being started.
     growing: bool,
     /// Somebody waits for idle containers.
     resting: bool,
+}
+
+/// Where scratch folders are.
+#[derive(Default)]
+struct Scratches {
+    /// `None`: what a dead pod left is still there.
+    place: Option<ScratchPlace>,
+    /// Folders in it that were given out.
+    count: u64,
 }
 
 impl Kitchens {
@@ -150,71 +160,92 @@ impl Kitchens {
             limits,
             pool,
             last_root: Arc::default(),
-            state: Mutex::default(),
+            state: parking_lot::Mutex::default(),
+            scratches: Mutex::default(),
+            turns: [Kind::Native, Kind::Podman].into_iter().map(|kind| (kind, Mutex::default())).collect(),
             myself: myself.clone(),
         })
     }
 
-    /// A kitchen for one step, started if there is none.
+    /// A kitchen for one step, started if there is none. Cancel safe: one that is starting ends.
     pub async fn lease(&self, sandbox: Sandbox) -> Result<Lease, NodeError> {
-        let mut state = self.state.lock().await;
-        let running = match sandbox {
-            Sandbox::Native => self.of(&mut state, Kind::Native).await?,
-            Sandbox::Podman => self.of(&mut state, Kind::Podman).await?,
-            Sandbox::Auto if state.no_podman => self.of(&mut state, Kind::Native).await?,
-            Sandbox::Auto => match self.of(&mut state, Kind::Podman).await {
+        match sandbox {
+            Sandbox::Native => self.of(Kind::Native).await,
+            Sandbox::Podman => self.of(Kind::Podman).await,
+            Sandbox::Auto if self.state.lock().no_podman => self.of(Kind::Native).await,
+            Sandbox::Auto => match self.of(Kind::Podman).await {
                 Err(NodeError::Kitchen(error)) if error.missing().is_some() => {
                     tracing::info!(%error, "podman is not usable here: steps run in bare namespaces");
-                    state.no_podman = true;
-                    self.of(&mut state, Kind::Native).await?
+                    self.state.lock().no_podman = true;
+                    self.of(Kind::Native).await
                 }
-                running => running?,
+                lease => lease,
             },
+        }
+    }
+
+    async fn of(&self, kind: Kind) -> Result<Lease, NodeError> {
+        if let Some(lease) = self.there(kind) {
+            return Ok(lease);
+        }
+        let _turn = match self.turns.get(&kind) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
         };
-        running.steps.fetch_add(1, Ordering::AcqRel);
-        Ok(Lease { running, pool: self.myself.clone() })
+        if let Some(lease) = self.there(kind) {
+            return Ok(lease);
+        }
+        let started = self.open(kind, self.next_scratch().await?).await?;
+        let mut state = self.state.lock();
+        state.of.entry(kind).or_default().push(Arc::clone(&started));
+        Ok(self.leased(started))
     }
 
     /// The one with the fewest steps.
-    async fn of(&self, state: &mut State, kind: Kind) -> Result<Arc<Running>, NodeError> {
+    fn there(&self, kind: Kind) -> Option<Lease> {
+        let mut state = self.state.lock();
         let there = state.of.entry(kind).or_default();
         there.retain(|running| !running.has_ended());
         let count = there.len();
         let steps = |running: &Arc<Running>| running.steps.load(Ordering::Acquire);
-        let Some(least) = there.iter().min_by_key(|running| steps(running)).cloned() else {
-            let started = self.start(state, kind).await?;
-            state.of.entry(kind).or_default().push(Arc::clone(&started));
-            return Ok(started);
-        };
+        let least = there.iter().min_by_key(|running| steps(running)).cloned()?;
         let is_full = steps(&least) >= self.pool.steps_each && count < self.pool.maximum;
         if kind == Kind::Podman && is_full && !state.growing {
             state.growing = true;
             self.grow();
         }
-        Ok(least)
+        Some(self.leased(least))
     }
 
-    async fn start(&self, state: &mut State, kind: Kind) -> Result<Arc<Running>, NodeError> {
-        let scratch = self.next_scratch(state)?;
-        self.open(kind, scratch).await
+    /// To be called while the state is locked, so that the kitchen does not count as idle.
+    fn leased(&self, running: Arc<Running>) -> Lease {
+        running.steps.fetch_add(1, Ordering::AcqRel);
+        Lease { running, pool: self.myself.clone() }
     }
 
     /// A folder that no other process ever has: a container that a dead pod has still begun to start may live for a moment.
-    fn next_scratch(&self, state: &mut State) -> Result<PathBuf, KitchenError> {
-        let place = match &state.scratch {
+    async fn next_scratch(&self) -> Result<PathBuf, NodeError> {
+        let mut scratches = self.scratches.lock().await;
+        let place = match &scratches.place {
             Some(place) => place.clone(),
             None => {
-                let place = kitchen::scratch_place(&self.scratch, &owner(&self.home));
-                if let Some(unfit) = place.instead_of {
-                    tracing::info!(at = %place.path.display(), "the home is on {unfit}: steps write elsewhere");
-                }
-                kitchen::sweep(&place.path)
-                    .map_err(|source| KitchenError::Scratch { path: place.path.clone(), source })?;
-                state.scratch.insert(place).clone()
+                let (scratch, owner) = (self.scratch.clone(), owner(&self.home));
+                let sweeping = tokio::task::spawn_blocking(move || {
+                    let place = kitchen::scratch_place(&scratch, &owner);
+                    if let Some(unfit) = place.instead_of {
+                        tracing::info!(at = %place.path.display(), "the home is on {unfit}: steps write elsewhere");
+                    }
+                    match kitchen::sweep(&place.path) {
+                        Ok(()) => Ok(place),
+                        Err(source) => Err(KitchenError::Scratch { path: place.path, source }),
+                    }
+                });
+                let place = sweeping.await.map_err(|_| NodeError::Task("sweep"))??;
+                scratches.place.insert(place).clone()
             }
         };
-        state.scratches += 1;
-        Ok(place.path.join(format!("{}-{}", std::process::id(), state.scratches)))
+        scratches.count += 1;
+        Ok(place.path.join(format!("{}-{}", std::process::id(), scratches.count)))
     }
 
     async fn open(&self, kind: Kind, scratch: PathBuf) -> Result<Arc<Running>, NodeError> {
@@ -251,18 +282,18 @@ impl Kitchens {
     fn grow(&self) {
         let Some(myself) = self.myself.upgrade() else { return };
         self.runtime.spawn(async move {
-            let scratch = myself.next_scratch(&mut *myself.state.lock().await);
-            let opened = match scratch {
+            let opened = match myself.next_scratch().await {
                 Ok(scratch) => myself.open(Kind::Podman, scratch).await,
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             };
-            let mut state = myself.state.lock().await;
-            state.growing = false;
-            match opened {
-                Ok(running) => state.of.entry(Kind::Podman).or_default().push(running),
-                Err(error) => tracing::warn!(%error, "no other container could be started"),
+            {
+                let mut state = myself.state.lock();
+                state.growing = false;
+                match opened {
+                    Ok(running) => state.of.entry(Kind::Podman).or_default().push(running),
+                    Err(error) => tracing::warn!(%error, "no other container could be started"),
+                }
             }
-            drop(state);
             // Those for whom it was started may all have ended meanwhile.
             myself.rest();
         });
@@ -271,42 +302,50 @@ impl Kitchens {
     /// Sees to it that containers beyond the minimum go when they have been idle.
     fn rest(&self) {
         let Some(myself) = self.myself.upgrade() else { return };
-        let Ok(mut state) = self.state.try_lock() else { return };
-        let containers = state.of.get(&Kind::Podman).map_or(0, Vec::len);
-        if state.resting || containers <= self.pool.minimum {
-            return;
+        {
+            let mut state = self.state.lock();
+            let containers = state.of.get(&Kind::Podman).map_or(0, Vec::len);
+            if state.resting || containers <= self.pool.minimum {
+                return;
+            }
+            state.resting = true;
         }
-        state.resting = true;
         self.runtime.spawn(async move {
-            while myself.shrink().await {
+            while myself.shrink() {
                 tokio::time::sleep(myself.pool.idle).await;
             }
         });
     }
 
     /// Ends what has been idle for long; whether there is still one that might become so.
-    async fn shrink(&self) -> bool {
-        let mut state = self.state.lock().await;
+    fn shrink(&self) -> bool {
         let (minimum, idle) = (self.pool.minimum, self.pool.idle);
+        let mut goes = Vec::new();
+        let mut state = self.state.lock();
         let all = state.of.entry(Kind::Podman).or_default();
         let mut spare = all.len().saturating_sub(minimum);
         all.retain(|running| {
             let is_idle =
                 running.steps.load(Ordering::Acquire) == 0 && running.last_used.lock().elapsed() >= idle;
-            let goes = spare > 0 && is_idle;
-            spare -= usize::from(goes);
-            !goes
+            let stays = spare == 0 || !is_idle;
+            if !stays {
+                spare -= 1;
+                goes.push(Arc::clone(running));
+            }
+            stays
         });
         state.resting = spare > 0;
-        state.resting
+        let is_resting = state.resting;
+        // What ends with them takes its time.
+        drop(state);
+        drop(goes);
+        is_resting
     }
 
     /// Waits until nothing of any step is left, and ends all. What a dead pod left is swept here if no step ran before.
     pub async fn stop(&self) {
-        let (all, scratch) = {
-            let mut state = self.state.lock().await;
-            (std::mem::take(&mut state.of), state.scratch.take())
-        };
+        let all = std::mem::take(&mut self.state.lock().of);
+        let scratch = self.scratches.lock().await.place.take();
         let place = kitchen::scratch_place(&self.scratch, &owner(&self.home)).path;
         if scratch.is_none() && place.exists() {
             match tokio::task::spawn_blocking(move || kitchen::sweep(&place)).await {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kitchen::{ImageRoot, Limits, ZygoteProgram};
+use kitchen::{ImageRoot, KitchenError, Limits, ZygoteProgram};
 use larder::Larder;
 use parking_lot::RwLock;
 use protocol::{Digest, RelPath, Stamp};
@@ -12,7 +13,7 @@ use tokio::runtime::Handle;
 use view::{DigestMemo, HostOptions, HostTools};
 
 use crate::failed::Failed;
-use crate::kitchens::{Kitchens, PoolOptions, Sandbox};
+use crate::kitchens::{Kitchens, PoolOptions, Sandbox, owner};
 use crate::run::{StepOrder, StepRun, Visit, Visited, run, visit};
 use crate::{Home, NodeError, OtherKitchens, PrintedLine, Slots, Supply};
 
@@ -91,6 +92,9 @@ fn open_larder(home: &Home, options: &PodOptions) -> Result<Larder, larder::Lard
     }
 }
 
+/// In so many kitchens a step is tried, where somebody ends them under it.
+const KITCHENS: usize = 3;
+
 /// How long the last of a pod that has just gone may take to go.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -106,7 +110,10 @@ impl Pod {
             options.pool.clone(),
         );
         Ok(Self(Arc::new(Inner {
-            failed: Failed::open(home.failed()),
+            failed: Failed::open(kitchen::scratch_place(
+                &home.failed(),
+                &format!("{}-failed", owner(home.path())),
+            )),
             home,
             supply: larder.into(),
             options,
@@ -181,7 +188,7 @@ impl Pod {
 
     /// Runs one step to its end. `on_line` is called for each line as it is printed, `on_end` when the commands have ended well and
     /// what they made is about to be judged and stored; when `cancel` is done, the step is ended.
-    /// Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
+    /// If somebody ends the kitchen under it, it runs again in another one, and prints again. Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
     pub async fn run(
         &self,
         order: StepOrder,
@@ -189,8 +196,32 @@ impl Pod {
         on_end: impl FnOnce() + Send,
         cancel: impl Future<Output = ()> + Send,
     ) -> Result<StepRun, NodeError> {
-        let running = self.0.kitchens.lease(order.sandbox).await?;
-        run(&running, order, on_line, on_end, cancel).await
+        tokio::pin!(cancel);
+        let (mut on_end, is_cancelled) = (Some(on_end), AtomicBool::new(false));
+        for kitchens_left in (0..KITCHENS).rev() {
+            let running = tokio::select! {
+                lease = self.0.kitchens.lease(order.sandbox) => lease?,
+                () = &mut cancel => return Ok(StepRun::cancelled()),
+            };
+            let cancel = async {
+                cancel.as_mut().await;
+                is_cancelled.store(true, Ordering::Release);
+            };
+            let end = || {
+                if let Some(on_end) = on_end.take() {
+                    on_end();
+                }
+            };
+            match run(&running, order.clone(), on_line, end, cancel).await {
+                Err(error)
+                    if kitchens_left > 0 && running.has_ended() && !is_cancelled.load(Ordering::Acquire) =>
+                {
+                    tracing::warn!(%error, "a kitchen was ended from outside: the step runs again in another one");
+                }
+                ended => return ended,
+            }
+        }
+        Err(KitchenError::ZygoteGone.into())
     }
 
     /// Lets a visitor into the root that a step would run in, or ran in; see [`Visit`]. Dropping the future sends him away.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Streams, UpperDir, Usage};
-use protocol::step::{INPUT_MTIME, PROJECT};
+use protocol::step::{INPUT_MTIME, PATH, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
@@ -89,6 +89,21 @@ pub struct StepRun {
     pub left: Option<UpperDir>,
 }
 
+impl StepRun {
+    /// Of a step that was ended before it began.
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            end: StepEnd::Failed(HowEnded::Cancelled),
+            printed: Printed::default(),
+            command: 0,
+            usage: Usage::default(),
+            looked_at: Vec::new(),
+            tools_looked_at: Vec::new(),
+            left: None,
+        }
+    }
+}
+
 /// Somebody who looks into a step's root: nothing of it is judged, kept or told.
 #[derive(Debug)]
 pub struct Visit {
@@ -116,7 +131,7 @@ fn environment(spec: &StepSpec) -> Vec<(Vec<u8>, Vec<u8>)> {
     let constants = [
         ("HOME", "/home/build".to_owned()),
         ("LC_ALL", "C.UTF-8".to_owned()),
-        ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        ("PATH", PATH.to_owned()),
         ("SOURCE_DATE_EPOCH", INPUT_MTIME.to_string()),
         ("TZ", "UTC".to_owned()),
         ("USER", "build".to_owned()),

@@ -29,7 +29,10 @@ pub(super) fn render(pod: &PodReport) -> String {
     let mut text = String::new();
     line(&mut text, format_args!("home    {}", pod.home.display()));
     let place = if pod.embedded { "inside of a majordomo" } else { "a pod of its own" };
-    line(&mut text, format_args!("held by process {}, {place}", pod.pid));
+    match pod.pid {
+        Some(pid) => line(&mut text, format_args!("held by process {pid}, {place}")),
+        None => line(&mut text, format_args!("held by nobody")),
+    }
     line(&mut text, format_args!("kitchen {} at once", counted(pod.slots, "step")));
     line(&mut text, format_args!("larder  {}, {}", counted(pod.objects, "object"), bytes(pod.bytes)));
     for repair in &pod.repairs {

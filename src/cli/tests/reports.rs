@@ -224,7 +224,7 @@ fn a_damaged_larder_is_the_machines_failure() {
 fn pod_status_for_people() {
     let pod = PodReport {
         home: "/home/me/.local/share/computepods".into(),
-        pid: 4711,
+        pid: Some(4711),
         embedded: true,
         slots: 2,
         objects: 35,

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use larder::Larder;
+use protocol::step::PATH;
 use protocol::{Glob, RelPath};
 
 use super::program::{Program, ProgramError, built_in, of_content, taken_in};
 use super::registry::{Registered, Registry};
 use crate::majordomo::snapshot::{Entry, Snapshot};
-
-/// Where steps look for programs, but for extra tool roots.
-const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// All chefs that a project can have.
 pub(super) struct Finder {
@@ -82,7 +80,7 @@ impl Finder {
 
 /// Whether a program is where steps look for programs.
 pub(super) fn is_there(tool: &str, more: &[PathBuf]) -> bool {
-    let folders = USUAL.iter().map(Path::new).chain(more.iter().map(PathBuf::as_path));
+    let folders = PATH.split(':').map(Path::new).chain(more.iter().map(PathBuf::as_path));
     folders.map(|folder| folder.join(tool)).any(|path| path.is_file())
 }
 

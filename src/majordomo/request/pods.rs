@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct PodReport {
     /// Its home.
     pub home: PathBuf,
-    /// Process that holds the home.
-    pub pid: u32,
+    /// Process that holds the home; `None`: nobody does.
+    pub pid: Option<u32>,
     /// Whether it lives in a majordomo rather than in a `pod`.
     pub embedded: bool,
     /// Slots for steps.

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
-use protocol::step::PROJECT;
+use protocol::step::{PATH, PROJECT};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
@@ -23,8 +23,6 @@ use crate::order::Usage;
 use crate::packet;
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, Wired};
 
-/// Where commands are searched if the environment has no `PATH`.
-const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 /// Descriptor numbers of an init: everything above is closed.
 const SOCKET: i32 = 3;
 const LIFE: i32 = 4;
@@ -212,7 +210,7 @@ impl<'a> Program<'a> {
             words.iter().map(|word| CString::new(word.as_slice())).collect::<Result<Vec<_>, _>>()
         };
         let name = command.first().ok_or(Outcome::NotFound)?;
-        let path = env.iter().find_map(|pair| pair.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+        let path = env.iter().find_map(|pair| pair.strip_prefix(b"PATH=")).unwrap_or(PATH.as_bytes());
         let argv = strings(command).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
         let env = strings(env).map_err(|_| Outcome::CannotExecute(libc::EINVAL))?;
         Ok(Self { name, argv, env, path })

@@ -69,7 +69,7 @@ pub fn sh(script: &str) -> Order {
 
 pub fn command(words: &[&str]) -> Order {
     let mut order = Order::new(1, vec![words.iter().map(|word| word.as_bytes().to_vec()).collect()]);
-    order.env = vec![(b"PATH".to_vec(), b"/usr/local/bin:/usr/bin:/bin".to_vec())];
+    order.env = vec![(b"PATH".to_vec(), protocol::step::PATH.into())];
     order
 }
 

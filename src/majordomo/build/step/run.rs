@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kitchen::{Clock, HowEnded, UpperDir};
+use kitchen::{Clock, HowEnded, Secret, UpperDir};
 use larder::{Added, ObjectKind};
 use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun};
 use protocol::event::Event;
@@ -15,7 +15,7 @@ use super::super::{differing, keep, verify, visit};
 use super::{Failed, Hit, Pass, Ran, outputs_of};
 use crate::majordomo::border;
 use crate::majordomo::records;
-use crate::majordomo::secrets;
+use crate::majordomo::secrets::{self, SecretRule};
 use crate::majordomo::sink::{Cancel, Sink};
 
 /// Shows what a step that does not run had printed.
@@ -49,7 +49,7 @@ pub(in super::super) async fn run(
 ) -> Result<Ran, Stop> {
     let planned = &context.plan.steps[index];
     let previous = pass.state.as_ref().and_then(|state| state.left_by.as_ref()).map(|hit| hit.digest);
-    let secrets = match secrets::resolve(&planned.secrets, &context.caller) {
+    let secrets = match resolved(context, &planned.secrets).await? {
         Ok(secrets) => secrets,
         Err(failure) => {
             return Ok(Ran::Failed(Box::new(Failed {
@@ -103,6 +103,16 @@ pub(in super::super) async fn run(
         verify::with_own(context, index, verification, &pass, hit, &cancel).await?;
     }
     Ok(ran)
+}
+
+/// A step's secrets, or why one is not to be had: read on another thread, for a file may be on a slow disk.
+async fn resolved(context: &Context, rules: &[SecretRule]) -> Result<Result<Vec<Secret>, String>, NodeError> {
+    if rules.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let (rules, caller) = (rules.to_vec(), context.caller.clone());
+    let reading = tokio::task::spawn_blocking(move || secrets::resolve(&rules, &caller));
+    reading.await.map_err(|_| NodeError::Task("read secrets"))
 }
 
 /// Keeps what a step that failed had written, for whoever looks into it; not where it may have written a secret.

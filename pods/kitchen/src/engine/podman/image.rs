@@ -5,12 +5,12 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
 
+use super::ask;
 use super::command::PODMAN;
 use super::runtime::no_podman;
 use crate::error::{KitchenError, Missing};
@@ -129,17 +129,9 @@ fn whole_copy(name: &str) -> Result<ImageRoot, KitchenError> {
 
 /// What podman says, or what it complains of.
 fn podman(words: &[&str]) -> Result<Result<String, String>, KitchenError> {
-    let ended =
-        Command::new(PODMAN).args(words).stdin(Stdio::null()).output().map_err(|source| {
-            match source.kind() {
-                std::io::ErrorKind::NotFound => no_podman().into(),
-                _ => KitchenError::Spawn { program: PODMAN.into(), source },
-            }
-        })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(match ended.status.success() {
-        true => Ok(text(&ended.stdout)),
-        false => Err(text(&ended.stderr)),
+    ask::podman(words, ask::PATIENCE).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => no_podman().into(),
+        _ => KitchenError::Spawn { program: PODMAN.into(), source },
     })
 }
 

@@ -11,6 +11,7 @@
 //! then has podman remove what is left. If the monitor is killed the zygote is killed with it; the container's record remains, and
 //! the next start of a pod with the same home removes it by its label ([`sweep`]).
 
+mod ask;
 mod command;
 mod image;
 mod program;

@@ -1,9 +1,8 @@
 //! Containers that a dead pod left: found by their labels, and removed. Another home's are never touched.
 
 use std::io;
-use std::process::{Command, Stdio};
 
-use super::command::PODMAN;
+use super::ask;
 
 /// The label that names the home.
 const HOME: &str = "computepods.home";
@@ -78,11 +77,7 @@ fn remove_groups(id: &str) {
 }
 
 fn podman(words: &[&str]) -> io::Result<String> {
-    let ended = Command::new(PODMAN).args(words).stdin(Stdio::null()).output()?;
-    match ended.status.success() {
-        true => Ok(String::from_utf8_lossy(&ended.stdout).into_owned()),
-        false => Err(io::Error::other(String::from_utf8_lossy(&ended.stderr).trim().to_owned())),
-    }
+    ask::podman(words, ask::PATIENCE)?.map_err(|said| io::Error::other(said.trim().to_owned()))
 }
 
 #[cfg(test)]
