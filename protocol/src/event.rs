@@ -10,6 +10,9 @@ use crate::{BuildId, RelPath, StepId};
 /// The version that `build-started` carries.
 pub const EVENT_SCHEMA: u32 = 2;
 
+/// What the pod that builds is called in its events.
+pub const HERE: &str = "here";
+
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {

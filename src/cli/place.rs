@@ -79,14 +79,26 @@ pub fn named_and_targets(
     cwd: &Path,
 ) -> Result<Option<(ProjectName, Vec<String>)>, Failure> {
     let Some((first, targets)) = words.split_first() else { return Ok(None) };
-    let name = match first.strip_prefix(PROJECT_PREFIX) {
+    let is_said = first.starts_with(PROJECT_PREFIX);
+    if !is_said && project(None, cwd).is_ok() {
+        return Ok(None);
+    }
+    Ok(named_project(first, cwd)?.map(|name| (name, targets.to_vec())))
+}
+
+/// The registered project that a word means, if it is the name of one, and no folder.
+///
+/// # Errors
+/// What is said to be a name by `project:` is none.
+pub fn named_project(word: &str, cwd: &Path) -> Result<Option<ProjectName>, Failure> {
+    match word.strip_prefix(PROJECT_PREFIX) {
         Some(name) => {
-            Some(name.parse().map_err(|error: BadProjectName| Failure::new(FailureKind::User, &error))?)
+            let name = name.parse().map_err(|error: BadProjectName| Failure::new(FailureKind::User, &error));
+            name.map(Some)
         }
-        None if cwd.join(first).exists() || project(None, cwd).is_ok() => None,
-        None => first.parse().ok(),
-    };
-    Ok(name.map(|name: ProjectName| (name, targets.to_vec())))
+        None if cwd.join(word).exists() => Ok(None),
+        None => Ok(word.parse().ok()),
+    }
 }
 
 /// The project and the targets that the words of `majordomo build` mean.

@@ -15,6 +15,7 @@ use node::{Home, Pod, PodOptions};
 use tokio::runtime::Runtime;
 
 use super::border;
+use super::journal::Journals;
 use super::project_file::{PODS_FILE, PodsFile, ProjectFileError, pods_file};
 use super::request::{Failure, Sandbox};
 use super::serve::Listener;
@@ -33,6 +34,8 @@ pub struct Host {
     pub pod: Pod,
     /// Set when the pod goes as soon as nobody builds any more: whoever only watches is told.
     pub leaving: Cancel,
+    /// What its builds have said.
+    pub journals: Journals,
     /// Its federation, if it is in one.
     pub joined: Arc<OnceLock<Arc<Joined>>>,
     /// Set when a pod that stands is asked to go; `None`: it is embedded, and goes by itself.
@@ -93,7 +96,8 @@ impl Holder {
         };
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
-        let host = Host { pod, leaving: Cancel::default(), joined: Arc::default(), stop };
+        let journals = Journals::of(pod.home().path());
+        let host = Host { pod, journals, leaving: Cancel::default(), joined: Arc::default(), stop };
         let listener = Listener::start(&socket, host.clone())
             .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
         Ok(Self { host, listener, runtime })

@@ -15,6 +15,7 @@
 //! | `shell` | somebody who looks into a step's root |
 //! | `watch` | what changes, as it changes; builds that follow it |
 //! | `tree_files` | trees of the larder as files of a folder |
+//! | `journal` | what the last builds said, for whoever follows them |
 //! | `uses` | what a project takes of other projects |
 //! | `inspect` | status, why, trace, graph; forget and clean |
 
@@ -29,6 +30,7 @@ pub mod handover;
 pub mod holder;
 pub mod images;
 pub mod inspect;
+pub mod journal;
 pub mod launch;
 pub mod noop;
 pub mod plan;

@@ -1,6 +1,6 @@
 //! The answers of `why`, `trace` and `graph`. `docs/reference/reports.md` describes them for programs.
 
-use protocol::{Digest, Look, RelPath, Seen, StepId};
+use protocol::{Digest, Look, PodId, RelPath, Seen, StepId};
 use serde::{Deserialize, Serialize};
 
 pub use super::failures::FailedRun;
@@ -169,6 +169,12 @@ pub struct WhyReport {
     pub step: StepId,
     /// The trace that it comes from, if it was ever made.
     pub trace: Option<Digest>,
+    /// The pod that ran it then; `None`: this one, or it was never made.
+    #[serde(default)]
+    pub made_by: Option<PodId>,
+    /// What people call that pod.
+    #[serde(default)]
+    pub made_by_name: Option<String>,
     /// The steps whose outputs it read.
     pub reads_from: Vec<StepId>,
     /// Why its commands last ran and came to a good end; `None`: never here.

@@ -196,6 +196,15 @@ pub enum Request {
     },
     /// Look into a step's root. Answers: events of what is made for it, and [`Reply::Shell`].
     Shell(Box<ShellRequest>),
+    /// What the last build said, and what the next ones say. Answers: their events; it ends when it is cancelled, or with the first build's end.
+    Monitor {
+        /// The project's folder, absolute.
+        project: PathBuf,
+        /// Only what is about this step, or the steps of this rule.
+        step: Option<String>,
+        /// End with the build that is said first.
+        once: bool,
+    },
     /// What a build would find: read-only by contract. Answer: [`StatusReport`].
     Status {
         /// The project's folder, absolute.
@@ -378,7 +387,7 @@ pub enum Report {
     /// To [`Request::Status`].
     Status(StatusReport),
     /// To [`Request::Why`].
-    Why(WhyReport),
+    Why(Box<WhyReport>),
     /// To [`Request::Trace`].
     Trace(TraceReport),
     /// To [`Request::Graph`].

@@ -37,7 +37,7 @@ struct Clients {
 #[derive(Default)]
 struct Count {
     all: usize,
-    /// Those that stay until they are told: they watch.
+    /// Those that stay until they are told: they watch, or follow.
     lasting: usize,
 }
 
@@ -176,7 +176,7 @@ fn converse(mut stream: UnixStream, host: Host, leave: &mut Leave) -> io::Result
         }
     };
     stream.set_read_timeout(None)?;
-    if matches!(request, Request::Watch { .. }) {
+    if matches!(request, Request::Watch { .. } | Request::Monitor { .. }) {
         leave.lasts();
     }
     let cancel = Cancel::default();

@@ -1,5 +1,7 @@
 //! Carries out requests in the process that holds the home.
 
+use std::path::Path;
+
 use node::Pod;
 use protocol::event::Outcome;
 
@@ -7,6 +9,7 @@ use super::holder::Host;
 use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request, UsedBy, WatchNews};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
+use super::workspace::Workspace;
 use super::{border, build, chefs, inspect, launch, noop, request::Failure, shell, uses};
 use crate::mesh::Joined;
 use crate::mesh::joining::Joining;
@@ -43,11 +46,19 @@ pub async fn answer(
                 sink.reply(Reply::Watch(WatchNews::Refused(*failure)));
             }
             let project = asked.project.clone();
+            let sink = &written_down(host, &project, sink)?;
             tokio::select! {
                 followed = follow(pod, asked, watching, sink, (cancel, &host.leaving)) => {
                     return followed.map(|()| None);
                 }
                 () = uses::keep(host, &project, sink, cancel) => return Ok(None),
+            }
+        }
+        Request::Monitor { project, step, once } => {
+            let what = (step.as_deref(), once);
+            tokio::select! {
+                said = monitor(host, &project, what, sink, cancel) => return said,
+                () = host.leaving.wait() => return Ok(None),
             }
         }
         Request::Init { project, environment } => {
@@ -69,7 +80,12 @@ pub async fn answer(
             Report::Status(inspect::status(pod, &project, &environment).await?)
         }
         Request::Why { project, target, environment } => {
-            Report::Why(inspect::why(pod, &project, &target, &environment).await?)
+            let mut why = inspect::why(pod, &project, &target, &environment).await?;
+            why.made_by_name = why.made_by.as_ref().map(|by| match host.joined.get() {
+                Some(joined) => joined.name_of(by),
+                None => by.to_string(),
+            });
+            Report::Why(Box::new(why))
         }
         Request::Trace { project, step, filter } => {
             Report::Trace(inspect::trace(pod, &project, &step, &filter).await?)
@@ -133,7 +149,30 @@ pub async fn build_for(
         }
         return Ok(Outcome::Success);
     }
-    build::build(&host.pod, asked, sink, cancel).await
+    let sink = written_down(host, &asked.project, sink)?;
+    build::build(&host.pod, asked, &sink, cancel).await
+}
+
+/// A sink of builds of a project, which are written down.
+fn written_down(host: &Host, project: &Path, sink: &Sink) -> Result<Sink, Box<Failure>> {
+    let workspace =
+        Workspace::open_or_create(project).map_err(|error| Box::new(border::workspace(&error)))?;
+    Ok(sink.written_down(host.journals.write(workspace.id())))
+}
+
+/// Says what was built of a project, and what is.
+///
+/// # Errors
+/// It was never built, or what is known of it cannot be read.
+pub async fn monitor(
+    host: &Host,
+    project: &Path,
+    what: (Option<&str>, bool),
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Result<Option<Outcome>, Box<Failure>> {
+    let workspace = inspect::built(project)?;
+    host.journals.follow(workspace.id(), what, sink, cancel).await
 }
 
 /// Whether a build had nothing to do, and that has been said.

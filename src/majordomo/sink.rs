@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 
+use super::journal::Journal;
 use super::request::Reply;
 
 /// Replies that wait for whoever reads them. A reader that is slower holds the build back, and the build the steps.
@@ -23,6 +24,7 @@ pub struct Sink {
     begun: Instant,
     replies: SyncSender<Reply>,
     steps: Arc<Mutex<Steps>>,
+    journal: Option<Journal>,
 }
 
 /// Where the steps of a build are, as its events have said so far.
@@ -80,12 +82,17 @@ impl Steps {
 impl Sink {
     /// Events are stamped with the time since now.
     pub fn new(replies: SyncSender<Reply>) -> Self {
-        Self { begun: Instant::now(), replies, steps: Arc::default() }
+        Self { begun: Instant::now(), replies, steps: Arc::default(), journal: None }
     }
 
     /// For the next build of the same request: events are stamped with the time since now, and fit none of before.
     pub fn again(&self) -> Self {
-        Self::new(self.replies.clone())
+        Self { journal: self.journal.clone(), ..Self::new(self.replies.clone()) }
+    }
+
+    /// The same, and what is said is written down as well.
+    pub fn written_down(&self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self.clone() }
     }
 
     /// Seconds since the request began.
@@ -118,7 +125,11 @@ impl Sink {
         };
         events.extend(steps.fit(event));
         for event in events {
-            self.reply(Reply::Event(Stamped { at: self.seconds(), event }));
+            let event = Stamped { at: self.seconds(), event };
+            if let Some(journal) = &self.journal {
+                journal.note(&event);
+            }
+            self.reply(Reply::Event(event));
         }
     }
 

@@ -129,12 +129,16 @@ impl Joined {
                 "what a build has made, and the sources that it read, belong to the pod that built; `pod artefacts` lists them",
             )
         })?;
-        let file = file.map(|file| FileReport {
-            path,
-            digest: file.digest,
-            bytes: file.size,
-            exec: file.exec,
-            holders: map.holders(&file.digest),
+        let file = file.map(|file| {
+            let holders = map.holders(&file.digest);
+            FileReport {
+                path,
+                digest: file.digest,
+                bytes: file.size,
+                exec: file.exec,
+                holder_names: holders.iter().map(|pod| self.name_of(pod)).collect(),
+                holders,
+            }
         });
         Ok((key, record, file))
     }
@@ -164,8 +168,7 @@ impl Joined {
     fn not_given(&self, error: &GiveError) -> Failure {
         match error {
             GiveError::NotOurs(Some(owner)) => {
-                let list = self.mesh.members().list();
-                let name = list.get(owner).map_or_else(|| owner.to_string(), |member| member.name.clone());
+                let name = self.name_of(owner);
                 mistake("this pod does not own it").hint(format!("`{name}` does: it can be given away there"))
             }
             GiveError::NotOurs(None) => mistake("nobody owns it any more"),

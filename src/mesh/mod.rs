@@ -102,6 +102,11 @@ impl Joined {
         self.mesh.pod()
     }
 
+    /// What people call a pod.
+    pub fn name_of(&self, pod: &PodId) -> String {
+        presence::name(&self.mesh, pod)
+    }
+
     /// Whether joining it founded it.
     pub fn is_new(&self) -> bool {
         self.founded

@@ -123,6 +123,37 @@ impl<'s> Pods<'s> {
     }
 }
 
+/// A build that takes all slots of the first pod until it is dropped.
+struct Hold(Child);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Pods<'_> {
+    fn hold(&self, name: &str, n: usize) -> Hold {
+        let slots = std::thread::available_parallelism().map_or(1, |slots| slots.get());
+        let steps: String =
+            (0..slots).map(|step| format!("[step.s{step}]\nrun = 'sleep 1000; : {name} {n}'\n")).collect();
+        let folder = project(self.stage, &format!("{name}-hold"), n, &steps);
+        let events = folder.with_extension("events");
+        let mut build = self.at(0, env!("CARGO_BIN_EXE_majordomo"), &folder);
+        build.args(["build", "--quiet", "--events"]).arg(&events).stdin(Stdio::null());
+        let hold = Hold(build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a build starts"));
+        let begun = Instant::now();
+        let is_held =
+            || fs::read_to_string(&events).unwrap_or_default().matches("step-started").count() >= slots;
+        while !is_held() {
+            assert!(begun.elapsed() < TOGETHER, "the slots are never taken");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        hold
+    }
+}
+
 impl Drop for Pods<'_> {
     fn drop(&mut self) {
         for n in 0..self.children.len() {
@@ -197,11 +228,10 @@ fn shared(stage: &Stage, count: usize) -> Row {
 fn trivial(stage: &Stage) -> Row {
     let one = |name: &str, n: usize, count: usize, jobs: &str| {
         let pods = Pods::begin(stage, &format!("{name}{n}"), count);
-        // The first one takes the slot of this pod, if it has but one.
-        let mut text = "[step.a]\nrun = 'sleep 30'\n".to_owned();
-        text.extend(
-            (0..TRIVIAL).map(|step| format!("[step.t{step}]\nrun = ['true', '{name}{n}', '{step}']\n")),
-        );
+        let _hold = (count > 1).then(|| pods.hold(name, n));
+        let text: String = (0..TRIVIAL)
+            .map(|step| format!("[step.t{step}]\nrun = ['true', '{name}{n}', '{step}']\n"))
+            .collect();
         let folder = project(stage, name, n, &text);
         let (_, events) = pods.build(&folder, &["--jobs", jobs]);
         let took = took(&events, |pod| (pod == "here") == (count == 1), "t");
@@ -275,8 +305,9 @@ fn twentieth(stage: &Stage) -> Option<Row> {
     let read = |what: &str, files: usize, n: usize| {
         let pods = apart(stage, &format!("{what}{n}"))?;
         let (count, size) = LARGE;
+        let _hold = pods.hold(what, n);
         let step = format!(
-            "[step.a]\nrun = 'sleep 60'\n[step.t]\nrun = 'for n in $(seq 0 {}); do cat data/$n; done | wc -c; : {n}'\n",
+            "[step.t]\nrun = 'for n in $(seq 0 {}); do cat data/$n; done | wc -c; : {n}'\n",
             files - 1
         );
         let folder = project(stage, &format!("tree-{what}"), n, &step);

@@ -8,6 +8,7 @@ use crate::common::{Nats, Place, Project, Running};
 
 mod faults;
 mod insider;
+mod monitor;
 mod outages;
 mod projects;
 mod skew;

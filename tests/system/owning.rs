@@ -39,6 +39,7 @@ fn what_a_pod_has_built_is_its_own_until_it_gives_it_away() {
     let there = b.place.pod(&["owner", "p:upper", "--json"]).ok().json();
     assert_eq!((&here["artefact"]["is_mine"], &there["artefact"]["is_mine"]), (&true.into(), &false.into()));
     assert_eq!(here["file"]["digest"], there["file"]["digest"]);
+    assert_eq!(there["file"]["holder_names"], serde_json::json!(["a"]));
     assert_eq!(here["artefact"]["label"], "p: upper");
     assert_eq!(b.place.pod(&["owner", "p:", "--json"]).ok().json()["artefact"]["is_sources"], true);
     assert_eq!(b.place.pod(&["owner", "p:words", "--json"]).ok().json()["file"]["bytes"], 12);

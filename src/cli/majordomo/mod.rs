@@ -19,6 +19,7 @@ mod forget;
 mod graph;
 mod init;
 mod launch;
+mod monitor;
 mod projects;
 mod shell;
 mod status;
@@ -50,6 +51,7 @@ pub enum Command {
     Watch(watch::WatchArgs),
     Launch(launch::LaunchArgs),
     Projects(projects::ProjectsArgs),
+    Monitor(monitor::MonitorArgs),
     Verify(verify::VerifyArgs),
     Shell(shell::ShellArgs),
     Status(status::StatusArgs),
@@ -73,6 +75,7 @@ impl Command {
             Command::Watch(args) => args.run(context),
             Command::Launch(args) => args.run(context),
             Command::Projects(args) => args.run(context),
+            Command::Monitor(args) => args.run(context),
             Command::Verify(args) => args.run(context),
             Command::Shell(args) => args.run(context),
             Command::Status(args) => args.run(context),

@@ -56,6 +56,9 @@ pub(super) fn render(why: &WhyReport) -> String {
         None => line(&mut text, format_args!("{step} has never been made here")),
         Some(trace) => line(&mut text, format_args!("the last trace of {step} is {}", trace.short())),
     }
+    if let Some(pod) = &why.made_by_name {
+        line(&mut text, format_args!("it was made on the pod `{pod}`"));
+    }
     if !why.reads_from.is_empty() {
         let some: Vec<&str> = why.reads_from.iter().take(NAMED).map(StepId::as_str).collect();
         let more = match why.reads_from.len() - some.len() {

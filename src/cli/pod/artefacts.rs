@@ -19,7 +19,7 @@ pub struct ArtefactsArgs {
     json: bool,
 }
 
-/// Show which pod owns something, and so must keep its bytes
+/// Show which pod owns something, and so must keep its bytes, and which are believed to have them
 #[derive(Debug, Args)]
 pub struct OwnerArgs {
     /// A path in a project of this machine, or `PROJECT:PATH`; `PROJECT:` is its sources
@@ -142,6 +142,9 @@ fn owner(found: &OwnerReport) -> String {
     match artefact.owner {
         Some(pod) => line(&mut text, format_args!("  owner {}  {pod}", whose(artefact))),
         None => line(&mut text, "  owner nobody"),
+    }
+    if let Some(file) = found.file.as_ref().filter(|file| !file.holder_names.is_empty()) {
+        line(&mut text, format_args!("  held by {}", file.holder_names.join(", ")));
     }
     if let Some(to) = artefact.promised_to {
         line(&mut text, format_args!("  is being handed over to {to}"));

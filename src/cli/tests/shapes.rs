@@ -63,9 +63,9 @@ fn the_page_of_reports_describes_each_field_and_no_other() {
     let mut found = BTreeMap::new();
     let reports = [
         ("status", reports::status()),
-        ("why", Report::Why(why::would_run())),
-        ("why", Report::Why(why::failed())),
-        ("why", Report::Why(why::would_not_run())),
+        ("why", Report::Why(Box::new(why::would_run()))),
+        ("why", Report::Why(Box::new(why::failed()))),
+        ("why", Report::Why(Box::new(why::would_not_run()))),
         ("trace", Report::Trace(reports::trace())),
         ("graph", reports::graph()),
     ];

@@ -71,6 +71,8 @@ pub(super) fn would_run() -> WhyReport {
         target: "bin/lua".into(),
         step: StepId::new("link"),
         trace: Some(Digest::of(b"trace")),
+        made_by: None,
+        made_by_name: None,
         reads_from: vec![StepId::new("compile")],
         last_run: Some(LastRun { at: 0, before: None, after: Digest::of(b"trace"), causes: ran }),
         failed: None,
@@ -80,7 +82,7 @@ pub(super) fn would_run() -> WhyReport {
 
 #[test]
 fn why_follows_what_differs_down_to_what_started_it() {
-    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(would_run()))).shown(), @r"
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(Box::new(would_run())))).shown(), @r"
     --- stdout
     bin/lua is made by link
     the last trace of link is b3:6a544aa8
@@ -119,7 +121,7 @@ pub(super) fn would_not_run() -> WhyReport {
 #[test]
 fn why_says_what_did_not_matter() {
     let why = would_not_run();
-    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(Box::new(why)))).shown(), @r"
     --- stdout
     bin/lua is made by link
     the last trace of link is b3:6a544aa8
@@ -156,7 +158,7 @@ pub(super) fn failed() -> WhyReport {
 #[test]
 fn why_shows_names_and_the_lines_of_a_command_that_differ() {
     let why = failed();
-    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(Box::new(why)))).shown(), @r"
     --- stdout
     bin/lua is made by link
     the last trace of link is b3:6a544aa8
@@ -179,7 +181,7 @@ fn why_of_what_was_never_made() {
     let now =
         Now::Run { maybe: true, causes: vec![cause("link", "maybe: `compile` comes before it", vec![])] };
     let why = WhyReport { trace: None, reads_from: vec![], last_run: None, now, ..would_run() };
-    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(why))).shown(), @r"
+    insta::assert_snapshot!(run("majordomo why bin/lua", report(Report::Why(Box::new(why)))).shown(), @r"
     --- stdout
     bin/lua is made by link
     link has never been made here

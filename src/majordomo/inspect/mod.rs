@@ -47,7 +47,10 @@ fn node_failed(error: node::NodeError) -> Box<Failure> {
 }
 
 /// The workspace of a project that was built before.
-fn built(project: &Path) -> Fallible<Workspace> {
+///
+/// # Errors
+/// It never was, or its workspace cannot be used.
+pub fn built(project: &Path) -> Fallible<Workspace> {
     let workspace = Workspace::open(project).map_err(|e| Box::new(border::workspace(&e)))?;
     workspace.ok_or_else(|| {
         let failure = border::mistake(format!("`{}` was never built", project.display()));
@@ -101,7 +104,7 @@ pub fn without_a_home(request: &Request) -> Option<Result<Report, Failure>> {
         let planned = planned(project, environment, None)?;
         Ok(match request {
             Request::Graph { .. } => Report::Graph(graph::of_unknown(&planned)),
-            Request::Why { target, .. } => Report::Why(why::of_unknown(&planned, target)?),
+            Request::Why { target, .. } => Report::Why(Box::new(why::of_unknown(&planned, target)?)),
             _ => Report::Status(status::of_unknown(&planned)),
         })
     };

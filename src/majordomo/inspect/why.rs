@@ -7,7 +7,7 @@ use node::{Pod, project_prefix};
 use protocol::{RelPath, Seen};
 
 use super::looked::{Looked, State};
-use super::{Fallible, Variables, causes, node_failed, target};
+use super::{Fallible, Variables, causes, larder_failed, node_failed, target};
 use crate::majordomo::build::reason;
 use crate::majordomo::prepare::{Planned, in_project};
 use crate::majordomo::report::{Cause, CutOff, HiddenChange, LastRun, Now, WhyReport};
@@ -32,6 +32,10 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variable
         None => None,
     };
     let trace = looked.last_trace(step)?.map(|(digest, ..)| digest);
+    let made_by = match &trace {
+        Some(trace) => pod.supply().maker(trace).map_err(larder_failed)?,
+        None => None,
+    };
     let order = looked.in_order(&[step]);
     looked.look_up(&order, false).await?;
     let now = match looked.states[step].clone() {
@@ -45,6 +49,8 @@ pub async fn why(pod: &Pod, project: &Path, target: &str, environment: &Variable
         target: target.to_owned(),
         step: looked.id(step),
         trace,
+        made_by,
+        made_by_name: None,
         reads_from: reads_from.into_iter().map(|step| looked.id(step)).collect(),
         last_run,
         failed: looked.failed.get(&looked.id(step)).cloned(),
@@ -69,6 +75,8 @@ pub fn of_unknown(planned: &Planned, target: &str) -> Fallible<WhyReport> {
         target: target.to_owned(),
         step: step.id.clone(),
         trace: None,
+        made_by: None,
+        made_by_name: None,
         reads_from: Vec::new(),
         last_run: None,
         failed: None,

@@ -60,6 +60,13 @@ pub enum OfProject {
     },
     /// What can be built. Answer: [`TargetsReport`].
     Targets,
+    /// What its last build said, and what the next ones say. Answers: as of [`super::Request::Monitor`].
+    Monitor {
+        /// Only what is about this step, or the steps of this rule.
+        step: Option<String>,
+        /// End with the build that is said first.
+        once: bool,
+    },
 }
 
 /// A project that uses another one.

@@ -156,6 +156,9 @@ pub struct FileReport {
     pub exec: bool,
     /// Pods that are believed to have it.
     pub holders: Vec<PodId>,
+    /// What people call these.
+    #[serde(default)]
+    pub holder_names: Vec<String>,
 }
 
 /// What came, or was here already.

@@ -7,7 +7,7 @@ use backplane::bus::BusError;
 use backplane::keys::random;
 use backplane::mesh::AskError;
 use protocol::PodId;
-use protocol::event::Outcome;
+use protocol::event::{Event, HERE, Outcome, Stamped};
 use protocol::mesh::ProjectName;
 use protocol::mesh::run::REPORT_EVERY;
 use tokio::sync::mpsc;
@@ -71,6 +71,16 @@ impl Projects {
     }
 }
 
+/// What the owner calls `here` has a name.
+fn as_seen_from_here(mut reply: Reply, owner: &str) -> Reply {
+    if let Reply::Event(Stamped { event: Event::StepStarted { pod, .. }, .. }) = &mut reply
+        && pod == HERE
+    {
+        owner.clone_into(pod);
+    }
+    reply
+}
+
 impl Ordered<'_> {
     async fn until_its_end(
         mut self,
@@ -98,6 +108,7 @@ impl Ordered<'_> {
                 ));
             }
         }
+        let pod = presence::name(&self.projects.mesh, &self.owner);
         let (mut heard, mut number, mut withdrawn) = (Instant::now(), 0, None::<Instant>);
         loop {
             tokio::select! {
@@ -117,7 +128,7 @@ impl Ordered<'_> {
                                 self.is_over = true;
                                 return Err(Box::new(failure));
                             }
-                            reply => take(reply),
+                            reply => take(as_seen_from_here(reply, &pod)),
                         }
                     }
                 }

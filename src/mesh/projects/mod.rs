@@ -242,6 +242,10 @@ fn carry_out<'a>(
                 sink.reply(Reply::Report(Report::Targets(targets)));
                 return Ok((None, None));
             }
+            OfProject::Monitor { step, once } => {
+                let what = (step.as_deref(), once);
+                return Ok((service::monitor(host, &own.folder, what, sink, cancel).await?, None));
+            }
             OfProject::Build { targets, options } => (targets, options, Vec::new()),
             OfProject::Use { targets, used_by } => {
                 using::check(own, &used_by)?;
@@ -343,7 +347,11 @@ impl Joined {
                 Err(ProjectError::NotSettled) if begun.elapsed() < SETTLED_WITHIN => {
                     tokio::time::sleep(SETTLE_POLL).await;
                 }
-                registered => return registered.map_err(|error| failed(&self.mesh, &error, project)),
+                registered => {
+                    // What it has is this pod's from now on, as after a build.
+                    self.estate.built(workspace.id(), &workspace.name());
+                    return registered.map_err(|error| failed(&self.mesh, &error, project));
+                }
             }
         }
     }

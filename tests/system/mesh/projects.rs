@@ -64,6 +64,8 @@ fn a_project_is_built_by_its_name_from_another_pod() {
     let built = build(&b, &["p"]).ok();
     assert_eq!(built.ran(), ["twice", "upper"]);
     assert_eq!(built.output("upper"), ["made upper"]);
+    let started = built.events.iter().filter(|event| event["event"] == "step-started");
+    assert!(started.clone().count() == 2 && started.clone().all(|event| event["pod"] == "a"));
     assert!(built.said().contains("of the pod `a`; `--out DIR` brings them"), "{}", built.said());
     assert_eq!(project.read("twice"), "BY NAME\n".repeat(2));
     // Where it is wanted it is brought: all, or what a target means.

@@ -103,6 +103,14 @@ fn steps_run_where_there_is_room() {
     // What b made is in its own larder: a blob and a tree of each step, and their traces.
     assert!(objects(&b) >= before + 3 * pods["b"] as u64);
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "shared\n")], "out"));
+    // Which pod it was is remembered.
+    let on = |pod: &str| {
+        let mut events = built.events.iter();
+        let found = events.find(|event| event["event"] == "step-started" && event["pod"] == pod);
+        found.unwrap()["step"].as_str().unwrap().to_owned()
+    };
+    let why = |step: &str| project.ask("why", &[step, "--json"]).ok().json()["made_by_name"].clone();
+    assert_eq!((why(&on("b")), why(&on("here"))), ("b".into(), Value::Null));
     // Nothing of it runs again, here or there.
     is_announced(&b, &a);
     assert_eq!(project.build(&[]).ok().ran(), [""; 0]);

@@ -170,6 +170,11 @@ impl Supply {
         self.authors.learned([(*trace, *pod)])
     }
 
+    /// The pod that has made a trace; none: this one, as far as is known.
+    pub fn maker(&self, trace: &Digest) -> Result<Option<PodId>, LarderError> {
+        self.authors.of(trace)
+    }
+
     /// Revokes all that came from a pod, which is not believed any more. How many traces that were.
     pub fn disown(&self, pod: &PodId) -> Result<usize, LarderError> {
         let mut revoked = 0;

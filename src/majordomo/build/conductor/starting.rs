@@ -6,7 +6,7 @@ use std::time::Instant;
 use kitchen::Clock;
 use node::Slot;
 use protocol::Keep;
-use protocol::event::{Event, How};
+use protocol::event::{Event, HERE, How};
 
 use super::super::context::Stop;
 use super::super::demand::StepView;
@@ -15,9 +15,6 @@ use super::super::step::{self, Looked, Pass, Ran, Start, keeps};
 use super::state::{EndedRun, Phase, Running, Standing};
 use super::{Conductor, Ending, LOOK_AHEAD, Outcome, Rank};
 use crate::majordomo::sink::Cancel;
-
-/// What this pod is called in events.
-const HERE: &str = "here";
 
 impl Conductor {
     /// Looks steps up, as many as there is use for: those that the recall answers for at once.
