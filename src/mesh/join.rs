@@ -8,7 +8,7 @@ use std::time::Duration;
 use backplane::Mesh;
 use backplane::bus::nats::{FirstConnect, NatsBus, NatsOptions};
 use backplane::bus::{Bus, BusError};
-use backplane::federation::{ActError, JoinError, Kept};
+use backplane::federation::{ActError, JoinError, Kept, KnownMember, MemberList};
 use backplane::keys::{Identity, Ring, random};
 use backplane::mesh::MeshParts;
 use backplane::traces::Traces;
@@ -190,6 +190,10 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
             }
         }
     }
+    // What the federation let it in as, whatever it would like to be.
+    if let Some(us) = mesh.members().list().get(&mesh.pod()) {
+        options.role = options.role.min(us.role);
+    }
     let mut listening = None;
     if options.listen.is_empty()
         && let Some(address) = listen::towards(&options.server).await
@@ -299,9 +303,16 @@ async fn tell_addresses(mesh: Arc<Mesh>, swarm: Swarm) {
 async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
     let mut members = mesh.members().watch();
     let me = mesh.pod();
+    let mut before = Arc::new(MemberList::default());
     loop {
         let list = members.borrow_and_update().clone();
-        for member in list.values().filter(|member| member.pod != me) {
+        // Whoever is told of is dialled at once: one pod that comes and goes has nobody dial all those that are away.
+        let is_news = |member: &&KnownMember| {
+            before.get(&member.pod).is_none_or(|before| {
+                (before.is_member(), &before.addresses) != (member.is_member(), &member.addresses)
+            })
+        };
+        for member in list.values().filter(|member| member.pod != me).filter(is_news) {
             let addresses: Vec<Multiaddr> =
                 member.addresses.iter().filter_map(|address| address.parse().ok()).collect();
             let told = match member.is_member() {
@@ -312,6 +323,13 @@ async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
                 return;
             }
         }
+        // Who is counted in no more without having gone is no member either.
+        for pod in before.keys().filter(|pod| !list.contains_key(pod)) {
+            if swarm.forget(*pod).await.is_err() {
+                return;
+            }
+        }
+        before = list;
         if members.changed().await.is_err() {
             return;
         }

@@ -11,6 +11,7 @@ mod insider;
 mod monitor;
 mod outages;
 mod projects;
+mod roles;
 mod skew;
 mod steps;
 mod strangers;
@@ -235,7 +236,7 @@ fn what_is_revoked_or_came_from_a_banned_pod_is_made_again() {
 
 /// Builds until just these steps have run: before that nothing does.
 #[track_caller]
-fn builds_in_the_end(project: &Project, ran: &[&str]) {
+pub fn builds_in_the_end(project: &Project, ran: &[&str]) {
     for _ in 0..POLLS {
         let built = project.build(&[]).ok();
         if built.ran() == ran {

@@ -275,7 +275,10 @@ impl Mesh {
                 let ledger = mesh.federation.ledger.clone();
                 async move {
                     let ask = serde_json::from_value(question).map_err(|error| error.to_string())?;
-                    let answer = ledger.answer(ask).map_err(|error| error.to_string())?;
+                    // Reading and writing the database is for threads that may wait.
+                    let answer = tokio::task::spawn_blocking(move || ledger.answer(ask)).await;
+                    let answer =
+                        answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
                     serde_json::to_value(answer).map_err(|error| error.to_string())
                 }
                 .boxed()

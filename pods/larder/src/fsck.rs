@@ -248,6 +248,8 @@ impl Check<'_> {
                 !answered
             }
             Row::Revoked(trace) => !self.larder.is_revoked(trace)?,
+            // A later mark may have taken its place.
+            Row::Mark(mark) => !self.larder.is_marked(mark.kind, &mark.on)?,
         };
         if missing {
             self.report.restored += 1;

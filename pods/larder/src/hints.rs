@@ -1,6 +1,6 @@
 //! What a larder remembers beside objects: digests of host files, and notes of workspaces.
 //!
-//! All of it is in the index alone. Losing it costs time, never truth.
+//! All of it is in the index alone. Losing it costs time, never truth; what must not be lost is a [mark](Larder::mark).
 
 use protocol::{Digest, Stamp, WorkspaceId};
 use rusqlite::params;

@@ -22,6 +22,7 @@ mod hints;
 mod host_digests;
 mod index;
 mod larder;
+mod marks;
 mod memory;
 mod object;
 mod options;

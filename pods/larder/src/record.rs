@@ -18,8 +18,8 @@
 //! (SHA-256) goes into the extension, chunk lists get a kind of their own, compressed bodies a codec. Records of an
 //! unknown format, kind or codec are stepped over, not damaged.
 //!
-//! Two kinds are no objects but entries of a log, so that the index can be built again in full: that a trace
-//! answers for its strong key, in which order and for whom; and that a trace was revoked.
+//! Three kinds are no objects but entries of a log, so that the index can be built again in full: that a trace
+//! answers for its strong key, in which order and for whom; that a trace was revoked; and a mark that somebody set upon a digest.
 
 use protocol::{Digest, WorkspaceId};
 
@@ -68,17 +68,21 @@ pub(crate) enum RecordKind {
     TraceEntry,
     /// The digest of a revoked trace.
     Revocation,
+    /// [`Mark`].
+    Mark,
 }
 
 impl RecordKind {
     const TRACE_ENTRY: u8 = 16;
     const REVOCATION: u8 = 17;
+    const MARK: u8 = 18;
 
     fn byte(self) -> u8 {
         match self {
             Self::Object(kind) => kind as u8,
             Self::TraceEntry => Self::TRACE_ENTRY,
             Self::Revocation => Self::REVOCATION,
+            Self::Mark => Self::MARK,
         }
     }
 
@@ -86,6 +90,7 @@ impl RecordKind {
         match byte {
             Self::TRACE_ENTRY => Some(Self::TraceEntry),
             Self::REVOCATION => Some(Self::Revocation),
+            Self::MARK => Some(Self::Mark),
             byte => ObjectKind::from_byte(byte).map(Self::Object),
         }
     }
@@ -94,7 +99,7 @@ impl RecordKind {
     pub(crate) fn digest(self, body: &[u8]) -> Digest {
         match self {
             Self::Object(kind) => kind.digest(body),
-            Self::TraceEntry | Self::Revocation => Digest::in_context(LOG_CONTEXT, body),
+            Self::TraceEntry | Self::Revocation | Self::Mark => Digest::in_context(LOG_CONTEXT, body),
         }
     }
 }
@@ -215,12 +220,35 @@ impl TraceEntry {
     }
 }
 
+/// A mark upon a digest: the last of each kind counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) kind: u8,
+    pub(crate) on: Digest,
+    pub(crate) value: [u8; 32],
+}
+
+impl Mark {
+    const LEN: usize = 1 + Digest::LEN + 32;
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        [&[self.kind], self.on.as_bytes().as_slice(), &self.value].concat()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
+        let on = Digest::try_from(&bytes[1..33]).ok()?;
+        Some(Self { kind: bytes[0], on, value: bytes[33..].try_into().ok()? })
+    }
+}
+
 /// What the index has to take in for one record of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Row {
     Object { digest: Digest, kind: ObjectKind, pack: u32, offset: u32, length: u32 },
     Trace(TraceEntry),
     Revoked(Digest),
+    Mark(Mark),
 }
 
 impl Row {
@@ -232,6 +260,7 @@ impl Row {
             }
             RecordKind::TraceEntry => TraceEntry::decode(body).map(Self::Trace),
             RecordKind::Revocation => Digest::try_from(body).ok().map(Self::Revoked),
+            RecordKind::Mark => Mark::decode(body).map(Self::Mark),
         }
     }
 }
@@ -278,5 +307,12 @@ mod tests {
         };
         assert_eq!(TraceEntry::decode(&entry.encode()), Some(entry));
         assert_eq!(TraceEntry::decode(&entry.encode()[1..]), None);
+    }
+
+    #[test]
+    fn marks_round_trip() {
+        let mark = Mark { kind: 3, on: Digest::of(b"x"), value: [4; 32] };
+        assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+        assert_eq!(Mark::decode(&mark.encode()[1..]), None);
     }
 }

@@ -64,6 +64,9 @@ impl Member {
     }
 }
 
+/// The most addresses of one pod that are kept.
+pub const MAX_ADDRESSES: usize = 16;
+
 /// Entry: where a pod can be reached. Signed by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {

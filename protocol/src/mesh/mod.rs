@@ -25,7 +25,7 @@ pub use beat::{Beat, Demand, TraceNews};
 pub use chef::{ChefNews, LentChef};
 pub use handover::{Exchange, ExchangeAnswer};
 pub use invitation::{BadInvitation, Invitation, InvitationEntry, JoinAnswer, JoinRequest};
-pub use member::{Addresses, GenerationEntry, KeyEntry, Member, Role, Standing};
+pub use member::{Addresses, GenerationEntry, KeyEntry, MAX_ADDRESSES, Member, Role, Standing};
 pub use owner::{ArtefactScope, Ownership};
 pub use project::{BadProjectName, MAX_PROJECT_NAME, PROJECT_PREFIX, ProjectEntry, ProjectName};
 

@@ -60,11 +60,15 @@ fn come_together(server: &Nats, a: Member, b: Member) {
         during(pod).builds(&[]);
     }
     // Who owns what was forgotten by nobody, and can be changed again.
+    let owner = a.place.pod(&["owner", "before/twice", "--json"]).ok().json();
+    assert_eq!(owner["artefact"]["is_mine"], true);
+    let there = format!("{}:", owner["artefact"]["workspace"].as_str().unwrap());
     a.place.pod(&["give", "before/twice", "b"]).ok();
-    for pod in [&a, &b, &c] {
-        pod.waits_for_artefacts("one was given away", |all| {
-            owners(all).starts_with(&[". a", "twice b", "upper a"].map(str::to_owned))
-        });
+    for (artefact, is_of) in [("twice", "b"), ("upper", "a"), ("", "a")] {
+        let asked = ["owner", &format!("{there}{artefact}"), "--json"];
+        for pod in [&a, &b, &c] {
+            pod.waits_for(&asked, "all agree", |told| told["artefact"]["owner_name"] == is_of);
+        }
     }
     [c, b, a].into_iter().for_each(Member::leaves);
 }

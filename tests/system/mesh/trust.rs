@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Member, joins, joins_so, of, others_of, server, two};
+use super::{Member, STEPS, builds_in_the_end, is_announced, joins, joins_so, of, others_of, server, two};
 use crate::common::place::copy_all;
 use crate::common::{Place, Running};
 
@@ -118,4 +118,35 @@ fn what_cannot_be_listened_at_founds_nothing_and_no_question_makes_a_home() {
         assert!(said.contains("this pod is in no federation"), "{said}");
         assert!(!typo.home().exists(), "{question:?}");
     }
+}
+
+#[test]
+fn whose_results_they_were_outlives_the_index() {
+    let (_ground, server, a, b) = two();
+    let c = joins(Place::new(), &server, "c", Some(&a.invitation()));
+    b.sees(&["a", "c"]);
+    let there = a.place.project("p", STEPS);
+    there.write("words", "by a bad pod\n");
+    there.builds(&["twice", "upper"]);
+    is_announced(&b, &a);
+    let build = |place: &Place| {
+        let here = place.project("p", STEPS);
+        here.write("words", "by a bad pod\n");
+        here.build(&[]).ok().ran().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(build(&b.place), [""; 0]);
+    // While it is away the index of its larder is lost, and the pod whose results it has is banned.
+    let place = b.stops();
+    for entry in std::fs::read_dir(place.home().join("larder")).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("index.sqlite") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    assert_eq!(build(&place), [""; 0], "the index was made anew from the objects");
+    c.place.pod(&["ban", "a"]).ok();
+    misses(&c, "a");
+    let b = joins(place, &server, "b", None);
+    b.sees(&["c"]);
+    builds_in_the_end(&b.place.project("p", STEPS), &["twice", "upper"]);
+    [c, b, a].into_iter().for_each(Member::leaves);
 }

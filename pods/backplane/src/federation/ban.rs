@@ -9,11 +9,12 @@ use protocol::{Digest, PodId};
 use serde_json::Value;
 
 use super::{ActError, Federation, KnownMember};
+use crate::beats::LOST_AFTER;
 use crate::keys::{GroupKey, commitment, random};
 use crate::ledger::{ChangeError, Entry, Stop};
 
-/// A key that nobody has after this time will not come any more.
-pub const MEND_AFTER: Duration = Duration::from_secs(30);
+/// A key that nobody has after this time will not come any more: its maker is lost.
+pub const MEND_AFTER: Duration = LOST_AFTER;
 
 /// The member's next word: of another standing, and with the proof that it was let in.
 fn gone(

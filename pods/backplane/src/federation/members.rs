@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use protocol::mesh::{Addresses, FederationId, GenerationEntry, KeyEntry, Member, Role, Standing, subject};
+use protocol::mesh::{
+    Addresses, FederationId, GenerationEntry, KeyEntry, MAX_ADDRESSES, Member, Role, Standing, subject,
+};
 use protocol::{Digest, PodId};
 use tokio::sync::watch;
 
@@ -19,8 +21,6 @@ const MAX_CHAIN: usize = 64;
 const MAX_PROVEN: usize = 4096;
 /// The most words of a pod that hold on when it is banned: more have no room in a record.
 pub const MAX_UPHELD: usize = 768;
-/// The most addresses of one pod that are kept.
-pub const MAX_ADDRESSES: usize = 32;
 
 /// A pod that is or was a member.
 #[derive(Debug, Clone, PartialEq, Eq)]

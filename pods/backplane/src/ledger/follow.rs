@@ -15,10 +15,11 @@ use super::change::ChangeError;
 use super::entry::Entry;
 use super::store::StoreError;
 use super::{Ledger, Status};
+use crate::beats::LOST_AFTER;
 use crate::bus::{BusError, Expect, Followed, Incarnation, Position};
 
-/// How long claims wait for pods that have not told what they know.
-pub const SETTLING: Duration = Duration::from_secs(30);
+/// How long claims wait for pods that have not told what they know: a pod that is silent for so long is superseded anyway.
+pub const SETTLING: Duration = LOST_AFTER;
 /// How soon it is tried again to tell the log.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// How many records are committed at once.
@@ -47,9 +48,21 @@ impl Ledger {
                 follow.next().await
             };
             let Some(batch) = batch else { return Ok(()) };
-            let mut status = self.status.borrow().clone();
-            self.take_batch(batch, &mut status)?;
-            self.retry()?;
+            let status = self.status.borrow().clone();
+            let ledger = Arc::clone(&self);
+            // The database may take its time, and nobody else waits for that. Once begun a batch is taken whole.
+            let taking = tokio::task::spawn_blocking(move || {
+                let mut status = status;
+                ledger.take_batch(batch, &mut status)?;
+                ledger.retry()?;
+                Ok::<_, StoreError>(status)
+            });
+            let status = match taking.await {
+                Ok(taken) => taken?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going.
+                Err(_) => return Ok(()),
+            };
             untold = status.caught_up && !status.told;
             self.status.send_if_modified(|old| std::mem::replace(old, status.clone()) != status);
             if let (true, Some(incarnation)) = (untold, status.incarnation) {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use crate::blobs::Mark;
 use crate::index::meta;
+use crate::marks::{self, nobody};
 use crate::options::{CANDIDATES_PER_WEAK_KEY, CANDIDATES_PER_WORKSPACE};
 use crate::packs::{Harvest, Spot};
 use crate::record::{Row, TraceEntry};
@@ -65,6 +66,7 @@ pub(crate) fn apply(connection: &mut Connection, batch: &mut Batch) -> rusqlite:
         Row::Object { digest, .. } => (0, 0, Some(*digest)),
         Row::Trace(entry) => (1, entry.order, None),
         Row::Revoked(_) => (2, 0, None),
+        Row::Mark(_) => (3, 0, None),
     });
     batch.changes.sort_by_key(|change| match change {
         Change::Stamp { stamp, .. } => (1, stamp.dev, stamp.ino),
@@ -114,6 +116,10 @@ fn apply_row(row: &Row, on: &Transaction<'_>, totals: &mut Totals) -> rusqlite::
             on.prepare_cached("INSERT OR IGNORE INTO revoked (trace) VALUES (?1)")?
                 .execute([trace.as_bytes()])?;
             on.prepare_cached("DELETE FROM traces WHERE trace = ?1")?.execute([trace.as_bytes()])?;
+        }
+        Row::Mark(mark) => {
+            on.prepare_cached("INSERT OR REPLACE INTO notes (workspace, key, value) VALUES (?1, ?2, ?3)")?
+                .execute(params![nobody().to_bytes(), marks::key(mark.kind, &mark.on), mark.value])?;
         }
     }
     Ok(())

@@ -26,6 +26,9 @@ fn fill(larder: &Larder) -> Vec<Digest> {
     let revoked = trace("weak", &set, "saw more", "made");
     larder.add_trace(&revoked, &set, THEIRS).unwrap();
     larder.revoke(&revoked.digest()).unwrap();
+    for value in [1, 2] {
+        larder.mark(7, &revoked.digest(), [value; 32]).unwrap();
+    }
     larder.flush().unwrap();
     digests
 }
@@ -41,6 +44,8 @@ fn check_all_there(larder: &Larder, digests: &[Digest]) {
     assert_eq!(*larder.path_sets(&kept.weak, OURS).unwrap()[0].1, set);
     let revoked = trace("weak", &set, "saw more", "made");
     assert_eq!(larder.trace(&revoked.strong()).unwrap(), None);
+    assert_eq!(larder.marks(7).unwrap(), [(revoked.digest(), [2; 32])]);
+    assert_eq!(larder.marks(70).unwrap(), []);
     assert_eq!(larder.add_trace(&revoked, &set, OURS).unwrap(), Added::Revoked(revoked.digest()));
 }
 

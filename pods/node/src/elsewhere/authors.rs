@@ -1,7 +1,7 @@
 //! Whose traces were learned, which of our own nobody is told of, and which results are not wanted from others any more.
 //!
-//! All are notes in the larder, of nobody's workspace. They are written before a trace can answer, so that it can be taken back when its
-//! pod is sent away. With the larder's index they are lost: then the federation's log still tells what a pod has announced.
+//! All are marks in the larder, which outlive its index. They are set before a trace can answer, so that it can be taken back when its
+//! pod is sent away. Homes of before have notes of nobody's workspace for them.
 
 use std::sync::Arc;
 
@@ -12,9 +12,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Traces of others that are kept (about 100 bytes each in memory); beyond that none are learned.
 const MAX_LEARNED_IN_ALL: usize = 1 << 20;
-const LEARNED: &str = "learned/";
-const KEPT: &str = "kept/";
-const FORGOTTEN: &str = "forgotten/";
+/// Marks upon a trace: the pod that made it.
+const LEARNED: u8 = 1;
+/// Marks upon a trace of ours: nobody is told.
+const KEPT: u8 = 2;
+/// Marks upon a strong key: nobody's result for it is wanted.
+const FORGOTTEN: u8 = 3;
+/// The notes of homes of before, by the kind of mark.
+const NOTES: [(u8, &str); 3] = [(LEARNED, "learned/"), (KEPT, "kept/"), (FORGOTTEN, "forgotten/")];
+/// A mark says all by being there.
+const IS_SET: [u8; 32] = [0; 32];
 
 /// What is remembered of traces that others made.
 #[derive(Clone)]
@@ -45,14 +52,18 @@ impl Authors {
             return Ok(ask(known));
         }
         let mut read = Known::default();
-        for (key, value) in self.larder.notes(nobody(), LEARNED)? {
-            let digest = key.strip_prefix(LEARNED).and_then(|text| text.parse().ok());
-            let pod = <[u8; 32]>::try_from(value).ok().map(PodId::from_bytes);
-            read.learned.extend(digest.zip(pod));
-        }
-        for (kind, all) in [(KEPT, &mut read.kept), (FORGOTTEN, &mut read.forgotten)] {
-            let notes = self.larder.notes(nobody(), kind)?;
-            all.extend(notes.iter().filter_map(|(key, _)| key.strip_prefix(kind)?.parse::<Digest>().ok()));
+        for (kind, prefix) in NOTES {
+            let notes = self.larder.notes(nobody(), prefix)?;
+            let noted = notes.into_iter().filter_map(|(key, value)| {
+                Some((key.strip_prefix(prefix)?.parse().ok()?, value.try_into().unwrap_or(IS_SET)))
+            });
+            for (digest, value) in noted.chain(self.larder.marks(kind)?) {
+                match kind {
+                    LEARNED => drop(read.learned.insert(digest, PodId::from_bytes(value))),
+                    KEPT => drop(read.kept.insert(digest)),
+                    _ => drop(read.forgotten.insert(digest)),
+                }
+            }
         }
         Ok(ask(known.insert(read)))
     }
@@ -74,23 +85,22 @@ impl Authors {
         self.known(|known| known.learned.len() >= MAX_LEARNED_IN_ALL)
     }
 
-    /// These traces come from these pods. When this returns a killed process does not lose it.
+    /// These traces come from these pods. When this returns neither a killed process nor a lost index loses it.
     pub(super) fn learned(
         &self,
         traces: impl IntoIterator<Item = (Digest, PodId)>,
     ) -> Result<(), LarderError> {
         for (trace, pod) in traces {
-            self.larder.note(nobody(), &format!("{LEARNED}{trace}"), pod.as_bytes())?;
+            self.larder.mark(LEARNED, &trace, *pod.as_bytes())?;
             self.known(|known| known.learned.insert(trace, pod))?;
         }
-        self.larder.flush()
+        Ok(())
     }
 
-    /// Nobody is told of this trace of ours. When this returns a killed process does not lose it.
+    /// Nobody is told of this trace of ours. When this returns neither a killed process nor a lost index loses it.
     pub(super) fn keep(&self, trace: &Digest) -> Result<(), LarderError> {
         self.known(|known| known.kept.insert(*trace))?;
-        self.larder.note(nobody(), &format!("{KEPT}{trace}"), &[])?;
-        self.larder.flush()
+        self.larder.mark(KEPT, trace, IS_SET)
     }
 
     pub(super) fn is_kept(&self, trace: &Digest) -> Result<bool, LarderError> {
@@ -100,7 +110,7 @@ impl Authors {
     /// Results for this strong key are not taken from others any more.
     pub(super) fn forget(&self, strong: &Digest) -> Result<(), LarderError> {
         self.known(|known| known.forgotten.insert(*strong))?;
-        self.larder.note(nobody(), &format!("{FORGOTTEN}{strong}"), &[])
+        self.larder.mark(FORGOTTEN, strong, IS_SET)
     }
 
     pub(super) fn is_forgotten(&self, strong: &Digest) -> Result<bool, LarderError> {

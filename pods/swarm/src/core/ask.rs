@@ -171,6 +171,10 @@ impl Core {
     /// A pod says that it has an object.
     fn holds(&mut self, id: &ObjectId, holder: Holder) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        // It has said so before, and did not give it: else it would hold the order up by saying so again.
+        if job.missed.contains(&holder.pod) {
+            return self.not_answered(id, &holder.pod, false);
+        }
         job.asking = job.asking.saturating_sub(1);
         job.holders.retain(|known| known.pod != holder.pod);
         job.holders.push(holder);
@@ -262,7 +266,9 @@ impl Core {
             })
             .collect();
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if !self.limits.relays || peer.relaying >= MAX_RELAYING {
+        // Who serves nothing would fetch what it then does not give.
+        let passes_on = self.limits.relays && self.limits.serves;
+        if !passes_on || peer.relaying >= MAX_RELAYING {
             let busy = Frame::Busy { request, retry: 1000 };
             if let Err(error) = peer.link.say(&busy) {
                 self.broken(conn, error);

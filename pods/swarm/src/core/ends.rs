@@ -93,6 +93,7 @@ impl Core {
             holders: Vec::new(),
             unreachable: Vec::new(),
             relays: Vec::new(),
+            missed: Vec::new(),
             may_relay: order.relays,
             unsure: false,
             next_round: None,

@@ -93,6 +93,8 @@ pub(super) struct Job {
     pub(super) unreachable: Vec<PodId>,
     /// Third pods that were asked to pass it on.
     pub(super) relays: Vec<PodId>,
+    /// Pods that said that they have it, and did not give it.
+    pub(super) missed: Vec<PodId>,
     pub(super) may_relay: bool,
     /// Somebody did not answer: it may be there all the same.
     pub(super) unsure: bool,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use libp2p::Multiaddr;
+use protocol::mesh::MAX_ADDRESSES;
 use protocol::swarm::Lane;
 use protocol::{ObjectId, PodId};
 
@@ -12,8 +13,6 @@ use super::job::Unit;
 use crate::link::Link;
 use crate::net::Conn;
 
-/// Addresses that are remembered of one pod.
-const MAX_ADDRESSES: usize = 16;
 /// The first wait before a pod is dialled again; it doubles with each failure.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
 /// The longest.

@@ -193,6 +193,11 @@ impl Core {
             let pod = peer.pod;
             let Some(flight) = peer.land(request, index) else { continue };
             peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());
+            if let Some(job) = self.jobs.get_mut(&flight.unit.0)
+                && !job.missed.contains(&pod)
+            {
+                job.missed.push(pod);
+            }
             self.lose_holder(&flight.unit.0, &pod, false);
             self.reopen(flight.unit);
         }

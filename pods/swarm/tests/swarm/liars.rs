@@ -151,6 +151,36 @@ async fn who_says_that_it_has_everything_is_found_out() {
     }
 }
 
+/// Of a pod that serves nothing, and of one that says it has fetched what it does not give: both know what is wanted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_passes_on_what_it_does_not_give_holds_nobody_up() {
+    for lie in [None, Some(Lie::Has(1000))] {
+        let federation = Twin::new();
+        let asker = federation.pod().await;
+        let relay = match lie {
+            Some(lie) => liar(&federation, lie).await,
+            None => {
+                let store = MemoryStore::default();
+                let limits = swarm::Limits { serves: false, ..limits() };
+                federation.pod_over(store.clone(), Arc::new(store), limits).await
+            }
+        };
+        federation.join(&asker, &relay).await;
+        let ids = relay.blobs(1, &[1000, 50_000]);
+        let ids = if lie.is_some() { vec![ObjectId::blob(Digest::of(b"nobody has it"))] } else { ids };
+        // A member that is away, and may have them.
+        let (_, away) = crate::federation::key();
+        federation.members().add(away);
+        asker.swarm.learn(away, vec!["/memory/1".parse().unwrap()]).await.unwrap();
+        for hints in [&[][..], &[away]] {
+            let order =
+                FetchOrder { patience: Duration::from_secs(1), ..FetchOrder::new(ids.clone(), hints) };
+            let fetched = tokio::time::timeout(Duration::from_secs(60), asker.swarm.fetch(order)).await;
+            assert_eq!(fetched.expect("held up for ever").unwrap().missing.len(), ids.len());
+        }
+    }
+}
+
 /// A peer of its own making: connects by plain libp2p and sends what it likes.
 struct Raw {
     peer: PeerId,
