@@ -149,4 +149,64 @@ mod tests {
             tokio::task::yield_now().await;
         }
     }
+
+    /// Modules of a kernel that runs as a program, and this program once more as what it runs.
+    const INIT: &str = r#"#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/mnt
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs -o size=300m,mode=1777 none /mnt
+mount -t cgroup2 none /sys/fs/cgroup
+python3 -c 'import ctypes, os, sys
+for module in sys.argv[1:]: ctypes.CDLL(None).syscall(313, os.open(module, 0), b"", 0)' /usr/lib/uml/modules/$(uname -r)/kernel/fs/fuse/fuse.ko /usr/lib/uml/modules/$(uname -r)/kernel/fs/overlayfs/overlay.ko
+echo "unified: $(cat /proc/self/cgroup) $(cat /sys/fs/cgroup/cgroup.controllers)"
+PROGRAM --test-threads 1 --nocapture --skip unified
+echo o > /proc/sysrq-trigger
+sleep 60
+"#;
+
+    /// All of the above where control groups are of the second version, with controllers. A kernel that has given them to the first has none for the
+    /// second, so another one is started, as a program of this user's (user-mode Linux).
+    #[test]
+    fn the_same_in_the_unified_hierarchy() {
+        const KERNEL: &str = "/usr/bin/linux.uml";
+        if !std::path::Path::new(KERNEL).exists() {
+            assert!(std::env::var_os("CI").is_none(), "there is no {KERNEL}");
+            println!("skipped: there is no {KERNEL}: sudo apt-get install user-mode-linux");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let program = std::env::current_exe().unwrap();
+        let init = place.path().join("init");
+        std::fs::write(&init, INIT.replace("PROGRAM", program.to_str().unwrap())).unwrap();
+        std::fs::set_permissions(&init, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let at = place.path().display();
+        let booted = std::process::Command::new(KERNEL)
+            .args([
+                "mem=1G",
+                "root=/dev/root",
+                "rootfstype=hostfs",
+                "rootflags=/",
+                "ro",
+                "quiet",
+                "loglevel=1",
+            ])
+            .args([
+                "con=null",
+                "con0=null,fd:1",
+                "umid=kitchen",
+                &format!("uml_dir={at}"),
+                &format!("init={at}/init"),
+            ])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&booted.stdout);
+        let first =
+            said.lines().find_map(|line| line.split_once("unified: ")).unwrap_or_else(|| panic!("{said}")).1;
+        let controllers: Vec<_> = first.split_whitespace().collect();
+        assert!(["0::/", "cpu", "memory", "pids"].iter().all(|has| controllers.contains(has)), "{first}");
+        assert!(said.contains("test result: ok. 7 passed"), "{said}");
+        assert!(!said.contains("skipped:") && !said.contains("in part:"), "{said}");
+    }
 }
