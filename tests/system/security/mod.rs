@@ -9,6 +9,7 @@ mod processes;
 mod rights;
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::common::{Built, Place, Project};
 
@@ -51,6 +52,63 @@ pub fn under(engine: &'static str, ordinary: bool, test: fn(Subject)) {
         return;
     }
     test(Subject { engine, ordinary });
+}
+
+/// Where nothing holds it, the program does what it is refused elsewhere: a refusal says something.
+#[test]
+fn hostile_does_what_it_says() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root may do all that steps may not");
+        return;
+    }
+    let place = Place::new();
+    let project = hostile(&place);
+    let run = |program: &mut Command| {
+        let ended = program.current_dir(project.path()).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    run(Command::new("cc").args(["-w", "-o", "hostile", "hostile.c"]));
+    for line in [
+        &["mount"][..],
+        &["fsopen"],
+        &["chroot"],
+        &["unshare", "131072"],
+        &["clone", "131072"],
+        &["clone3"],
+        &["setns"],
+        &["kill", "1"],
+        &["sethostname"],
+        &["setuid"],
+        &["mknod"],
+        &["raw"],
+        &["packet"],
+        &["read", "/etc/shadow"],
+        &["list", "/root"],
+        &["create", "file"],
+        &["write", "file", "h"],
+        &["forks", "3"],
+        &["hogs", "3"],
+        &["fills", "file", "1"],
+        &["opens", "3"],
+    ] {
+        // Its mounts, names and processes are its own, and end with it.
+        let mut program = Command::new("unshare");
+        program
+            .args([
+                "--mount",
+                "--uts",
+                "--net",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "--",
+                "./hostile",
+            ])
+            .args(line);
+        assert_eq!(run(&mut program), format!("HARM {}\n", line[0]));
+    }
 }
 
 /// A project with the program `./hostile`.

@@ -20,7 +20,9 @@ fn what_wants_to_stay(subject: Subject) {
     let project = hostile(&place);
     // Tests run side by side: each looks for seconds of its own.
     let seconds = if subject.ordinary { 82_615 } else { 82_616 };
-    subject.build(&project, "", &format!("./hostile hides {seconds}; echo x")).ok();
+    // Its init, the shell, the one that hides, and what lists them.
+    let script = format!("./hostile hides {seconds}; ls /proc | grep -c '^[0-9]*$'");
+    assert_eq!(subject.build(&project, "", &script).ok().output("s"), ["5"]);
     let stays = || {
         let line = format!("sleep\0{seconds}\0").into_bytes();
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
