@@ -279,6 +279,7 @@ impl Kitchen {
             previous: None,
             sandbox: self.pod.sandbox(),
             clock: Clock::default(),
+            is_followed: true,
         };
         let silent = ends.clone();
         let on_line = move |line: &PrintedLine| {

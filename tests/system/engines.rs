@@ -67,6 +67,18 @@ fn both_engines_come_to_the_same(make: fn() -> Place) {
     assert_no_container(|| other.podman(), other.home());
 }
 
+/// Where steps follow each other their roots are made before they are known; a build of one step has none of these.
+#[test]
+fn steps_in_roots_made_ahead_see_and_make_the_same() {
+    let (one, other) = (Place::new(), Place::new());
+    let (together, apart) = (one.example("hello"), other.example("hello"));
+    together.build(&["-j1"]).ok();
+    for target in ["obj/greet.o", "obj/main.o", "link"] {
+        assert_eq!(apart.build(&[target]).ok().ran().len(), 1);
+    }
+    assert_eq!(traces(&together), traces(&apart));
+}
+
 #[test]
 fn both_engines_come_to_the_same_as_root() {
     both_engines_come_to_the_same(Place::new);

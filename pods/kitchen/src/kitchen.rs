@@ -23,6 +23,7 @@ use crate::limits::room::Room;
 use crate::limits::{Limit, Limits, disk};
 use crate::order::{Ended, HowEnded, Line, Order};
 use crate::output::{Ends, Output};
+use crate::prepared::Prepared;
 use crate::reader::{Reader, Socket, shut_down};
 use crate::remove::remove_tree;
 use crate::scratch::{Folder, Scratch};
@@ -173,6 +174,20 @@ impl Kitchen {
     /// Whatever kept the step from running, or from being followed to its end; [`KitchenError::Full`] if the disk may have been full meanwhile.
     pub async fn run(
         &self,
+        order: Order,
+        lines: mpsc::Sender<Line>,
+        cancel: impl Future<Output = ()>,
+    ) -> Result<Ended, KitchenError> {
+        self.run_in(None, order, lines, cancel).await
+    }
+
+    /// The same, in a root that was prepared, if the step would have got such a one; else in a new one of the same name.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_in(
+        &self,
+        prepared: Option<Prepared>,
         mut order: Order,
         lines: mpsc::Sender<Line>,
         cancel: impl Future<Output = ()>,
@@ -181,6 +196,9 @@ impl Kitchen {
         check(&order)?;
         // Who looks into a step may do so on a full disk.
         let room = order.streams.is_none().then(|| Room::before(self.0.scratch.path())).transpose()?;
+        let limits = order.limits.or(Limits::bounds());
+        let counted = room.as_ref().is_some_and(Room::is_little);
+        let is_plain = order.is_plain(&limits) && !counted;
         let (theirs, mut output) = match order.streams.take() {
             Some(streams) => (Ends::Given(streams), None),
             None => Output::with_pipes(lines)
@@ -188,16 +206,22 @@ impl Kitchen {
                 .map_err(KitchenError::Talk)?,
         };
         let network = if order.network { Some(network_files(Path::new("/etc"))) } else { None };
-        let limits = order.limits.or(Limits::bounds());
         let group = self.0.cgroups.take(&limits).map_err(KitchenError::Limits)?.map(Arc::new);
         let doors = group.as_ref().map(|group| group.doors()).transpose().map_err(KitchenError::Limits)?;
-        let (mut running, ended) = self.register(group)?;
+        let prepared = prepared.filter(|prepared| group.is_none() && prepared.root == order.root && is_plain);
+        let (mut running, mut ended, orders) = match prepared {
+            Some(Prepared { running, ended, orders, .. }) => (running, ended, Some(orders)),
+            None => {
+                let (running, ended) = self.register(group)?;
+                (running, ended, None)
+            }
+        };
         let beneath =
             order.beneath.take().map(|kept| Beneath::lend(kept, running.folder.clone())).transpose();
         let beneath = beneath
             .map_err(|source| KitchenError::Scratch { path: self.0.scratch.path().to_owned(), source })?;
         let names = order.commands.iter().map(|command| command[0].clone()).collect::<Vec<_>>();
-        let message = ToZygote::Run(Box::new(Run {
+        let run = Box::new(Run {
             step: running.step,
             root: order.root,
             folder: running.folder.number,
@@ -208,16 +232,22 @@ impl Kitchen {
             secrets: order.secrets,
             limits: self.0.cgroups.leave(&limits, running.group.is_some()),
             streams: theirs.wired(),
-            counted: room.as_ref().is_some_and(Room::is_little),
+            counted,
             beneath: beneath.is_some(),
             network,
-        }));
+        });
         let streams: Vec<_> =
             theirs.fds().into_iter().chain(doors.iter().flatten().map(AsFd::as_fd)).collect();
-        if let Err(error) = self.0.send(&message, &streams) {
-            running.over = true;
-            self.0.steps.gone(running.step);
-            return Err(KitchenError::Talk(error));
+        let message = ToZygote::Run(run);
+        match &orders {
+            Some(orders) if packet::send(orders, &message.encode(), &streams).is_ok() => {}
+            // The root has come to nothing: a new one says why.
+            Some(_) => {
+                (running, ended) = self.register(None)?;
+                let message = message.of_step(running.step, running.folder.number);
+                self.order(&mut running, &message, &streams)?;
+            }
+            None => self.order(&mut running, &message, &streams)?,
         }
         drop((theirs, doors));
         order.clock.start();
@@ -291,7 +321,21 @@ impl Kitchen {
         }
     }
 
-    fn register(
+    /// Sends the message with which a step begins.
+    pub(crate) fn order(
+        &self,
+        running: &mut Running,
+        message: &ToZygote,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), KitchenError> {
+        self.0.send(message, fds).map_err(|error| {
+            running.over = true;
+            self.0.steps.gone(running.step);
+            KitchenError::Talk(error)
+        })
+    }
+
+    pub(crate) fn register(
         &self,
         group: Option<Arc<Cgroup>>,
     ) -> Result<(Running, oneshot::Receiver<End>), KitchenError> {
@@ -305,10 +349,11 @@ impl Kitchen {
 }
 
 /// A step that was ordered. Dropped before it is over, it is killed.
-struct Running {
+#[derive(Debug)]
+pub(crate) struct Running {
     kitchen: Arc<Inner>,
-    step: u64,
-    folder: Arc<Folder>,
+    pub(crate) step: u64,
+    pub(crate) folder: Arc<Folder>,
     group: Option<Arc<Cgroup>>,
     over: bool,
 }

@@ -71,6 +71,17 @@ impl Order {
             beneath: None,
         }
     }
+
+    /// Whether the root of a step of which nothing was known is the root that it would get, with these limits.
+    pub(crate) fn is_plain(&self, limits: &Limits) -> bool {
+        let bounds = Limits::bounds();
+        !self.network
+            && self.streams.is_none()
+            && self.secrets.is_empty()
+            && self.make_dirs.is_empty()
+            && self.beneath.is_none()
+            && (limits.memory, limits.disk) == (bounds.memory, bounds.disk)
+    }
 }
 
 /// A line that a step wrote, or a part of one.

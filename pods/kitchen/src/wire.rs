@@ -29,6 +29,9 @@ pub(crate) enum ToZygote {
     Start(Start),
     /// Run a step; the descriptors are its streams, and the doors of its control groups.
     Run(Box<Run>),
+    /// Make a root for a step that is not known yet. The descriptor is a socket, on which its init waits for the order ([`ToZygote::Run`]
+    /// with the streams); the socket's end is the init's own end.
+    Prepare { step: u64, root: u64, folder: u64 },
     /// Kill a step, if it still runs.
     Kill { step: u64 },
 }
@@ -65,6 +68,27 @@ pub(crate) struct Run {
     pub(crate) beneath: bool,
     /// With network: files that stand in `/etc` of this machine and must do so in the step's.
     pub(crate) network: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+}
+
+impl Run {
+    /// What is known of a step whose root is made ahead: nothing but where it is.
+    pub(crate) fn ahead(step: u64, root: u64, folder: u64) -> Self {
+        Self {
+            step,
+            root,
+            folder,
+            commands: Vec::new(),
+            cwd: RelPath::root(),
+            env: Vec::new(),
+            make_dirs: Vec::new(),
+            limits: Limits::bounds(),
+            secrets: Vec::new(),
+            streams: Wired::Pipes,
+            counted: false,
+            beneath: false,
+            network: None,
+        }
+    }
 }
 
 /// What a step's streams are.
@@ -218,6 +242,14 @@ fn read_usage(reader: &mut Reader<'_>) -> Result<Usage, BadObject> {
 }
 
 impl ToZygote {
+    /// The same order for another number, in another folder.
+    pub(crate) fn of_step(self, step: u64, folder: u64) -> Self {
+        match self {
+            ToZygote::Run(run) => ToZygote::Run(Box::new(Run { step, folder, ..*run })),
+            other => other,
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_format(FORMAT);
         match self {
@@ -260,6 +292,9 @@ impl ToZygote {
             }
             ToZygote::Kill { step } => {
                 writer.byte(2).number(*step);
+            }
+            ToZygote::Prepare { step, root, folder } => {
+                writer.byte(3).number(*step).number(*root).number(*folder);
             }
         }
         writer.finish()
@@ -323,6 +358,10 @@ impl ToZygote {
                 }))
             }
             2 => ToZygote::Kill { step: reader.number()? },
+            3 => {
+                let (step, root, folder) = (reader.number()?, reader.number()?, reader.number()?);
+                ToZygote::Prepare { step, root, folder }
+            }
             _ => return Err(BadObject::Field("a message")),
         };
         reader.finish()?;
@@ -435,6 +474,7 @@ mod tests {
             ToZygote::Start(Start { scratch: b"/s".to_vec(), outer: None }),
             ToZygote::Run(Box::new(run)),
             ToZygote::Kill { step: 3 },
+            ToZygote::Prepare { step: 1, root: 2, folder: u64::MAX },
         ] {
             assert_eq!(ToZygote::decode(&message.encode()), Ok(message));
         }

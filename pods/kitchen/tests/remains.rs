@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_thousand_steps_leave_nothing() {
+    async fn a_thousand_steps_and_roots_that_nobody_wanted_leave_nothing() {
         let fixture = Arc::new(Fixture::start(ZYGOTE).await.unwrap());
         let zygote = zygote_of(fixture.home.path());
         let run = async |steps: usize| {
@@ -67,7 +67,15 @@ mod tests {
                 .map(|_| {
                     let fixture = fixture.clone();
                     tokio::spawn(async move {
-                        for _ in 0..steps / 4 {
+                        for step in 0..steps / 4 {
+                            let wanted = fixture.kitchen.prepare(1).unwrap();
+                            let unwanted = (step % 10 == 0).then(|| fixture.kitchen.prepare(1).unwrap());
+                            let (nobody, _) = tokio::sync::mpsc::channel(1);
+                            let order = command(&["true"]);
+                            let run =
+                                fixture.kitchen.run_in(Some(wanted), order, nobody, std::future::pending());
+                            assert_eq!(run.await.unwrap().how, HowEnded::Exit(0));
+                            drop(unwanted);
                             let (ended, _) = fixture.run(command(&["true"])).await;
                             assert_eq!(ended.how, HowEnded::Exit(0));
                         }
@@ -90,7 +98,7 @@ mod tests {
         };
         run(100).await;
         let before = state();
-        run(1000).await;
+        run(500).await;
         let after = state();
         // Spare network namespaces: as many as there ever were steps at once, those included that were ending while the next had begun. On a
         // machine with other work these are many, but never more than the zygote keeps.
@@ -125,22 +133,27 @@ mod tests {
     async fn a_killed_zygote_is_an_error_and_takes_its_steps_with_it() {
         let fixture = Fixture::start(ZYGOTE).await.unwrap();
         let zygote = zygote_of(fixture.home.path());
+        let prepared = fixture.kitchen.prepare(1).unwrap();
         let (sender, mut lines) = tokio::sync::mpsc::channel(1);
         let run = fixture.kitchen.run(sh("echo up; sleep 51423"), sender, std::future::pending());
         let kill = async {
             lines.recv().await.unwrap();
-            let init = *children(zygote).first().unwrap();
+            let inits = children(zygote);
             kill_process(Pid::from_raw(zygote.cast_signed()).unwrap(), Signal::KILL).unwrap();
-            init
+            inits
         };
-        let (ended, init) = tokio::join!(run, kill);
+        let (ended, inits) = tokio::join!(run, kill);
         assert!(matches!(ended, Err(KitchenError::ZygoteGone)), "{ended:?}");
-        while fs::exists(format!("/proc/{init}")).unwrap() {
+        assert_eq!(inits.len(), 2);
+        while inits.iter().any(|init| fs::exists(format!("/proc/{init}")).unwrap()) {
             tokio::task::yield_now().await;
         }
-        let again =
-            fixture.kitchen.run(sh("true"), tokio::sync::mpsc::channel(1).0, std::future::pending()).await;
+        let nobody = || tokio::sync::mpsc::channel(1).0;
+        let again = fixture.kitchen.run(sh("true"), nobody(), std::future::pending()).await;
         assert!(matches!(again, Err(KitchenError::ZygoteGone)));
+        let ahead =
+            fixture.kitchen.run_in(Some(prepared), sh("true"), nobody(), std::future::pending()).await;
+        assert!(matches!(ahead, Err(KitchenError::ZygoteGone)));
         fixture.kitchen.settled().await;
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use view::{Flavour, Mount};
 
 use crate::NodeError;
+use crate::spares::{self, Spares};
 
 /// In what steps are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,7 @@ pub(crate) struct Running {
     pub project: Mount,
     pub larder: Larder,
     pub limits: Limits,
+    pub spares: Spares,
     last_root: Arc<AtomicU64>,
     steps: AtomicUsize,
     last_used: parking_lot::Mutex<Instant>,
@@ -66,6 +68,16 @@ impl Running {
     /// Root names are counted up over the pod's life and never used again.
     pub fn next_root(&self) -> u64 {
         self.last_root.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many steps run.
+    pub fn steps(&self) -> usize {
+        self.steps.load(Ordering::Acquire)
+    }
+
+    /// Whether no step has run for so long.
+    pub fn is_idle_for(&self, time: Duration) -> bool {
+        self.steps() == 0 && self.last_used.lock().elapsed() >= time
     }
 
     /// Somebody has ended it who is not us: no step runs in it any more.
@@ -93,6 +105,7 @@ impl Drop for Lease {
         *self.running.last_used.lock() = Instant::now();
         self.running.steps.fetch_sub(1, Ordering::AcqRel);
         if let Some(pool) = self.pool.upgrade() {
+            spares::watch(&self.running, &pool.runtime);
             pool.rest();
         }
     }
@@ -207,9 +220,8 @@ impl Kitchens {
         let there = state.of.entry(kind).or_default();
         there.retain(|running| !running.has_ended());
         let count = there.len();
-        let steps = |running: &Arc<Running>| running.steps.load(Ordering::Acquire);
-        let least = there.iter().min_by_key(|running| steps(running)).cloned()?;
-        let is_full = steps(&least) >= self.pool.steps_each && count < self.pool.maximum;
+        let least = there.iter().min_by_key(|running| running.steps()).cloned()?;
+        let is_full = least.steps() >= self.pool.steps_each && count < self.pool.maximum;
         if kind == Kind::Podman && is_full && !state.growing {
             state.growing = true;
             self.grow();
@@ -272,6 +284,7 @@ impl Kitchens {
             project,
             larder: self.larder.clone(),
             limits: self.limits,
+            spares: Spares::default(),
             last_root: Arc::clone(&self.last_root),
             steps: AtomicUsize::new(0),
             last_used: parking_lot::Mutex::new(Instant::now()),
@@ -325,9 +338,7 @@ impl Kitchens {
         let all = state.of.entry(Kind::Podman).or_default();
         let mut spare = all.len().saturating_sub(minimum);
         all.retain(|running| {
-            let is_idle =
-                running.steps.load(Ordering::Acquire) == 0 && running.last_used.lock().elapsed() >= idle;
-            let stays = spare == 0 || !is_idle;
+            let stays = spare == 0 || !running.is_idle_for(idle);
             if !stays {
                 spare -= 1;
                 goes.push(Arc::clone(running));
@@ -356,6 +367,7 @@ impl Kitchens {
         }
         for running in all.into_values().flatten() {
             let kitchen = running.kitchen.clone();
+            running.spares.clear();
             kitchen.settled().await;
             drop(running);
             kitchen.close().await;

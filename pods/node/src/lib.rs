@@ -27,6 +27,7 @@ mod project;
 mod run;
 mod secrets;
 mod slots;
+mod spares;
 mod stock;
 #[cfg(test)]
 mod testing;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Clock, Ended, HowEnded, Limits, Line, Secret, Streams, UpperDir, Usage};
+use kitchen::{Clock, Ended, HowEnded, Limits, Line, Prepared, Secret, Streams, UpperDir, Usage};
 use protocol::step::{INPUT_MTIME, PATH, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
 use rustc_hash::FxHashMap;
@@ -16,6 +16,7 @@ use crate::kitchens::{Running, Sandbox};
 use crate::lenses::{Counted, ask_ahead, through};
 use crate::masks::Masks;
 use crate::secrets::{WithSecrets, is_of_secrets};
+use crate::spares::Spare;
 use crate::{NodeError, Printed, PrintedLine, Project};
 
 /// Lines that wait for whoever shows them; a step that prints faster is held back.
@@ -42,6 +43,8 @@ pub struct StepOrder {
     pub sandbox: Sandbox,
     /// Its time, which stands still while the step is held.
     pub clock: Clock,
+    /// Whether another step over the same tools is likely to follow, for which a root is laid while this one runs.
+    pub is_followed: bool,
 }
 
 /// How a step's run ended.
@@ -157,7 +160,8 @@ pub(crate) async fn run(
     if let Some(missing) = order.project.lenses().missing() {
         return Err(NodeError::Lens(missing.to_owned()));
     }
-    let Laid { tools: tools_root, project: project_root, order: kitchen_order } = lay(running, &order)?;
+    let Laid { tools: tools_root, project: project_root, prepared, order: kitchen_order } =
+        lay(running, &order)?;
     let mut masks = Masks::of(&order.secrets);
     let (sender, mut receiver) = mpsc::channel::<Line>(LINE_QUEUE);
     let mut printed = Printed::default();
@@ -179,7 +183,13 @@ pub(crate) async fn run(
         }
         show(masks.rest());
     };
-    let (ended, ()) = tokio::join!(running.kitchen.run(kitchen_order, sender, cancel), listen);
+    let lay_ahead = async {
+        if order.is_followed {
+            running.spares.lay(running, &order.tools);
+        }
+    };
+    let (ended, (), ()) =
+        tokio::join!(running.kitchen.run_in(prepared, kitchen_order, sender, cancel), listen, lay_ahead);
     let ended = ended?;
     if ended.how == HowEnded::Exit(0) {
         on_end();
@@ -206,16 +216,30 @@ pub(crate) async fn run(
 struct Laid {
     tools: view::Root,
     project: view::Root,
+    /// If it was laid ahead.
+    prepared: Option<Prepared>,
     order: kitchen::Order,
 }
 
 fn lay(running: &Running, order: &StepOrder) -> Result<Laid, NodeError> {
-    let name = running.next_root();
-    let tools: Arc<dyn Source> = order.tools.clone();
-    let tools =
-        if order.secrets.is_empty() { tools } else { Arc::new(WithSecrets(tools)) as Arc<dyn Source> };
-    let project: Arc<dyn Source> = order.project.clone();
-    let (tools, project) = (running.tools.add_root(name, tools)?, running.project.add_root(name, project)?);
+    // With secrets there is more to be seen than tools.
+    let spare = if order.secrets.is_empty() { running.spares.take(&order.tools) } else { None };
+    let (name, tools, project, prepared) = match spare {
+        Some(Spare { name, tools, project, later, prepared, .. }) => {
+            later.name(&order.project);
+            (name, tools, project, Some(prepared))
+        }
+        None => {
+            let name = running.next_root();
+            let tools: Arc<dyn Source> = order.tools.clone();
+            let tools = match order.secrets.is_empty() {
+                true => tools,
+                false => Arc::new(WithSecrets(tools)) as Arc<dyn Source>,
+            };
+            let project: Arc<dyn Source> = order.project.clone();
+            (name, running.tools.add_root(name, tools)?, running.project.add_root(name, project)?, None)
+        }
+    };
     let mut asked = kitchen::Order::new(name, order.spec.commands.clone());
     asked.cwd = order.spec.cwd.clone();
     asked.env = environment(&order.spec);
@@ -225,7 +249,7 @@ fn lay(running: &Running, order: &StepOrder) -> Result<Laid, NodeError> {
     asked.limits = limits;
     asked.clock = order.clock.clone();
     asked.secrets = order.secrets.clone();
-    Ok(Laid { tools, project, order: asked })
+    Ok(Laid { tools, project, prepared, order: asked })
 }
 
 /// Lets a visitor into a step's root, until he goes or `cancel` is done. His time is his own.
@@ -235,7 +259,7 @@ pub(crate) async fn visit(
     visit: Visit,
     cancel: impl Future<Output = ()> + Send,
 ) -> Result<Visited, NodeError> {
-    let Laid { tools, project, order: mut asked } = lay(running, &order)?;
+    let Laid { tools, project, prepared, order: mut asked } = lay(running, &order)?;
     asked.commands = visit.commands;
     asked.env.extend(visit.env);
     asked.timeout = None;
@@ -248,7 +272,7 @@ pub(crate) async fn visit(
     };
     // What he is shown goes to his own streams.
     let (nobody, _) = mpsc::channel(1);
-    let ended = running.kitchen.run(asked, nobody, cancel).await?;
+    let ended = running.kitchen.run_in(prepared, asked, nobody, cancel).await?;
     let failed = project.failures().into_iter().chain(tools.failures());
     let changed = failed.into_iter().find(|failure| !matches!(failure.error, SourceError::Cancelled));
     Ok(Visited { how: ended.how, changed: changed.map(|failure| failure.path) })

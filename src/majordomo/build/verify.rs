@@ -137,6 +137,7 @@ async fn own_run(
         previous: None,
         sandbox: context.sandbox(),
         clock: Default::default(),
+        is_followed: false,
     };
     let ended = async {
         tokio::select! {

@@ -71,6 +71,7 @@ impl Attempt<'_> {
             previous: None,
             sandbox: program.sandbox,
             clock: Clock::default(),
+            is_followed: false,
         };
         let (sink, shown) = (program.sink.clone(), Mutex::new(Shown::of(call)));
         let (mine, is_over) = (cancel.clone(), cancel.clone());

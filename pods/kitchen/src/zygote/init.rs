@@ -1,12 +1,14 @@
 //! Process 1 of a step: builds the root, gives up its rights, runs the commands, ends what they left, says how it went.
 //!
+//! It may be started before its step is known: then it builds the root, and waits for the order.
+//!
 //! It never executes another program, and its children inherit nothing but their streams. It counts a step as ended
 //! only when no other process is left, so that the upper folder is final when the pod hears of it; the mounts go after that, as
 //! this process ends.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
@@ -20,24 +22,47 @@ use super::sys::{self, Staged, at};
 use super::{NETWORK_UNUSED, NETWORK_USED, fence, rights, rlimits, root};
 use crate::limits::cgroups;
 use crate::order::Usage;
-use crate::packet;
-use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, Wired};
+use crate::packet::{self, Receiver};
+use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, ToZygote, Wired};
 
 /// Descriptor numbers of an init: everything above is closed.
 const SOCKET: i32 = 3;
 const LIFE: i32 = 4;
 const NETWORK: i32 = 5;
 const USERS: i32 = 6;
-const LAST: i32 = USERS;
+const ORDERS: i32 = 7;
+const LAST: i32 = ORDERS;
 /// First number that is free for a moment while descriptors are put in their places.
 const ABOVE: i32 = 64;
 
+/// The descriptors that come with a message.
+#[derive(Default)]
+pub(super) struct Given {
+    /// Standard input if there is one, output and error; none yet if the step is not known.
+    streams: Vec<OwnedFd>,
+    /// Doors of its control groups.
+    doors: Vec<OwnedFd>,
+    /// Where it waits for the order of its step, if that is not known yet.
+    orders: Option<OwnedFd>,
+}
+
+impl Given {
+    /// Those of a step; `None` if there are too few.
+    pub(super) fn of_run(run: &Run, mut streams: Vec<OwnedFd>) -> Option<Self> {
+        let count = run.streams.count();
+        let doors = streams.split_off(streams.len().min(count));
+        (streams.len() == count).then_some(Self { streams, doors, orders: None })
+    }
+
+    /// That of a root that is made ahead; `None` if it is missing.
+    pub(super) fn ahead(mut fds: Vec<OwnedFd>) -> Option<Self> {
+        Some(Self { orders: Some(fds.pop()?), ..Self::default() })
+    }
+}
+
 /// What an init takes over from the zygote.
 pub(super) struct Inherited<'a> {
-    /// Standard input if there is one, output and error.
-    pub(super) streams: Vec<OwnedFd>,
-    /// Doors of its control groups.
-    pub(super) doors: Vec<OwnedFd>,
+    pub(super) given: Given,
     pub(super) socket: BorrowedFd<'a>,
     /// Closes with the zygote.
     pub(super) life: BorrowedFd<'a>,
@@ -48,9 +73,11 @@ pub(super) struct Inherited<'a> {
 /// Runs the step and ends the process.
 pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     let isolated = inherited.network.is_some();
-    let (written, (command, outcome)) = match prepare(run, base, inherited) {
-        Ok(written) => (written, commands(run)),
-        Err(refusal) => (None, (0, Outcome::Refused(refusal))),
+    let Done { written, command, outcome } = match begin(run, base, inherited) {
+        Ok(Some(done)) => done,
+        // SAFETY: ends the process at once, without running what is registered for the zygote's end.
+        Ok(None) => unsafe { libc::_exit(NETWORK_UNUSED) },
+        Err(refusal) => Done { written: None, command: 0, outcome: Outcome::Refused(refusal) },
     };
     sys::kill_all_others();
     // An error could only be that there is no child, which is what is waited for.
@@ -69,10 +96,59 @@ pub(super) fn main(run: &Run, base: &Base, inherited: Inherited<'_>) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Gives where the kernel says what was written, if that has to be known.
-fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<Option<File>> {
+/// How a step's commands ended.
+struct Done {
+    /// Where the kernel says what was written, if that has to be known.
+    written: Option<File>,
+    /// The place of the last that ran.
+    command: usize,
+    outcome: Outcome,
+}
+
+/// Runs the step to the end of its commands; `None` if the root was made ahead, and no step wants it.
+fn begin(run: &Run, base: &Base, inherited: Inherited<'_>) -> Staged<Option<Done>> {
+    let isolated = inherited.network.is_some();
+    let is_ahead = inherited.given.orders.is_some();
+    let written = enter(run, base, inherited)?;
+    if is_ahead {
+        put_up_filter(base)?;
+        let Some(run) = await_order()? else { return Ok(None) };
+        rlimits::set(&run).map_err(at(Stage::Limits))?;
+        let (command, outcome) = commands(&run);
+        return Ok(Some(Done { written, command, outcome }));
+    }
+    rlimits::set(run).map_err(at(Stage::Limits))?;
+    if !isolated {
+        // On older kernels there is no such fence: docs/security.md says what that means.
+        fence::leave_abstract_sockets().map_err(at(Stage::Fence))?;
+    }
+    put_up_filter(base)?;
+    let (command, outcome) = commands(run);
+    Ok(Some(Done { written, command, outcome }))
+}
+
+fn put_up_filter(base: &Base) -> Staged<()> {
+    base.filter().put_up().map_err(at(Stage::Fence))
+}
+
+/// Waits for the step that the root was made for, and takes over its streams.
+fn await_order() -> Staged<Option<Box<Run>>> {
+    let stage = at(Stage::Packet);
+    // SAFETY: `arrange` has put it there, and nothing else uses the number.
+    let orders = unsafe { OwnedFd::from_raw_fd(ORDERS) };
+    let Some((body, streams)) = Receiver::new().receive(&orders).map_err(&stage)? else { return Ok(None) };
+    let bad = Refusal { stage: Stage::Packet, errno: libc::EBADMSG };
+    let Ok(ToZygote::Run(run)) = ToZygote::decode(&body) else { return Err(bad) };
+    let [output, errors] = <[OwnedFd; 2]>::try_from(streams).map_err(|_| bad)?;
+    rustix::stdio::dup2_stdout(output).map_err(at(Stage::Packet))?;
+    rustix::stdio::dup2_stderr(errors).map_err(at(Stage::Packet))?;
+    Ok(Some(run))
+}
+
+/// Enters the step's root, without any rights; gives where the kernel says what was written, if that has to be known.
+fn enter(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<Option<File>> {
     // First, so that all that it uses counts.
-    for door in std::mem::take(&mut inherited.doors) {
+    for door in std::mem::take(&mut inherited.given.doors) {
         cgroups::enter(door).map_err(at(Stage::Limits))?;
     }
     let isolated = inherited.network.is_some();
@@ -98,12 +174,6 @@ fn prepare(run: &Run, base: &Base, mut inherited: Inherited<'_>) -> Staged<Optio
     // A change of user clears what was asked for before.
     follow_the_zygote()?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rlimits::set(run).map_err(at(Stage::Limits))?;
-    if !isolated {
-        // On older kernels there is no such fence: docs/security.md says what that means.
-        fence::leave_abstract_sockets().map_err(at(Stage::Fence))?;
-    }
-    base.filter().put_up().map_err(at(Stage::Fence))?;
     Ok(written)
 }
 
@@ -114,9 +184,11 @@ fn arrange(inherited: Inherited<'_>, users: Option<BorrowedFd<'_>>) -> std::io::
         (Some(inherited.life), LIFE),
         (inherited.network, NETWORK),
         (users, USERS),
+        (inherited.given.orders.as_ref().map(AsFd::as_fd), ORDERS),
     ];
     // Standard error is the last of them, whether or not there is an input.
-    let last_streams = inherited.streams.iter().rev().zip((libc::STDIN_FILENO..=libc::STDERR_FILENO).rev());
+    let last_streams =
+        inherited.given.streams.iter().rev().zip((libc::STDIN_FILENO..=libc::STDERR_FILENO).rev());
     let wanted = last_streams.map(|(stream, place)| (Some(stream.as_fd()), place)).chain(others);
     // First all out of the way, then each to its place: a place may be the present number of another one.
     let mut moved = Vec::with_capacity(LAST as usize + 1);
@@ -132,7 +204,7 @@ fn arrange(inherited: Inherited<'_>, users: Option<BorrowedFd<'_>>) -> std::io::
             return Err(std::io::Error::last_os_error());
         }
     }
-    std::mem::forget((moved, inherited.streams));
+    std::mem::forget((moved, inherited.given));
     // SAFETY: what is closed is owned by values that this process never drops: it ends by `_exit`.
     match unsafe { libc::syscall(libc::SYS_close_range, LAST + 1, libc::c_uint::MAX, 0) } {
         0 => Ok(()),

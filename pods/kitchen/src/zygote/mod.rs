@@ -26,6 +26,7 @@ use crate::order::Usage;
 use crate::packet::{self, Receiver};
 use crate::wire::{Outcome, Refusal, Run, Stage, ToPod, ToZygote};
 use base::Base;
+use init::Given;
 use sys::Staged;
 
 /// The exit code of an init whose network namespace nothing was ever sent in.
@@ -141,7 +142,13 @@ impl Zygote {
             if orders {
                 let Some((body, streams)) = self.orders.receive(&self.socket)? else { return Ok(()) };
                 match ToZygote::decode(&body).map_err(io::Error::other)? {
-                    ToZygote::Run(run) => self.run(&run, streams)?,
+                    ToZygote::Run(run) => {
+                        let given = Given::of_run(&run, streams);
+                        self.begin(&run, given)?;
+                    }
+                    ToZygote::Prepare { step, root, folder } => {
+                        self.begin(&Run::ahead(step, root, folder), Given::ahead(streams))?;
+                    }
                     ToZygote::Kill { step } => self.kill(step),
                     ToZygote::Start(_) => return Err(io::Error::other("started twice")),
                 }
@@ -149,14 +156,9 @@ impl Zygote {
         }
     }
 
-    fn run(&mut self, run: &Run, mut streams: Vec<OwnedFd>) -> io::Result<()> {
-        let count = run.streams.count();
-        let doors = streams.split_off(streams.len().min(count));
-        let started = match streams.len() == count {
-            true => self.fork(run, streams, doors),
-            false => Err(Refusal { stage: Stage::Packet, errno: libc::EBADMSG }),
-        };
-        match started {
+    fn begin(&mut self, run: &Run, given: Option<Given>) -> io::Result<()> {
+        let given = given.ok_or(Refusal { stage: Stage::Packet, errno: libc::EBADMSG });
+        match given.and_then(|given| self.fork(run, given)) {
             Ok(step) => {
                 self.steps.push(step);
                 Ok(())
@@ -170,7 +172,7 @@ impl Zygote {
         }
     }
 
-    fn fork(&mut self, run: &Run, streams: Vec<OwnedFd>, doors: Vec<OwnedFd>) -> Staged<Step> {
+    fn fork(&mut self, run: &Run, given: Given) -> Staged<Step> {
         let network = match &run.network {
             Some(_) => None,
             None => Some(match self.spare_networks.pop() {
@@ -183,8 +185,7 @@ impl Zygote {
             Some(init) => Ok(Step { number: run.step, init, network }),
             None => {
                 let inherited = init::Inherited {
-                    streams,
-                    doors,
+                    given,
                     socket: self.socket.as_fd(),
                     life: self.life.0.as_fd(),
                     network: network.as_ref().map(AsFd::as_fd),

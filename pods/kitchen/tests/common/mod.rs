@@ -14,13 +14,15 @@ pub struct Fixture {
     pub kitchen: Kitchen,
     pub project: TempDir,
     pub home: TempDir,
+    /// Whether roots are made before their steps are known.
+    pub is_ahead: bool,
 }
 
 impl Fixture {
     pub async fn start(zygote: &str) -> Result<Self, KitchenError> {
         let (project, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let kitchen = start(zygote, home.path(), project.path()).await?;
-        Ok(Self { kitchen, project, home })
+        Ok(Self { kitchen, project, home, is_ahead: false })
     }
 
     /// Runs a shell script, and gives how it ended and all of its output.
@@ -30,8 +32,9 @@ impl Fixture {
 
     pub async fn run(&self, order: Order) -> (Ended, String) {
         let (sender, lines) = mpsc::channel(8);
-        let (ended, lines) =
-            tokio::join!(self.kitchen.run(order, sender, std::future::pending()), collect(lines));
+        let prepared = self.is_ahead.then(|| self.kitchen.prepare(order.root).unwrap());
+        let run = self.kitchen.run_in(prepared, order, sender, std::future::pending());
+        let (ended, lines) = tokio::join!(run, collect(lines));
         (ended.unwrap(), lines)
     }
 

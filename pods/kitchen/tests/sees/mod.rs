@@ -7,9 +7,14 @@ use kitchen::{HowEnded, Order};
 
 use crate::common::{Fixture, command, sh};
 
-/// All laws, one after the other in one kitchen.
+/// All laws, one after the other in one kitchen; whether or not roots are made ahead.
 pub async fn everything(zygote: &str) {
-    let fixture = Fixture::start(zygote).await.unwrap();
+    for is_ahead in [false, true] {
+        all_laws(Fixture { is_ahead, ..Fixture::start(zygote).await.unwrap() }).await;
+    }
+}
+
+async fn all_laws(fixture: Fixture) {
     identity(&fixture).await;
     rights(&fixture).await;
     devices_and_folders(&fixture).await;

@@ -185,10 +185,11 @@ impl Conductor {
         pass.view.hold_by(self.hold_line.clone(), run, clock.clone());
         self.slots_used += 1;
         let line = self.end_line.clone();
+        let is_followed = self.looking > 0 || !self.ready.is_empty() || !self.missed.is_empty();
         self.tasks.spawn(async move {
             // If there is no room the slot goes back at the run's end, as it would otherwise.
             let on_end = move || line.try_send((index, run)).unwrap_or_default();
-            let ran = step::run(&context, index, pass, clock, cancel, on_end).await;
+            let ran = step::run(&context, index, pass, (clock, is_followed), cancel, on_end).await;
             (index, Outcome::Ran(run, ran))
         });
     }

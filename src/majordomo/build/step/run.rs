@@ -43,7 +43,7 @@ pub(in super::super) async fn run(
     context: &Context,
     index: usize,
     pass: Pass,
-    clock: Clock,
+    (clock, is_followed): (Clock, bool),
     cancel: Cancel,
     on_end: impl FnOnce() + Send,
 ) -> Result<Ran, Stop> {
@@ -71,6 +71,7 @@ pub(in super::super) async fn run(
         previous,
         sandbox: context.sandbox(),
         clock,
+        is_followed,
     };
     let ended = async {
         tokio::select! {

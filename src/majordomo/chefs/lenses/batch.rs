@@ -88,6 +88,7 @@ pub(super) async fn ask(place: &Where<'_>, chef: &Program, about: &[About<'_>]) 
         previous: None,
         sandbox: place.sandbox,
         clock: Clock::default(),
+        is_followed: false,
     };
     let run = place.pod.run(order, &|_| (), || (), place.cancel.wait()).await?;
     let why = match run.end {
