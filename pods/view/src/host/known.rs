@@ -60,9 +60,16 @@ pub struct Known {
     pub digest: OnceLock<Digest>,
     /// The names in the folder, sorted, if anybody asked.
     pub listing: OnceLock<Arc<Listing>>,
+    /// The number that the file has in all roots.
+    shared: OnceLock<u64>,
 }
 
 impl Known {
+    /// What was found just now.
+    pub fn new(what: What, stamp: Option<Stamp>, racy: bool) -> Self {
+        Self { what, stamp, racy, digest: OnceLock::new(), listing: OnceLock::new(), shared: OnceLock::new() }
+    }
+
     /// What the view is told. Files that may change under the same stamp share their inode with nobody.
     pub fn node(&self) -> Option<Node> {
         Some(match &self.what {
@@ -70,11 +77,8 @@ impl Known {
             What::Dir => Node::Dir,
             What::Link(target) => Node::Link { target: target.clone() },
             What::File { exec, size } => {
-                let shared = if self.racy {
-                    None
-                } else {
-                    self.stamp.as_ref().map(|stamp| shared_number(stamp, *exec))
-                };
+                let number = |stamp| *self.shared.get_or_init(|| shared_number(stamp, *exec));
+                let shared = self.stamp.as_ref().filter(|_| !self.racy).map(number);
                 Node::File { exec: *exec, size: *size, shared, mtime_offset: 0 }
             }
         })

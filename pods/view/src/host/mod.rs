@@ -12,7 +12,7 @@ mod policy;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -215,8 +215,7 @@ impl HostTools {
             Place::Host => self.examine(path, None)?.unwrap_or((What::Absent, None)),
         };
         let racy = stamp.as_ref().is_some_and(|stamp| !stamp.is_settled_by_wall_clock(now_ns()));
-        let known = Known { what, stamp, racy, digest: OnceLock::new(), listing: OnceLock::new() };
-        Ok(self.known.put(path, known))
+        Ok(self.known.put(path, Known::new(what, stamp, racy)))
     }
 
     /// Whether all folders above are folders that may be shown, so that no link is followed.
