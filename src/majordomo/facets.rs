@@ -72,6 +72,13 @@ impl Facets {
         changes.filter(|change| change.before != change.now).collect()
     }
 
+    /// Whether what is run is the same as with an earlier key, whatever is promised of it.
+    pub fn runs_as(&self, before: &Self) -> bool {
+        self.changed_since(before)
+            .iter()
+            .all(|change| ["its `out`", "its `in`"].contains(&change.what.as_str()))
+    }
+
     /// Writes them.
     pub fn write(&self, writer: &mut Writer) {
         writer.number(self.0.len() as u64);

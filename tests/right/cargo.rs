@@ -112,6 +112,9 @@ fn a_crate_that_cargo_has_vendored() {
     assert_eq!(compiles(&project, program), ["quoted"]);
     assert_eq!(says(&project, program), "an%20owlet\n");
     project.builds(&[]);
+    // One program more is one more promise, and no other command.
+    project.write("src/bin/more.rs", "fn main() {}\n");
+    assert_eq!(compiles(&project, program), ["more"]);
 }
 
 #[test]

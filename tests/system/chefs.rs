@@ -114,6 +114,26 @@ fn lua_by_its_own_makefile() {
     );
     project.builds(&["make"]);
     assert_eq!(says(&project, "src/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
+    let tested = project.build(&["test"]).ok();
+    assert!(
+        tested.output("test").iter().any(|line| line.starts_with("Lua 5.4 of ours.")),
+        "{:?}",
+        tested.output("test")
+    );
+}
+
+#[test]
+fn the_example_with_a_makefile() {
+    let place = Place::new();
+    let project = place.example("make");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, "bin/words", &["one", "two"]), "2 words\n");
+    project.build(&["check"]).ok();
+    project.replace("include/count.h", "\"words\"", "\"of them\"");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, "bin/words", &["one", "two"]), "2 of them\n");
+    assert!(project.build(&["check"]).code(1).said().contains("the rule for `check` ended with 1"));
+    place.assert_nothing_left();
 }
 
 #[test]
@@ -137,6 +157,15 @@ fn gnu_hello_by_its_configure_script() {
     project.replace("src/hello.c", "Hello, world!", "Hello, earth!");
     project.builds(&["make"]);
     assert_eq!(says(&project, "hello", &[]), "Hello, earth!\n");
+    // Its own tests, which greet the world.
+    project.replace("src/hello.c", "Hello, earth!", "Hello, world!");
+    let checked = project.build(&["check"]).ok();
+    let said = checked.output("check");
+    let count = |what: &str| said.iter().find_map(|line| line.strip_prefix(what)?.trim().parse::<u32>().ok());
+    assert!(
+        count("# PASS:") > Some(3) && count("# FAIL:") == Some(0) && count("# ERROR:") == Some(0),
+        "{said:?}"
+    );
     place.assert_nothing_left();
 }
 

@@ -111,6 +111,29 @@ fn another_checkout_has_everything_its_configuration_too() {
 }
 
 #[test]
+fn init_writes_down_what_a_growing_plan_begins_with() {
+    let place = Place::new();
+    for (name, option) in [("cmake", "-DCMAKE_BUILD_TYPE=Debug"), ("meson", "--buildtype=release")] {
+        let project = place.example(name);
+        // Also where the whole plan is known.
+        project.build(&[]).ok();
+        project.ask("init", &[]).ok();
+        let file = project.read("majordomo.toml");
+        assert!(file.contains(&format!("\n[project]\nchef = \"{name}\"\n")), "{file}");
+        assert_eq!(file.matches("[step.").count(), 1, "{file}");
+        assert!(ran(&project.build(&[]).ok()).iter().all(|step| step != "configure"));
+        let (before, step) = file.split_once("# [step.configure]").unwrap();
+        let step = format!("[step.configure]{step}")
+            .replace("\n# ", "\n")
+            .replace(" build)", &format!(" build {option})"));
+        assert!(step.contains(option), "{step}");
+        project.write("majordomo.toml", format!("{before}{step}"));
+        assert!(ran(&project.build(&[]).ok()).contains(&"configure".to_owned()));
+        assert_eq!(says(&project, "build/words", &["one two"]), "2 words\n");
+    }
+}
+
+#[test]
 fn tests_are_run_before_anything_was_built() {
     let place = Place::new();
     let project = place.example("cmake");

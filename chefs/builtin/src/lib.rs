@@ -7,6 +7,7 @@
 //! | chef | recognises | plans |
 //! |---|---|---|
 //! | [`make`] | a Makefile | its default goal, over the tree that it left, and more goals for whoever asks for them |
+//! | [`cmake`] | `CMakeLists.txt` | configuring, then each edge of the `build.ninja` that it writes |
 //! | [`meson`] | `meson.build` | as `cmake` |
 //! | [`ninja`] | `build.ninja` | each of its edges |
 //! | [`autotools`] | `configure` with `Makefile.in` | `configure`, then as `make` |

@@ -7,7 +7,20 @@ use std::path::Path;
 use crate::{ChefError, read};
 
 /// What programs are asked with that configuring may run.
-const PROGRAMS: [&str; 8] = ["stat ", "stat\"", "test -s", "[ -s", "-size", "getsize", "st_size", "ls -l"];
+const PROGRAMS: [&str; 12] = [
+    " stat ",
+    "\"stat\"",
+    "'stat'",
+    "stat -",
+    "test -s",
+    "[ -s",
+    " -size ",
+    "\"-size\"",
+    "'-size'",
+    "getsize",
+    "st_size",
+    "ls -l",
+];
 
 /// How many entries are looked at, and how deep. Beyond that sizes count: what is slow is still right.
 const MAX_ENTRIES: usize = 200_000;
@@ -61,6 +74,7 @@ mod tests {
         let asked = || are_asked_for(folder.path(), is_said, &["file(size"]).unwrap();
         fs::write(folder.path().join("CMakeLists.txt"), "project(p C)\nfile(GLOB sources *.c)\n").unwrap();
         fs::write(folder.path().join("file(SIZE"), "file(SIZE a b)\n").unwrap();
+        fs::write(folder.path().join("warn.txt"), "-Walloc-size-larger-than=1").unwrap();
         assert!(!asked());
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
         fs::write(folder.path().join("a/b/CMakeLists.txt"), "FILE( SIZE data.bin N)\n").unwrap();

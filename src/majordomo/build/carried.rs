@@ -53,7 +53,9 @@ pub(super) async fn since(
     state: &State,
     project: &Project,
 ) -> Result<Option<Carried>, Stop> {
-    let Some(hit) = state.left_by.as_ref().filter(|_| !state.is_of_another) else { return Ok(None) };
+    // What another command saw is nothing to this one; where all is kept, the two differ in what they promise, and in nothing else.
+    let is_carried = !state.is_of_another || context.specs[index].keep == Keep::Everything;
+    let Some(hit) = state.left_by.as_ref().filter(|_| is_carried) else { return Ok(None) };
     let evaluator = context.evaluator_of(index);
     let by_look = |found: Vec<Difference>| -> FxHashMap<(RelPath, Look), Difference> {
         found.into_iter().map(|found| ((found.path.clone(), found.look), found)).collect()

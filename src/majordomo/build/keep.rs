@@ -16,6 +16,7 @@ use rustc_hash::FxHashSet;
 use super::context::{Context, Stop};
 use super::demand::StepView;
 use super::step::{Hit, is_there, keeps};
+use crate::majordomo::facets::Facets;
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
 
@@ -109,9 +110,13 @@ async fn state_of(context: &Context, index: usize, settled: records::Settled) ->
     let Some((trace, path_set)) = records::trace(larder, &settled.trace)? else { return Ok(None) };
     let hit = Hit { digest: settled.trace, trace: Arc::new(trace), path_set, tree: Arc::new(settled.tree) };
     let is_of_another = settled.weak != context.specs[index].weak_key();
-    if is_of_another && context.specs[index].keep == Keep::Everything {
+    let spec = &context.specs[index];
+    if is_of_another && spec.keep == Keep::Everything {
         // Whatever it would not make again would be the other command's.
-        return Ok(None);
+        let last = context.last.get(&context.plan.steps[index].id);
+        if last.is_none_or(|last| !Facets::of(spec).runs_as(&last.key)) {
+            return Ok(None);
+        }
     }
     let mut state = state_after(context, index, &hit, Arc::default());
     // All that it saw was so over what it left.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use node::Pod;
 use protocol::WorkspaceId;
-use protocol::chef::{Answer, Request, Say};
+use protocol::chef::{Answer, MAX_ANSWER, Request, Say};
 
 use super::asker::{Asker, Round};
 use super::program::{Program, of_content, taken_in};
@@ -100,8 +100,17 @@ async fn one(
     environment: &[(String, String)],
     hearing: (&Sink, &Cancel),
 ) -> Fallible<Option<Result<(), String>>> {
-    let read =
-        |name: &str| fs::read(folder.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"));
+    let read = |name: &str| {
+        let path = folder.join(name);
+        match fs::metadata(&path) {
+            Ok(meta) if !meta.is_file() || meta.len() > MAX_ANSWER => {
+                Err(format!("`{name}` is no file of at most {} MiB", MAX_ANSWER >> 20))
+            }
+            found => found
+                .and_then(|_| fs::read(&path))
+                .map_err(|error| format!("`{name}` cannot be read: {error}")),
+        }
+    };
     let asked = || -> Result<(Request, Answer), String> {
         let request = Request::read(&read("request.json")?)
             .map_err(|bad| format!("`request.json`: {}", chain(&bad)))?;

@@ -61,16 +61,21 @@ pub async fn init(
 }
 
 /// The file: what was found, as comments, and the plan; or who makes it, if it is not to be written down.
-fn text(ByChefs { chef, found, is_in_stages, .. }: &ByChefs, plan: &ProjectFile) -> String {
+fn text(ByChefs { chef, found, first_stage, .. }: &ByChefs, plan: &ProjectFile) -> String {
     // Foreign words stay in their line.
     let found: String = found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let found = if found.is_empty() { "this project".to_owned() } else { found };
-    match is_in_stages {
-        true => format!(
-            "# The chef `{chef}` found {found}. Its plan follows from what its first steps make.\n\
-             \n[project]\nchef = \"{chef}\"\n"
-        ),
-        false => format!(
+    match first_stage {
+        Some(first) => {
+            let first: String =
+                first.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
+            format!(
+                "# The chef `{chef}` found {found}. Its plan follows from what its first steps make.\n\
+                 \n[project]\nchef = \"{chef}\"\n\n\
+                 # Its first steps. One that stands here takes the place of the chef's: uncomment it, and edit it as you like.\n\n{first}"
+            )
+        }
+        None => format!(
             "# What the chef `{chef}` plans, which found {found}.\n\
              # This file counts from now on, and no chef is asked: edit it as you like.\n\n{}",
             plan.text.as_str()

@@ -101,8 +101,8 @@ pub struct ByChefs {
     pub said: String,
     /// What that chef found, for people.
     pub found: String,
-    /// Whether the plan follows from what its steps make, too.
-    pub is_in_stages: bool,
+    /// The plan that it began with, as the text of a project file, if more of it follows from what its steps make.
+    pub first_stage: Option<String>,
     /// How many steps asked.
     pub steps: u64,
     /// Steps that came to a good end meanwhile.

@@ -45,7 +45,7 @@ pub(super) async fn complete(
             return Ok(ControlFlow::Continue(Staged { steps, file, is_part: false }));
         }
         stage += 1;
-        by_chefs.is_in_stages = true;
+        by_chefs.first_stage.get_or_insert_with(|| file.text.as_str().to_owned());
         if stage > MAX_STAGES {
             return Err(Stop::Fatal(Box::new(endless(&chef.name))));
         }

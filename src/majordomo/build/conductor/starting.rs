@@ -123,20 +123,20 @@ impl Conductor {
                 Ok(())
             }
             Looked::Spoilt(why) => {
-                self.begin_from_nothing(index, &why);
+                self.spoil(index, &why);
+                self.try_ready(index);
                 Ok(())
             }
         }
     }
 
-    /// What a step left is no good any more.
-    fn begin_from_nothing(&mut self, index: usize, why: &str) {
+    /// What a step left is no good any more: it begins from nothing.
+    fn spoil(&mut self, index: usize, why: &str) {
         let state = keep::State::default();
         self.begin_history(index, &state);
         let step = &mut self.steps[index];
         step.state = Some(state);
         step.doubt = Some(format!("from nothing: {why}"));
-        self.try_ready(index);
     }
 
     /// Asks for a slot if there is somebody to use it.
@@ -286,8 +286,14 @@ impl Conductor {
                 Ok(())
             }
             (Ran::Spoilt(why), None) => {
-                self.steps[index].passes += 1;
-                self.begin_from_nothing(index, &why);
+                let was_remembered =
+                    self.steps[index].state.as_ref().is_some_and(|state| state.is_remembered);
+                self.spoil(index, &why);
+                self.doubt_again(index);
+                if was_remembered {
+                    // What an earlier build left says nothing about whether it will settle.
+                    self.steps[index].passes_before = self.steps[index].passes;
+                }
                 Ok(())
             }
             (Ran::Cancelled, None) => {

@@ -1,0 +1,3 @@
+#define WORDS "words"
+
+int count(int arguments);

@@ -1,0 +1,5 @@
+#include "count.h"
+
+int count(int arguments) {
+    return arguments - 1;
+}
