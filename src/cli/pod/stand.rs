@@ -11,11 +11,13 @@ use super::detach::Detached;
 use super::join::machine_name;
 use crate::cli::context::{Context, Talk};
 use crate::cli::exit::Exit;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::style::{Style, Tone};
 use crate::cli::{border, place};
 use crate::logs;
 use crate::majordomo::holder::Holder;
 use crate::majordomo::request::{Failure, FailureKind, Report};
+use crate::majordomo::sink::Cancel;
 use crate::majordomo::standing::{self, News};
 use crate::mesh::joining::{Joining, ServerAt};
 use crate::mesh::{Joined, join, own_server};
@@ -80,7 +82,7 @@ pub(super) fn stay(context: &mut Context<'_>, home: &Path, stay: Stay) -> Result
         let Some(joining) = joining else { return Ok(()) };
         // Somebody who only tries it out wants a pod that stands, whatever becomes of its federation.
         let is_for_trying = matches!(joining.server, ServerAt::Own { .. });
-        match enter(holder, joining, invitation, (&talk, &mut server)) {
+        match enter(holder, (joining, invitation), &interrupt, (&talk, &mut server)) {
             Ok(joined) if json => {
                 context.print_json(&Report::Pods(holder.runtime().block_on(joined.pods())?))
             }
@@ -99,8 +101,8 @@ pub(super) fn stay(context: &mut Context<'_>, home: &Path, stay: Stay) -> Result
 /// Joins, says so, and keeps how it was done.
 fn enter(
     holder: &Holder,
-    mut joining: Joining,
-    invitation: Option<Invitation>,
+    (mut joining, invitation): (Joining, Option<Invitation>),
+    interrupt: &Interrupt,
     (talk, server): (&Talk, &mut Option<Server>),
 ) -> Result<Arc<Joined>, Failure> {
     let host = holder.host();
@@ -116,7 +118,15 @@ fn enter(
     };
     let options = joining.options(&url, invitation)?;
     let shown = shown(&url);
-    let joined = Arc::new(holder.runtime().block_on(join(&host.pod, options))?);
+    let stop = Cancel::default();
+    let on_interrupt = stop.clone();
+    interrupt.on_set(move || on_interrupt.set());
+    let joined = Arc::new(holder.runtime().block_on(async {
+        tokio::select! {
+            joined = join(&host.pod, options) => joined,
+            () = stop.wait() => Err(border::failure(FailureKind::Machine, "it was interrupted before it had joined")),
+        }
+    })?);
     joining.write(home)?;
     tracing::info!(federation = %joined.federation(), server = shown, "joined");
     talk.say(&format!("joined the federation {} as {}\n", joined.federation(), joined.pod()));

@@ -1,10 +1,13 @@
 //! Whom a federation lets in, and who is out: bans, and those who come back.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Member, STEPS, builds_in_the_end, is_announced, joins, joins_so, of, others_of, server, two};
+use super::{
+    Member, POLL, POLLS, STEPS, builds_in_the_end, is_announced, joins, joins_so, of, others_of, server, two,
+};
 use crate::common::place::copy_all;
-use crate::common::{Place, Running};
+use crate::common::{Place, Running, Tap};
 
 /// The names of all that a pod sees, its own among them.
 fn names(pods: &Value) -> Vec<&str> {
@@ -149,4 +152,35 @@ fn whose_results_they_were_outlives_the_index() {
     b.sees(&["c"]);
     builds_in_the_end(&b.place.project("p", STEPS), &["twice", "upper"]);
     [c, b, a].into_iter().for_each(Member::leaves);
+}
+
+#[test]
+fn who_waits_to_be_let_in_can_be_interrupted() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let invitation = a.invitation();
+    // Whoever could let it in stands still.
+    a.pod.signal(Signal::STOP);
+    let mut tap = Tap::new(&server);
+    let place = Place::new();
+    let waiting = Running::start(place.command("pod", &["join", server.url(), "--invite", &invitation]));
+    let mut asked = 0;
+    let mut hears = |tap: &mut Tap| {
+        asked += tap.overheard().iter().filter(|(subject, _)| subject.ends_with(".join")).count();
+        asked
+    };
+    for _ in 0..POLLS {
+        if hears(&mut tap) > 0 {
+            break;
+        }
+        std::thread::sleep(POLL);
+    }
+    waiting.signal(Signal::INT);
+    waiting.end().code(130);
+    // It would have asked six times.
+    assert!((1..6).contains(&hears(&mut tap)));
+    place.assert_nothing_left();
+    a.pod.signal(Signal::CONT);
+    a.leaves();
 }
