@@ -100,7 +100,9 @@ impl Larder {
     pub(crate) fn ready(&self) -> Result<(), LarderError> {
         match self.shared().healthy() {
             Err(error) if error.is_damaged_index() => self.heal(self.shared().index.generation(), error),
-            other => other,
+            // There may be room again by now, and whoever comes next must not hear of what was: it is tried at once.
+            Err(_) => self.flush(),
+            Ok(()) => Ok(()),
         }
     }
 
