@@ -37,6 +37,17 @@ fn what_a_step_made_of_a_full_disk_is_not_taken() {
 }
 
 #[test]
+fn a_disk_without_a_bound_is_never_full() {
+    if !unshare_mounts() {
+        return;
+    }
+    let place = Place::new();
+    small_disk(place.home(), 0);
+    let project = place.project("p", "[step.s]\nrun = 'seq 1 1000 > made'\nout = 'made'\n");
+    project.builds(&["s"]);
+}
+
+#[test]
 fn a_step_that_reaches_its_own_limit_is_told_so_on_a_full_disk_too() {
     if !unshare_mounts() {
         return;

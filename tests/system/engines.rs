@@ -113,6 +113,23 @@ fn without_podman_auto_is_native_and_podman_says_what_is_missing() {
 }
 
 #[test]
+fn where_podman_starts_auto_is_podman() {
+    if !has_podman() {
+        return;
+    }
+    for place in [Place::new(), Place::ordinary()] {
+        let gate = Gate::new();
+        let project = place.project("p", &gate.step("made"));
+        project.write("source", "1");
+        let running = project.start(&["--sandbox", "auto"]);
+        let stands = gate.arrival();
+        the_only_container(&place);
+        stands.go();
+        running.built().ok();
+    }
+}
+
+#[test]
 fn an_engine_that_is_none_is_a_mistake() {
     let place = Place::new();
     let project = place.example("hello");

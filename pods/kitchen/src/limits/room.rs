@@ -49,7 +49,8 @@ impl Left {
         let blocks = if is_root { stat.f_bfree } else { stat.f_bavail };
         let files = if is_root { stat.f_ffree } else { stat.f_favail };
         Some(Self {
-            bytes: blocks.saturating_mul(stat.f_frsize),
+            // A tmpfs without a bound counts nothing.
+            bytes: if stat.f_blocks == 0 { u64::MAX } else { blocks.saturating_mul(stat.f_frsize) },
             reserve: RESERVE.min(stat.f_blocks.saturating_mul(stat.f_frsize) / PART),
             // Some file systems do not count them.
             has_files: stat.f_files == 0 || files >= RESERVE_FILES,
