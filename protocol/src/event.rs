@@ -114,6 +114,17 @@ pub enum Event {
         /// Why, one line for people.
         why: String,
     },
+    /// The commands of a step have ended, and have used so much.
+    StepUsed {
+        /// Which step.
+        step: StepId,
+        /// Seconds of processor time of all its processes in user mode.
+        user: f64,
+        /// The same in the kernel.
+        system: f64,
+        /// Bytes of memory of the largest process.
+        memory: u64,
+    },
     /// A step came to its end.
     StepFinished {
         /// Which step.

@@ -126,6 +126,7 @@ fn events_page_names_every_event_and_field() {
         Event::StepHeld { step: step.clone(), on: path },
         Event::StepResumed { step: step.clone() },
         Event::StepRestarted { step: step.clone(), why: text.clone() },
+        Event::StepUsed { step: step.clone(), user: 0.0, system: 0.0, memory: 0 },
         Event::StepFinished {
             step,
             how: How::Ran,
@@ -152,7 +153,7 @@ fn events_page_names_every_event_and_field() {
         match event {
             Event::BuildStarted { .. } | Event::Planned { .. } | Event::StepStarted { .. } => {}
             Event::StepOutput { .. } | Event::StepHeld { .. } | Event::StepResumed { .. } => {}
-            Event::StepRestarted { .. } | Event::StepFinished { .. } => {}
+            Event::StepRestarted { .. } | Event::StepUsed { .. } | Event::StepFinished { .. } => {}
             Event::StepExplained { .. } | Event::Note { .. } | Event::BuildFinished { .. } => {}
         }
         let fields = serde_json::to_value(event).unwrap();

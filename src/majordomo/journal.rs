@@ -231,6 +231,7 @@ fn is_about(event: &Event, wanted: &str) -> bool {
         | Event::StepHeld { step, .. }
         | Event::StepResumed { step }
         | Event::StepRestarted { step, .. }
+        | Event::StepUsed { step, .. }
         | Event::StepFinished { step, .. }
         | Event::StepExplained { step, .. } => of(step),
         Event::Planned { .. } | Event::Note { .. } => false,

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use backplane::Mesh;
 use backplane::beats::Liveness;
 use backplane::keys::random;
+use backplane::owners::Owners;
 use futures::future::BoxFuture;
-use node::{OtherKitchens, Place, PrintedLine, Wish};
+use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish};
 use parking_lot::Mutex;
 use protocol::mesh::Role;
 use protocol::mesh::run::{REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder};
@@ -39,6 +40,7 @@ const NEWS: usize = 64;
 /// Other pods, as builds of this one see them.
 pub(super) struct Away {
     mesh: Arc<Mesh>,
+    owners: Arc<Owners>,
     pods: Mutex<FxHashMap<PodId, Known>>,
     runs: Mutex<FxHashMap<(PodId, u64), mpsc::Sender<RunNews>>>,
     /// Which pod made what.
@@ -92,10 +94,11 @@ impl Known {
 }
 
 impl Away {
-    /// Over a mesh.
-    pub fn new(mesh: Arc<Mesh>) -> Arc<Self> {
+    /// Over a mesh, and with what is known of who has what.
+    pub fn new(mesh: Arc<Mesh>, owners: Arc<Owners>) -> Arc<Self> {
         Arc::new(Self {
             mesh,
+            owners,
             pods: Mutex::default(),
             runs: Mutex::default(),
             makers: Mutex::default(),
@@ -109,6 +112,19 @@ impl Away {
         while beats.changed().await.is_ok() {
             self.changed();
         }
+    }
+
+    /// How many of these bytes each pod has, as far as is known: by the owners' map, and by what was placed there a moment ago.
+    fn bytes_of(&self, inputs: &[(Digest, u64)]) -> FxHashMap<PodId, u64> {
+        let map = self.owners.map();
+        let known = map.most_of(inputs.iter().map(|(digest, size)| (digest, *size)));
+        let mut has: FxHashMap<PodId, u64> = known.into_iter().collect();
+        let makers = self.makers.lock();
+        let made = inputs.iter().filter_map(|(digest, size)| Some((digest, *size, *makers.get(digest)?)));
+        for (_, size, pod) in made.filter(|(digest, _, pod)| !map.holders(digest).contains(pod)) {
+            *has.entry(pod).or_default() += size;
+        }
+        has
     }
 
     fn changed(&self) {
@@ -179,12 +195,7 @@ impl OtherKitchens for Others {
     }
 
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>> {
-        let mut has: FxHashMap<PodId, u64> = FxHashMap::default();
-        let makers = self.0.makers.lock();
-        for pod in wish.inputs.iter().filter_map(|digest| makers.get(digest)) {
-            *has.entry(*pod).or_default() += 1;
-        }
-        drop(makers);
+        let has = self.0.bytes_of(&wish.inputs);
         let mut pods = self.0.pods.lock();
         let alive = self.0.refreshed(&mut pods);
         let with_room = alive
@@ -229,7 +240,7 @@ impl Place for Taken {
     fn run<'a>(
         &'a self,
         order: RunOrder,
-        on_line: &'a (dyn Fn(PrintedLine) + Send + Sync),
+        on_news: &'a (dyn Fn(NewsOfRun) + Send + Sync),
         cancel: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, RunEnd> {
         Box::pin(async move {
@@ -240,7 +251,7 @@ impl Place for Taken {
             self.away.runs.lock().insert((self.pod, run), sender);
             let wanted = Wanted { away: self.away.clone(), pod: self.pod, run, is_over: false };
             let asking = self.asking.lock().take();
-            wanted.run((RunOrder { run, ..order }, asking), news, on_line, cancel).await
+            wanted.run((RunOrder { run, ..order }, asking), news, on_news, cancel).await
         })
     }
 
@@ -279,7 +290,7 @@ impl Wanted {
         mut self,
         (order, asking): (RunOrder, Option<Asking>),
         mut news: mpsc::Receiver<RunNews>,
-        on_line: &(dyn Fn(PrintedLine) + Send + Sync),
+        on_news: &(dyn Fn(NewsOfRun) + Send + Sync),
         mut cancel: BoxFuture<'_, ()>,
     ) -> RunEnd {
         let mesh = self.away.mesh.clone();
@@ -307,9 +318,12 @@ impl Wanted {
             tokio::select! {
                 report = news.recv() => {
                     heard = Instant::now();
-                    let Some(RunNews { lines, end, .. }) = report else { break };
+                    let Some(RunNews { lines, end, usage, .. }) = report else { break };
                     for (stream, text) in lines {
-                        on_line(PrintedLine { stream, bytes: text.into_bytes() });
+                        on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));
+                    }
+                    if let Some(usage) = usage {
+                        on_news(NewsOfRun::Used(usage));
                     }
                     if let Some(end) = end {
                         self.is_over = true;

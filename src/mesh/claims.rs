@@ -67,7 +67,7 @@ fn in_project(path: &RelPath) -> Option<RelPath> {
 }
 
 /// The first path of a tree, and its bytes, if all of them are here and there are any.
-fn held(larder: &Larder, tree: &Tree) -> Result<Option<(RelPath, u64)>, LarderError> {
+pub(super) fn held(larder: &Larder, tree: &Tree) -> Result<Option<(RelPath, u64)>, LarderError> {
     let mut bytes = 0;
     let mut first = None;
     for (path, entry) in tree.entries() {

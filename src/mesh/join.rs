@@ -211,10 +211,10 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         tokio::spawn(announce(mesh.pod(), traces.clone(), announced)),
         tokio::spawn(distrust::follow(mesh.clone(), traces.clone(), pod.clone())),
     ];
-    let steps = Steps::begin(&mesh, pod, load::slots(&options.offer, role));
     let keeps = options.role != Role::Guest;
     let estate = Estate::open(&mesh, pod.larder().clone(), swarm.clone(), keeps);
     let estate = estate.map_err(|error| machine(&error))?;
+    let steps = Steps::begin(&mesh, &estate, pod, load::slots(&options.offer, role));
     let others = Others {
         me: mesh.pod(),
         traces,

@@ -6,13 +6,13 @@
 //!
 //! Errors: what cannot be run is [`RunEnd::NotRun`], and nobody here is told. A crash loses the steps that run; whoever asked finds out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kitchen::{Clock, HowEnded, Limits};
+use kitchen::{Clock, HowEnded, Limits, Usage};
 use larder::{Added, ObjectKind};
 use node::{
     Access, Names, NodeError, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share,
@@ -21,14 +21,15 @@ use node::{
 use parking_lot::Mutex;
 use protocol::event::Stream;
 use protocol::mesh::run::{
-    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunNews, RunOrder,
+    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunNews, RunOrder, RunUsage,
 };
 use protocol::plan::SharedPlan;
-use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree, WorkspaceId};
+use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use view::{HostTools, SourceError};
 
+use super::owned::{Estate, MadeFor};
 use super::presence;
 use crate::majordomo::build::{Promises, failure_words};
 use crate::majordomo::sink::Cancel;
@@ -47,6 +48,7 @@ const KEPT: usize = 8;
 /// Runs steps of others.
 pub(super) struct Kitchen {
     mesh: Arc<Mesh>,
+    estate: Estate,
     pod: Pod,
     share: Share,
     slots: u32,
@@ -111,10 +113,11 @@ impl<E: std::error::Error> From<E> for NotRun {
 
 impl Kitchen {
     /// With so many slots for steps, those of this pod's own builds among them.
-    pub fn new(mesh: Arc<Mesh>, pod: Pod, slots: u32) -> Arc<Self> {
+    pub fn new(mesh: Arc<Mesh>, estate: Estate, pod: Pod, slots: u32) -> Arc<Self> {
         let share = pod.slots().share(slots as usize);
         Arc::new(Self {
             mesh,
+            estate,
             pod,
             share,
             slots,
@@ -157,8 +160,9 @@ impl Kitchen {
     async fn serve(self: Arc<Self>, from: PodId, order: RunOrder, slot: Slot, cancel: Cancel) {
         let run = order.run;
         let (sender, mut lines) = mpsc::channel(LINES);
-        let (kitchen, ends) = (self.clone(), cancel.clone());
-        let mut ended = tokio::spawn(async move { kitchen.run(order, sender, &ends).await });
+        let (kitchen, ends, used) = (self.clone(), cancel.clone(), Arc::new(OnceLock::new()));
+        let uses = Arc::clone(&used);
+        let mut ended = tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends).await });
         let mut slot = Some(slot);
         let (mut heard, mut end) = (Instant::now(), None);
         loop {
@@ -181,7 +185,9 @@ impl Kitchen {
                     waiting.push(line);
                 }
             }
-            let news = RunNews { run, lines: waiting, end: end.clone(), free_slots: self.free_slots() };
+            let usage = end.as_ref().and_then(|_| used.get().copied());
+            let news =
+                RunNews { run, lines: waiting, end: end.clone(), usage, free_slots: self.free_slots() };
             match self.mesh.ask::<_, bool>(&from, RUN_NEWS, &news, ANSWER).await {
                 Ok(true) if end.is_some() => break,
                 Ok(true) => heard = Instant::now(),
@@ -216,8 +222,13 @@ impl Kitchen {
         }
     }
 
-    async fn run(&self, order: RunOrder, lines: mpsc::Sender<Line>, cancel: &Cancel) -> RunEnd {
-        match self.cooked(order, lines, cancel).await {
+    async fn run(
+        &self,
+        (from, order): (PodId, RunOrder),
+        told: (mpsc::Sender<Line>, &OnceLock<RunUsage>),
+        cancel: &Cancel,
+    ) -> RunEnd {
+        match self.cooked((from, order), told, cancel).await {
             Ok(end) => end,
             Err(NotRun(why)) => RunEnd::NotRun(why),
         }
@@ -225,8 +236,8 @@ impl Kitchen {
 
     async fn cooked(
         &self,
-        order: RunOrder,
-        lines: mpsc::Sender<Line>,
+        (from, order): (PodId, RunOrder),
+        (lines, used): (mpsc::Sender<Line>, &OnceLock<RunUsage>),
         cancel: &Cancel,
     ) -> Result<RunEnd, NotRun> {
         let supply = self.pod.supply();
@@ -311,6 +322,8 @@ impl Kitchen {
             return Ok(RunEnd::Unmade(path));
         }
         let ran = ran?;
+        let Usage { user, system, max_rss, .. } = ran.usage;
+        used.set(RunUsage { user, system, memory: max_rss }).ok();
         if let StepEnd::Failed(how) = &ran.end
             && !matches!(how, HowEnded::Cancelled | HowEnded::Killed)
         {
@@ -322,16 +335,17 @@ impl Kitchen {
             let (path_set, saw) = (Some(path_set), Some(saw));
             return Ok(RunEnd::Failed(RunFailure { exit, why, command: ran.command, saw, path_set }));
         }
-        self.ended(order.workspace, ran)
+        let made_for = MadeFor { workspace: order.workspace, pod: from, label: order.label };
+        self.ended(made_for, ran)
     }
 
-    fn ended(&self, workspace: WorkspaceId, run: StepRun) -> Result<RunEnd, NotRun> {
+    fn ended(&self, made_for: MadeFor, run: StepRun) -> Result<RunEnd, NotRun> {
         let unfounded = |why: String| {
             RunEnd::Failed(RunFailure { exit: None, why, command: run.command, saw: None, path_set: None })
         };
         Ok(match run.end {
             StepEnd::Made { path_set, trace, .. } => {
-                let added = self.pod.larder().add_trace(&trace, &path_set, workspace)?;
+                let added = self.pod.larder().add_trace(&trace, &path_set, made_for.workspace)?;
                 if let Added::New(digest) = added {
                     self.pod.supply().announce(&trace, digest);
                 }
@@ -343,6 +357,7 @@ impl Kitchen {
                         return Ok(unfounded("its result was revoked there".to_owned()));
                     }
                 };
+                self.estate.ran(made_for, trace.outputs);
                 RunEnd::Made { trace: digest, path_set: path_set.digest() }
             }
             StepEnd::Failed(HowEnded::Cancelled) => RunEnd::Cancelled,

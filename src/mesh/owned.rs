@@ -3,6 +3,9 @@
 //! Actors. An [`Estate`] is a pod's part in the ownership of artefacts. Three tasks go on by themselves: *claim* claims what builds have left, one workspace after
 //! the other; *go on* sees hand-overs through that a death broke off; *cover* reads the trees of records, so that paths are known. A claim that cannot be
 //! made now – the server is away, the log was made anew – is made later; one that another pod owns is left with it. Nothing here decides about a build.
+//!
+//! What this pod has made for others' builds it claims, too, once no step of others has run here for [`AFTER_RUNS`] and nobody else has: most of it goes home, and is
+//! claimed there. When such a step is made anew at home, its pod asks for the hand-over of what was made here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,17 +13,18 @@ use std::time::Duration;
 
 use backplane::Mesh;
 use backplane::ledger::{Epoch, StoreError};
-use backplane::owners::{ClaimError, GiveError, OwnerKey, Owners, Puller, ownership};
+use backplane::owners::{Claim, ClaimError, GiveError, OwnerKey, Owners, Puller, ownership};
 use futures::future::BoxFuture;
 use larder::{Larder, LarderError};
 use parking_lot::Mutex;
-use protocol::mesh::Ownership;
+use protocol::mesh::{ArtefactScope, Ownership};
 use protocol::{Digest, ObjectId, ObjectKind, PodId, Tree, TreeEntry, WorkspaceId};
 use swarm::{FetchOrder, Swarm};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::claims::claims;
+use super::claims::{claims, held};
+use super::steps;
 
 /// The pause after a claim that could not be made, and between looks for hand-overs that broke off.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -29,6 +33,28 @@ const COVERED_AT_ONCE: usize = 256;
 /// Records whose trees nobody gave; they are not asked for again until this many are.
 const MAX_UNKNOWN: usize = 65_536;
 
+/// For how long no step of others may have run before what they made is claimed.
+const AFTER_RUNS: Duration = Duration::from_secs(5);
+/// Outputs of others' steps that wait to be claimed; of further ones nobody hears.
+const MAX_RUNS: usize = 65_536;
+/// The matter of the question to hand over what was made for the pod that asks: a record's subject.
+const HAND_BACK: &str = "hand-back";
+/// How long an answer to it may take.
+const HANDED_BACK_WITHIN: Duration = Duration::from_secs(20);
+
+/// For whom a step has run here.
+pub(super) struct MadeFor {
+    /// Whose workspace.
+    pub workspace: WorkspaceId,
+    /// The pod that builds it.
+    pub pod: PodId,
+    /// What people call the step.
+    pub label: String,
+}
+
+/// The tree of what a step has made here, and for whom.
+type MadeHere = (MadeFor, Digest);
+
 /// A pod's part in the ownership of artefacts. Clones are one.
 #[derive(Clone)]
 pub(super) struct Estate {
@@ -36,6 +62,9 @@ pub(super) struct Estate {
     pub owners: Arc<Owners>,
     bytes: Arc<Bytes>,
     built: Arc<Built>,
+    made: mpsc::Sender<MadeHere>,
+    /// Taken by the task that claims.
+    to_claim: Arc<Mutex<Option<mpsc::Receiver<MadeHere>>>>,
     /// Whether it owns anything: a guest gives nothing.
     keeps: bool,
 }
@@ -95,13 +124,29 @@ impl Estate {
     pub fn open(mesh: &Arc<Mesh>, larder: Larder, swarm: Swarm, keeps: bool) -> Result<Self, StoreError> {
         let bytes = Arc::new(Bytes { larder, swarm });
         let owners = Owners::open(mesh.clone(), bytes.clone())?;
-        Ok(Self { mesh: mesh.clone(), owners, bytes, built: Arc::default(), keeps })
+        let (made, to_claim) = mpsc::channel(MAX_RUNS);
+        let to_claim = Arc::new(Mutex::new(Some(to_claim)));
+        Ok(Self { mesh: mesh.clone(), owners, bytes, built: Arc::default(), made, to_claim, keeps })
     }
 
     /// What goes on by itself, until it is aborted.
     pub fn start(&self) -> Vec<JoinHandle<()>> {
-        let (claim, go_on, cover) = (self.clone(), self.clone(), self.clone());
+        let (claim, go_on, cover, made) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let weak = Arc::downgrade(&self.owners);
+        steps::serve(&self.mesh, HAND_BACK, move |from, subject: String| {
+            let owners = weak.upgrade();
+            async move {
+                let owners = owners.ok_or_else(|| "this pod is going".to_owned())?;
+                let key = OwnerKey::of_subject(&subject).ok_or_else(|| "that is no record".to_owned())?;
+                let found = owners.record(key).map_err(|error| error.to_string())?;
+                match found.filter(|(_, record)| record.made_for == Some(from)) {
+                    Some(_) => owners.give(key, from).await.map(drop).map_err(|error| error.to_string()),
+                    None => Err("it was not made for the pod that asks".to_owned()),
+                }
+            }
+        });
         vec![
+            tokio::spawn(async move { made.claim_what_is_made().await }),
             tokio::spawn(async move { claim.claim_what_is_built().await }),
             tokio::spawn(async move { go_on.go_on().await }),
             tokio::spawn(async move { cover.cover_all().await }),
@@ -114,6 +159,62 @@ impl Estate {
             self.built.workspaces.lock().insert(workspace, project.to_owned());
             self.built.more.notify_one();
         }
+    }
+
+    /// A step of another pod's build has run here, and made this tree.
+    pub fn ran(&self, made_for: MadeFor, outputs: Digest) {
+        if self.keeps && self.made.try_send((made_for, outputs)).is_err() {
+            tracing::debug!("too many steps at once: what one made is not claimed");
+        }
+    }
+
+    async fn claim_what_is_made(&self) {
+        let Some(mut made) = self.to_claim.lock().take() else { return };
+        let mut waiting = Vec::new();
+        while let Some(first) = made.recv().await {
+            waiting.push(first);
+            while let Ok(Some(next)) = tokio::time::timeout(AFTER_RUNS, made.recv()).await {
+                if waiting.len() < MAX_RUNS {
+                    waiting.push(next);
+                }
+            }
+            for (made_for, tree) in waiting.drain(..) {
+                if let Err(why) = self.claim_made(made_for, tree).await {
+                    tracing::debug!(why, "what a step of another pod's build made is not claimed");
+                }
+            }
+        }
+    }
+
+    /// Claims what a step of another pod's build has made here, unless somebody else has.
+    async fn claim_made(&self, made_for: MadeFor, digest: Digest) -> Result<(), String> {
+        let Some(tree) = self.bytes.tree(&digest).map_err(|error| error.to_string())? else { return Ok(()) };
+        let held = held(&self.bytes.larder, &tree).map_err(|error| error.to_string())?;
+        let Some((path, size)) = held else { return Ok(()) };
+        let MadeFor { workspace, pod, label } = made_for;
+        let known = self.record(OwnerKey::new(workspace, &path)).map_err(|error| error.to_string())?;
+        if known.is_some_and(|(known, _)| known.owner.is_some_and(|owner| owner != self.mesh.pod())) {
+            return Ok(());
+        }
+        let scope = ArtefactScope::Outputs;
+        let claim = Claim { workspace, path, scope, digest, size, label };
+        self.owners.claim_made_for(&claim, pod).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Claims what this workspace's builds have made; what another pod has made for them is handed over first.
+    async fn claim_one(&self, claim: &Claim) -> Result<(), ClaimError> {
+        let Err(error) = self.owners.claim(claim).await else { return Ok(()) };
+        let ClaimError::Owned { owner, .. } = &error else { return Err(error) };
+        let (subject, us) = (claim.subject(), self.mesh.pod());
+        let known = self.record(OwnerKey::new(claim.workspace, &claim.path))?;
+        if known.is_none_or(|(known, _)| known.made_for != Some(us)) {
+            return Err(error);
+        }
+        if let Err(why) = self.mesh.ask::<_, ()>(owner, HAND_BACK, &subject, HANDED_BACK_WITHIN).await {
+            tracing::debug!(%owner, %why, "what was made for us is not handed over");
+            return Err(error);
+        }
+        self.owners.claim(claim).await.map(drop)
     }
 
     /// Whether what a workspace had was claimed in this life.
@@ -150,8 +251,8 @@ impl Estate {
             if known.is_some_and(|(known, _)| known.digest == claim.digest && known.owner.is_some()) {
                 continue;
             }
-            match self.owners.claim(claim).await {
-                Ok(_) => {}
+            match self.claim_one(claim).await {
+                Ok(()) => {}
                 Err(error @ (ClaimError::Owned { .. } | ClaimError::Promised { .. })) => {
                     tracing::info!(%workspace, path = %claim.path, %error, "it stays with its owner");
                 }

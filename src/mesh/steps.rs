@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::away::{Away, Others};
 use super::kitchen::Kitchen;
+use super::owned::Estate;
 
 /// How long a change of the free slots is kept back, so that a pod of short steps does not talk of nothing else.
 const BEAT_AFTER: Duration = Duration::from_millis(100);
@@ -35,9 +36,9 @@ impl Drop for Steps {
 
 impl Steps {
     /// Begins to take orders while fewer steps run than this, and to place steps.
-    pub fn begin(mesh: &Arc<Mesh>, pod: &Pod, slots: u32) -> Self {
-        let away = Away::new(mesh.clone());
-        let kitchen = Kitchen::new(mesh.clone(), pod.clone(), slots);
+    pub fn begin(mesh: &Arc<Mesh>, estate: &Estate, pod: &Pod, slots: u32) -> Self {
+        let away = Away::new(mesh.clone(), estate.owners.clone());
+        let kitchen = Kitchen::new(mesh.clone(), estate.clone(), pod.clone(), slots);
         // What the mesh has of both is weak: they have the mesh.
         let asked: Weak<Kitchen> = Arc::downgrade(&kitchen);
         serve(mesh, RUN, {

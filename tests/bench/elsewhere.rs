@@ -123,7 +123,7 @@ impl<'s> Pods<'s> {
     }
 }
 
-/// A build that takes all slots of the first pod until it is dropped.
+/// A build that takes all slots of the first pod for a while. Of a build beside it the first step waits for one, and all others go elsewhere.
 struct Hold(Child);
 
 impl Drop for Hold {
@@ -134,10 +134,11 @@ impl Drop for Hold {
 }
 
 impl Pods<'_> {
-    fn hold(&self, name: &str, n: usize) -> Hold {
+    fn hold(&self, name: &str, n: usize, seconds: u32) -> Hold {
         let slots = std::thread::available_parallelism().map_or(1, |slots| slots.get());
-        let steps: String =
-            (0..slots).map(|step| format!("[step.s{step}]\nrun = 'sleep 1000; : {name} {n}'\n")).collect();
+        let steps: String = (0..slots)
+            .map(|step| format!("[step.s{step}]\nrun = 'sleep {seconds}; : {name} {n}'\n"))
+            .collect();
         let folder = project(self.stage, &format!("{name}-hold"), n, &steps);
         let events = folder.with_extension("events");
         let mut build = self.at(0, env!("CARGO_BIN_EXE_majordomo"), &folder);
@@ -228,7 +229,7 @@ fn shared(stage: &Stage, count: usize) -> Row {
 fn trivial(stage: &Stage) -> Row {
     let one = |name: &str, n: usize, count: usize, jobs: &str| {
         let pods = Pods::begin(stage, &format!("{name}{n}"), count);
-        let _hold = (count > 1).then(|| pods.hold(name, n));
+        let _hold = (count > 1).then(|| pods.hold(name, n, 20));
         let text: String = (0..TRIVIAL)
             .map(|step| format!("[step.t{step}]\nrun = ['true', '{name}{n}', '{step}']\n"))
             .collect();
@@ -305,9 +306,9 @@ fn twentieth(stage: &Stage) -> Option<Row> {
     let read = |what: &str, files: usize, n: usize| {
         let pods = apart(stage, &format!("{what}{n}"))?;
         let (count, size) = LARGE;
-        let _hold = pods.hold(what, n);
+        let _hold = pods.hold(what, n, 60);
         let step = format!(
-            "[step.t]\nrun = 'for n in $(seq 0 {}); do cat data/$n; done | wc -c; : {n}'\n",
+            "[step.a]\nrun = 'true; : {n}'\n[step.t]\nrun = 'for n in $(seq 0 {}); do cat data/$n; done | wc -c; : {n}'\n",
             files - 1
         );
         let folder = project(stage, &format!("tree-{what}"), n, &step);

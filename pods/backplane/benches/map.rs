@@ -41,6 +41,7 @@ fn record(at: usize, tree: &[u8], epoch: Epoch) -> (String, Vec<u8>, Ownership) 
         digest: Tree::decode(tree).unwrap().digest(),
         size: 1_000_000,
         label: String::new(),
+        made_for: None,
         promised_to: None,
     };
     let json = serde_json::json!({"v": 1, "from": PodId::from_bytes([1; 32]), "at": 1, "epoch": epoch, "body": ownership});

@@ -191,6 +191,7 @@ async fn many_owners(count: u64) -> Result<(), Failure> {
                 digest: Digest::of(&n.to_le_bytes()),
                 size: n % 4096,
                 label: String::new(),
+                made_for: None,
                 promised_to: None,
             })?;
             let entry = Entry::new(&identity, &federation, &name, epoch, (1, body))?;

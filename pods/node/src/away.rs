@@ -8,7 +8,7 @@
 //! a claim: whoever takes it holds its observations against what is seen here.
 
 use futures::future::BoxFuture;
-use protocol::mesh::run::{RunEnd, RunOrder};
+use protocol::mesh::run::{RunEnd, RunOrder, RunUsage};
 use protocol::{Digest, PodId, RelPath};
 use tokio::sync::watch;
 
@@ -21,8 +21,8 @@ pub struct Wish {
     pub programs: Vec<Vec<u8>>,
     /// What it looked at outside of the project when it last ran.
     pub tools: Vec<RelPath>,
-    /// What it opened of the project when it last ran.
-    pub inputs: Vec<Digest>,
+    /// What it opened of the project when it last ran, and how many bytes that is.
+    pub inputs: Vec<(Digest, u64)>,
 }
 
 /// Pods that run steps for this one, as far as they can be reached.
@@ -38,6 +38,15 @@ pub trait OtherKitchens: Send + Sync + 'static {
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;
 }
 
+/// What is told of a run on another pod.
+#[derive(Debug)]
+pub enum NewsOfRun {
+    /// It has printed a line.
+    Line(PrintedLine),
+    /// It has ended, and used so much.
+    Used(RunUsage),
+}
+
 /// A slot of another pod, as far as is known here. Dropping it gives it up.
 pub trait Place: Send + Sync {
     /// What people call the pod.
@@ -46,12 +55,12 @@ pub trait Place: Send + Sync {
     /// Which pod it is.
     fn id(&self) -> PodId;
 
-    /// Runs a step there; `on_line` is called for each line as it comes. When `cancel` is done the step is ended. Dropping the future
+    /// Runs a step there; `on_news` is called for what is told of it as it comes. When `cancel` is done the step is ended. Dropping the future
     /// ends it, too.
     fn run<'a>(
         &'a self,
         order: RunOrder,
-        on_line: &'a (dyn Fn(PrintedLine) + Send + Sync),
+        on_news: &'a (dyn Fn(NewsOfRun) + Send + Sync),
         cancel: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, RunEnd>;
 

@@ -32,6 +32,9 @@ pub struct Ownership {
     /// What people call it: the project's name, and for outputs `: ` and the step.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,
+    /// The owner has made it for a build of this pod, which may ask to have it handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<PodId>,
     /// To whom it is being handed over: until that is settled, nobody else may claim it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promised_to: Option<PodId>,

@@ -27,6 +27,9 @@ pub struct RunOrder {
     pub run: u64,
     /// The workspace that it is for.
     pub workspace: WorkspaceId,
+    /// What people call the step: its project's name, `: ` and its id.
+    #[serde(default)]
+    pub label: String,
     /// The [`crate::plan::SharedPlan`], a blob.
     pub plan: Digest,
     /// The step's place in it.
@@ -93,8 +96,22 @@ pub struct RunNews {
     /// How it ended, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
+    /// What it has used, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<RunUsage>,
     /// Slots of the running pod that are free now.
     pub free_slots: u32,
+}
+
+/// What a run has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunUsage {
+    /// Processor time of all processes in user mode.
+    pub user: Duration,
+    /// The same in the kernel.
+    pub system: Duration,
+    /// Bytes of memory of the largest process.
+    pub memory: u64,
 }
 
 /// How a run on another pod ended.

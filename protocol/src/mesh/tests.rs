@@ -92,6 +92,7 @@ fn entries_have_their_golden_form() {
             digest,
             size: 17,
             label: String::new(),
+            made_for: None,
             promised_to: Some(pod(2)),
         },
     );

@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::cli::context::Talk;
 use crate::cli::interrupt::Cause;
 use crate::cli::style::{Style, Tone};
-use crate::cli::words::{clean_line, counted, seconds};
+use crate::cli::words::{bytes, clean_line, counted, seconds};
 
 mod board;
 mod output;
@@ -125,6 +125,12 @@ impl BuildView {
                 self.outputs.forget(&step);
                 if let Some(running) = self.board.running.get_mut(&step) {
                     (running.waits_for, running.reason) = (None, why);
+                }
+            }
+            Event::StepUsed { step, user, system, memory } => {
+                if self.detail == Detail::Verbose {
+                    let (time, memory) = (seconds(user + system), bytes(memory));
+                    self.say(format!("{step} used {time} of processor time, and {memory} at most"));
                 }
             }
             Event::StepFinished { step, how, exit, failure, reason, command, seconds } => {

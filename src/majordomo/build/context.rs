@@ -111,6 +111,8 @@ pub struct Context {
     pub specs: Vec<Arc<StepSpec>>,
     /// The workspace.
     pub workspace: WorkspaceId,
+    /// What people call it.
+    pub project: String,
     /// The sources of the snapshot.
     pub sources: Arc<dyn Sources>,
     /// Their bytes.
@@ -199,6 +201,7 @@ impl Context {
             plan: Arc::clone(&prepared.plan),
             specs: prepared.specs.clone(),
             workspace,
+            project: prepared.workspace.name(),
             sources: Arc::clone(&prepared.sources),
             files: Arc::clone(&prepared.files),
             tools: Arc::clone(&prepared.tools),

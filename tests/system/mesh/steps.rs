@@ -355,3 +355,47 @@ fn three_pods_share_a_build() {
     c.pod.end();
     a.leaves();
 }
+
+#[test]
+fn what_stays_where_it_was_made_belongs_to_the_pod_that_made_it() {
+    let (_ground, _server, a, b) = two();
+    let step = |n| {
+        format!(
+            "[step.mid{n}]\nrun = 'tr a-z A-Z < words > mid{n}; echo {n} >> mid{n}'\nout = 'mid{n}'\n\
+             [step.end{n}]\nrun = 'cat mid{n} mid{n} > end{n}'\nout = 'end{n}'\n"
+        )
+    };
+    let project = a.place.project("p", &(0..4).map(step).collect::<String>());
+    project.write("words", "one\n");
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1", "end0", "end1", "end2", "end3"]);
+    let is_end = |event: &Value| event["step"].as_str().is_some_and(|step| step.starts_with("end"));
+    // Nothing runs here, so what this one read was made there as well.
+    let end = build.wait_for(|event| event["event"] == "step-finished" && is_end(event))["step"].clone();
+    let end = end.as_str().unwrap();
+    full.ends();
+    let built = build.built().ok();
+    let used = built.events.iter().filter(|event| event["event"] == "step-used").count();
+    assert!(used >= 8, "{}", built.said());
+    let owned = |by: &'static str| {
+        let paths = [(end.to_owned(), "a"), (end.replace("end", "mid"), by)];
+        move |all: &[Value]| {
+            paths.iter().all(|(path, owner)| {
+                all.iter().any(|one| one["path"] == **path && one["owner_name"] == *owner)
+            })
+        }
+    };
+    // What was wanted has come home; the rest nobody else has.
+    for pod in [&a, &b] {
+        pod.waits_for_artefacts("each has its own", owned("b"));
+    }
+    // Made anew at home, it is handed over.
+    project.write("words", "two\n");
+    project.build(&[end]).ok();
+    for pod in [&a, &b] {
+        pod.waits_for_artefacts("it was handed over", owned("a"));
+    }
+    assert!(project.read(end).starts_with("TWO\n"));
+    b.leaves();
+    a.leaves();
+}

@@ -55,7 +55,11 @@ impl From<StoreError> for GiveError {
 }
 
 impl Owners {
-    pub(super) fn record(&self, key: OwnerKey) -> Result<Option<(Entry, Ownership)>, StoreError> {
+    /// A record as it stands, with its entry.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn record(&self, key: OwnerKey) -> Result<Option<(Entry, Ownership)>, StoreError> {
         let entry = self.mesh.ledger().get(&key.subject())?;
         Ok(entry.and_then(|entry| ownership(&entry).map(|ownership| (entry, ownership))))
     }
@@ -180,6 +184,7 @@ impl Owners {
             };
             let mut ownership = ownership(known).ok_or_else(|| Stop("it is gone".to_owned()))?;
             ownership.owner = Some(us);
+            ownership.made_for = None;
             ownership.promised_to = None;
             next(&ownership)
         });

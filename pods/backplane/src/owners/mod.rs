@@ -149,6 +149,18 @@ impl Owners {
     /// It is owned by or promised to a pod that is there, a new log has not been told all yet, or the log. After
     /// [`BusError::Unknown`](crate::BusError::Unknown) it may be claimed all the same; after the others it is not.
     pub async fn claim(&self, claim: &Claim) -> Result<Epoch, ClaimError> {
+        self.claim_so(claim, None).await
+    }
+
+    /// Claims what nobody owns and this pod has made for a build of another one, which may have it handed over.
+    ///
+    /// # Errors
+    /// As [`Owners::claim`].
+    pub async fn claim_made_for(&self, claim: &Claim, pod: PodId) -> Result<Epoch, ClaimError> {
+        self.claim_so(claim, Some(pod)).await
+    }
+
+    async fn claim_so(&self, claim: &Claim, made_for: Option<PodId>) -> Result<Epoch, ClaimError> {
         let ledger = self.mesh.ledger();
         if !ledger.settled()? {
             return Err(ClaimError::NotSettled);
@@ -179,6 +191,7 @@ impl Owners {
                 digest: claim.digest,
                 size: claim.size,
                 label: claim.label.clone(),
+                made_for,
                 promised_to: None,
             })
         });
@@ -200,6 +213,7 @@ impl Owners {
             let known = known.and_then(ownership);
             let mut ownership = known.filter(|known| known.owner == Some(us)).ok_or(Stop(String::new()))?;
             ownership.owner = None;
+            ownership.made_for = None;
             ownership.promised_to = None;
             next(&ownership)
         });

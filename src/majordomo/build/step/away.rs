@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use larder::ObjectKind;
-use node::{Place, Printed, PromisedAt, Wish};
+use node::{NewsOfRun, Place, Printed, PromisedAt, Wish};
 use parking_lot::Mutex;
-use protocol::mesh::run::{RunEnd, RunFailure, RunLimits, RunOrder};
+use protocol::mesh::run::{RunEnd, RunFailure, RunLimits, RunOrder, RunUsage};
 use protocol::plan::{SharedPlan, SharedStep};
 use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
 use super::super::words::{shown_command, strictly};
-use super::run::{Maker, explainable, print, publish};
+use super::run::{Maker, explainable, print, publish, say_used};
 use super::{Failed, Pass, Ran, outputs_of};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
@@ -56,7 +56,11 @@ pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
     let Some((trace, set)) = last_trace(context, index) else { return wish };
     for (path, _, seen) in trace.observations(&set).into_iter().flatten() {
         match seen {
-            Seen::Content { digest, .. } if in_project(path).is_some() => wish.inputs.push(*digest),
+            Seen::Content { digest, .. } if in_project(path).is_some() => {
+                // What is not here is as good as small: it has to be fetched wherever the step runs.
+                let size = context.pod.larder().size_of(digest).ok().flatten().unwrap_or_default();
+                wish.inputs.push((*digest, size.max(1)));
+            }
             _ if in_project(path).is_none() => wish.tools.push(path.clone()),
             _ => {}
         }
@@ -160,6 +164,7 @@ fn order(
     Ok(RunOrder {
         run: 0,
         workspace: context.workspace,
+        label: format!("{}: {}", context.project, planned.id),
         plan: shared.plan,
         step: index,
         sources: shared.sources,
@@ -190,11 +195,18 @@ pub(in super::super) async fn run_away(
     let order = order(context, index, (&pass, &producers), shared)?;
     let id = &context.plan.steps[index].id;
     let printed = Mutex::new(Printed::default());
-    let on_line = |line| {
-        if !cancel.is_set() {
-            print(&context.sink, id, &line);
+    let on_news = |news| match news {
+        NewsOfRun::Line(line) => {
+            if !cancel.is_set() {
+                print(&context.sink, id, &line);
+            }
+            printed.lock().push(line);
         }
-        printed.lock().push(line);
+        NewsOfRun::Used(RunUsage { user, system, memory }) => {
+            if !cancel.is_set() && !context.cancel.is_set() {
+                say_used(&context.sink, id, (user, system), memory);
+            }
+        }
     };
     let ended = async {
         tokio::select! {
@@ -202,7 +214,7 @@ pub(in super::super) async fn run_away(
             () = cancel.wait() => {}
         }
     };
-    match place.run(order, &on_line, Box::pin(ended)).await {
+    match place.run(order, &on_news, Box::pin(ended)).await {
         RunEnd::Made { trace, path_set } => {
             let ran = taken_over(context, index, &pass, (&*place, &wish), (trace, path_set)).await;
             match ran {

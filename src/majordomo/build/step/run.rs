@@ -1,6 +1,7 @@
 //! Runs a pass, and publishes what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kitchen::{Clock, HowEnded, Secret, UpperDir};
 use larder::{Added, ObjectKind};
@@ -95,6 +96,9 @@ pub(in super::super) async fn run(
     };
     let mut run = context.pod.run(order, &on_line, on_end, ended).await?;
     pass.view.hang_up();
+    if !cancel.is_set() && !context.cancel.is_set() {
+        say_used(&context.sink, &planned.id, (run.usage.user, run.usage.system), run.usage.max_rss);
+    }
     let left = run.left.take();
     let ran = self::ended(context, index, run, &pass).await?;
     if let (Ran::Failed(_), Some(left)) = (&ran, left) {
@@ -125,6 +129,12 @@ async fn keep_what_it_left(context: &Context, index: usize, left: UpperDir) -> R
     let (pod, workspace, id) = (context.pod.clone(), context.workspace, planned.id.clone());
     let keeping = tokio::task::spawn_blocking(move || pod.failed().keep(workspace, &id, left));
     Ok(keeping.await.map_err(|_| NodeError::Task("keep what a step left"))?)
+}
+
+/// Says what the commands of a step have used: processor time in user mode and in the kernel, and memory.
+pub(super) fn say_used(sink: &Sink, step: &StepId, (user, system): (Duration, Duration), memory: u64) {
+    let (step, user, system) = (step.clone(), user.as_secs_f64(), system.as_secs_f64());
+    sink.event(Event::StepUsed { step, user, system, memory });
 }
 
 /// Publishes what a run came to, or says how it failed.

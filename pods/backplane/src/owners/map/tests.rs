@@ -47,6 +47,7 @@ fn record(workspace: u128, path: &str, owner: Option<u8>, tree: &Tree) -> Owners
         digest: tree.digest(),
         size: 1,
         label: String::new(),
+        made_for: None,
         promised_to: None,
     }
 }
