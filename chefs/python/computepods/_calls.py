@@ -169,6 +169,7 @@ class Connection:
             "cpus": function.cpus,
             "env": function.env,
             "image": function.image,
+            "trusts": bool(function.trust),
         }
         try:
             self.send(header, body)

@@ -60,7 +60,7 @@ impl Attempt<'_> {
 
     async fn once(&self, outputs: Outputs) -> Fallible<StepEnd> {
         let Self { program, call, spec, cancel } = *self;
-        let world = program.world(call).map_err(|error| Box::new(border::node(&error)))?;
+        let world = program.world(call).await?;
         let order = StepOrder {
             spec: Arc::clone(spec),
             project: Arc::new(program.project(outputs, spec)),

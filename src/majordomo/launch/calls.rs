@@ -19,14 +19,14 @@ use parking_lot::Mutex;
 use protocol::calls::{Answer, Ask, Call, CallFailure, MAX_BODY, PROTOCOL};
 use protocol::{Digest, ObjectId, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry, WorkspaceId};
 use rustc_hash::FxHashMap;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, OnceCell};
 use view::HostTools;
 
 use super::attempt::{Attempt, Ended};
 use super::folder::Folder;
 use super::talk::Reply;
 use super::{Asked, Fallible, package};
-use crate::majordomo::build::{chain, default_jobs};
+use crate::majordomo::build::default_jobs;
 use crate::majordomo::request::{self, Failure, LaunchNews};
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::{border, records};
@@ -62,6 +62,9 @@ pub(super) struct World {
     pub evaluator: Evaluator,
 }
 
+/// A world, or the look at it that is under way.
+type Looked = Arc<OnceCell<Arc<World>>>;
+
 /// A program that calls.
 pub struct Program {
     pub(super) pod: Pod,
@@ -71,7 +74,7 @@ pub struct Program {
     pub(super) share: Share,
     pub(super) sandbox: node::Sandbox,
     /// By the image that is in the place of this machine's tools; `None`: these.
-    worlds: Mutex<FxHashMap<Option<String>, Arc<World>>>,
+    worlds: Mutex<FxHashMap<Option<String>, Looked>>,
     roots: Vec<RelPath>,
     python: String,
     /// What is remembered of one folder's calls stands together in the larder.
@@ -205,14 +208,18 @@ impl Program {
     }
 
     /// What a call sees besides its files.
-    pub(super) fn world(&self, call: &Call) -> Result<Arc<World>, NodeError> {
-        let mut worlds = self.worlds.lock();
-        if let Some(world) = worlds.get(&call.image) {
-            return Ok(Arc::clone(world));
-        }
-        let world = World::now(&self.pod, &self.roots, call.image.as_deref())?;
-        worlds.insert(call.image.clone(), Arc::clone(&world));
-        Ok(world)
+    pub(super) async fn world(&self, call: &Call) -> Fallible<Arc<World>> {
+        let cell = Arc::clone(self.worlds.lock().entry(call.image.clone()).or_default());
+        let looking = cell.get_or_try_init(|| async {
+            let (pod, roots, image) = (self.pod.clone(), self.roots.clone(), call.image.clone());
+            // podman may take its time.
+            let looked = tokio::task::spawn_blocking(move || World::now(&pod, &roots, image.as_deref()));
+            looked
+                .await
+                .map_err(|_| Box::new(border::machine("the look at the tools was ended")))?
+                .map_err(border)
+        });
+        looking.await.cloned()
     }
 
     /// The tools have changed under a call: those that come see them as they are now.
@@ -241,6 +248,10 @@ impl Program {
         if !call.env.contains_key("PYTHONHASHSEED") {
             // The order of a set is nothing to depend on by chance.
             env.push((b"PYTHONHASHSEED".to_vec(), b"0".to_vec()));
+        }
+        if call.trusts {
+            // A key of its own, under which nothing is ever learned of other pods.
+            env.push((b"COMPUTEPODS_TRUSTS".to_vec(), b"1".to_vec()));
         }
         env.sort();
         StepSpec {
@@ -309,9 +320,10 @@ impl Program {
     /// How it ended, and whether an earlier call answers.
     async fn ended(&self, call: &Call, arguments: &Blob, cancel: &Cancel) -> Fallible<(Ended, bool)> {
         if call.image.is_some()
-            && let Err(error) = self.world(call)
+            && let Err(failure) = self.world(call).await
         {
-            return Ok((Ended::Failed(CallFailure::Mistake, chain(&error)), false));
+            let words = std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": ");
+            return Ok((Ended::Failed(CallFailure::Mistake, words), false));
         }
         let code = match call.code {
             None => None,
@@ -392,10 +404,13 @@ impl Program {
         spec: &StepSpec,
     ) -> Fallible<Option<Blob>> {
         let project = self.project(outputs, spec);
-        let world = self.world(call).map_err(border)?;
+        let world = self.world(call).await?;
         let mut verdict = world.evaluator.look_up(weak, &project, self.workspace).await;
-        // Before it runs, others may know.
-        if matches!(verdict, Ok(Verdict::Miss { .. })) && self.supply().learn(weak).await.map_err(failed)? {
+        // Before it runs, others may know. What they say is not for a program that runs what its results name.
+        if !call.trusts
+            && matches!(verdict, Ok(Verdict::Miss { .. }))
+            && self.supply().learn(weak).await.map_err(failed)?
+        {
             verdict = world.evaluator.look_up(weak, &project, self.workspace).await;
         }
         let (digest, hit) = match verdict {

@@ -114,6 +114,24 @@ fn what_another_pod_has_called_is_not_called_again() {
 }
 
 #[test]
+fn a_program_that_trusts_is_answered_by_this_machine_alone() {
+    let (_ground, _server, a, b) = two();
+    b.sees(&["a"]);
+    let text = "app = computepods.App(trust=['fractions'])\n\
+                @app.function(cache=True)\ndef half():\n    import fractions\n    return fractions.Fraction(1, 2)\n\
+                @app.local_entrypoint()\ndef main():\n    print(half.remote())\n";
+    let there = Program::new(&a.place, text);
+    assert_eq!(counts(&there.launch_aloud(&[]).ok()), [1, 0, 0]);
+    is_announced(&b, &a);
+    let here = Program::new(&b.place, text);
+    let ran = here.launch_aloud(&[]).ok();
+    assert_eq!((counts(&ran), ran.stdout.as_str()), ([1, 0, 0], "1/2\n"), "{}", ran.shown());
+    assert_eq!(counts(&here.launch_aloud(&[]).ok()), [0, 1, 0]);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
 fn a_call_may_see_an_image() {
     if !has_podman() {
         return;

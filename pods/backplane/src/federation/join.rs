@@ -89,15 +89,6 @@ struct Yes {
     members: Vec<Vec<u8>>,
 }
 
-/// What an attempt has heard.
-enum Heard {
-    In(Welcome),
-    /// The pod that invited says no.
-    No(JoinError),
-    /// Nobody has said yes.
-    Nothing,
-}
-
 /// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt. A yes of others than
 /// the pod that invited is held against what further ones say: one that was banned would not say so itself.
 ///
@@ -111,8 +102,36 @@ pub async fn join(
     invitation: &Invitation,
     options: &JoinOptions,
 ) -> Result<Welcome, JoinError> {
-    let mut outcome = JoinError::Nobody;
+    let mut asking = Asking { bus, identity, invitation, options, outcome: JoinError::Nobody };
     for attempt in 0..ATTEMPTS {
+        let mut yes = asking.ask(attempt, Vec::new()).await?;
+        if !yes.is_empty() && yes.iter().all(|said| said.from != invitation.by) {
+            // All have their turn now: those who would answer first may be away, and one that was banned need not wait for its turn.
+            yes = asking.ask(ATTEMPTS - 1, yes).await?;
+        }
+        if let Some(welcome) = agreed(identity, invitation, yes) {
+            return Ok(welcome);
+        }
+        // A member may be about to come back.
+        tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await;
+    }
+    Err(asking.outcome)
+}
+
+/// A newcomer that asks.
+struct Asking<'a> {
+    bus: &'a dyn Bus,
+    identity: &'a Arc<Identity>,
+    invitation: &'a Invitation,
+    options: &'a JoinOptions,
+    /// Why nobody has said yes, as far as that is known.
+    outcome: JoinError,
+}
+
+impl Asking<'_> {
+    /// Asks once, and gives all who have said yes by then. An error ends it: the pod that invited says no, or the back-plane.
+    async fn ask(&mut self, attempt: u32, yes: Vec<Yes>) -> Result<Vec<Yes>, JoinError> {
+        let Self { bus, identity, invitation, options, .. } = *self;
         let request = JoinRequest {
             v: VERSION,
             pod: identity.pod(),
@@ -128,49 +147,41 @@ pub async fn join(
         let proven = sign(&proof, Context::Join, &invitation.federation, "join.proof", &signed);
         let answers = bus.ask_all(subject::JOIN, Bytes::from(proven.clone())).await?;
         let until = Instant::now() + LAST_ATTEMPT.min(FIRST_ATTEMPT * (1 << attempt));
-        match hear(answers, until, (identity, invitation, &proven), &mut outcome).await {
-            Heard::In(welcome) => return Ok(welcome),
-            Heard::No(why) => return Err(why),
-            // A member may be about to come back.
-            Heard::Nothing => tokio::time::sleep(NOBODY_PAUSE * (attempt + 1)).await,
-        }
+        self.hear(answers, until, &proven, yes).await
     }
-    Err(outcome)
-}
 
-/// Hears the answers of one attempt; why nobody said yes, if it is better than what was known.
-async fn hear(
-    answers: Answers,
-    mut until: Instant,
-    asked: (&Arc<Identity>, &Invitation, &[u8]),
-    outcome: &mut JoinError,
-) -> Heard {
-    let (identity, invitation, _) = asked;
-    let mut answers = answers.take(MAX_ANSWERS);
-    let mut yes: Vec<Yes> = Vec::new();
-    while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
-        match read_answer(asked, &answer) {
-            Ok(Ok(said)) => {
-                let is_inviter = said.from == invitation.by;
-                yes.push(said);
-                if is_inviter || yes.len() == MAX_YES {
-                    break;
+    async fn hear(
+        &mut self,
+        answers: Answers,
+        mut until: Instant,
+        request: &[u8],
+        mut yes: Vec<Yes>,
+    ) -> Result<Vec<Yes>, JoinError> {
+        let mut answers = answers.take(MAX_ANSWERS);
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+            match read_answer((self.identity, self.invitation, request), &answer) {
+                Ok(Ok(said)) => {
+                    let is_inviter = said.from == self.invitation.by;
+                    // One that says it again and again is one: it must not keep the others from being heard.
+                    if yes.iter().all(|before| before.from != said.from) {
+                        yes.push(said);
+                    }
+                    if is_inviter || yes.len() == MAX_YES {
+                        break;
+                    }
+                }
+                Ok(Err((from, why))) if from == self.invitation.by => return Err(JoinError::Refused(why)),
+                Ok(Err((_, why))) => self.outcome = JoinError::Refused(why),
+                Err(error) => {
+                    if !matches!(self.outcome, JoinError::Refused(_)) {
+                        self.outcome = error;
+                    }
+                    continue;
                 }
             }
-            Ok(Err((from, why))) if from == invitation.by => return Heard::No(JoinError::Refused(why)),
-            Ok(Err((_, why))) => *outcome = JoinError::Refused(why),
-            Err(error) => {
-                if !matches!(outcome, JoinError::Refused(_)) {
-                    *outcome = error;
-                }
-                continue;
-            }
+            until = until.min(Instant::now() + OTHERS);
         }
-        until = until.min(Instant::now() + OTHERS);
-    }
-    match agreed(identity, invitation, yes) {
-        Some(welcome) => Heard::In(welcome),
-        None => Heard::Nothing,
+        Ok(yes)
     }
 }
 

@@ -111,3 +111,60 @@ async fn no_pod_is_called_by_what_nobody_can_read_or_by_another_ones_id() {
     a.mesh.ledger().change(&subject::member(&pod), |_| Ok(body.clone())).await.unwrap();
     assert_eq!(a.mesh.members().list()[&pod].name, "bad[2J");
 }
+
+/// Says yes to newcomers as a banned pod would that knows nothing of its ban: to each request as often as anybody listens.
+async fn lets_all_in(bad: &Pod, asked: Subscription, known: &[Vec<u8>]) {
+    let federation = bad.mesh.federation();
+    let mut asked = asked;
+    while let Some(message) = futures::StreamExt::next(&mut asked).await {
+        let request: protocol::mesh::JoinRequest = serde_json::from_slice(&message.payload[128..]).unwrap();
+        let mut body = bad.mesh.ledger().get(&subject::member(&bad.mesh.pod())).unwrap().unwrap().body;
+        body["pod"] = json!(request.pod);
+        body["name"] = json!(request.name);
+        body["seal_key"] = serde_json::to_value(&request).unwrap()["seal_key"].clone();
+        let name = subject::member(&request.pod);
+        let epoch = Epoch { incarnation: bad.mesh.bus().log().await.unwrap(), revision: 1 };
+        let admission = Entry::new(&federation.identity, &federation.id, &name, epoch, (NOW, body)).unwrap();
+        let mut members = known.to_vec();
+        members.push(admission.signed.to_vec());
+        let answer = protocol::mesh::JoinAnswer::Welcome { ring: federation.ring.read().to_json(), members };
+        let json = serde_json::to_vec(&answer).unwrap();
+        let name = format!("welcome.{}", blake3::hash(&message.payload).to_hex());
+        let context = crate::keys::Context::Welcome;
+        let signed = crate::keys::sign(&federation.identity, context, &federation.id, &name, &json);
+        let plain = [federation.pod().as_bytes().as_slice(), &signed].concat();
+        let reply = message.reply.unwrap();
+        for _ in 0..20 {
+            let sealed = seal_to(&request.seal_key, &plain).unwrap();
+            bad.mesh.bus().respond(&reply, Bytes::from(sealed)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_banned_pod_takes_no_newcomer_for_itself_however_often_it_says_yes() {
+    let (server, a) = twin().await;
+    let invitation = invited(&a, &InviteOptions { uses: 2, ..InviteOptions::default() }).await;
+    let b = enter(Arc::new(server.connect()), &invitation, "b", NOW).await.unwrap();
+    let bad = enter(Arc::new(server.connect()), &invitation, "bad", NOW).await.unwrap();
+    until("the members", &b, |mesh| mesh.members().list().len() == 3).await;
+    until("the members", &bad, |mesh| mesh.members().list().len() == 3).await;
+    let invitation = invited(&b, &InviteOptions::default()).await;
+    let name = subject::invitation(&invitation.id);
+    until("the invitation", &a, |mesh| mesh.ledger().get(&name).unwrap().is_some()).await;
+    let known = bad.mesh.ledger().all(subject::MEMBERS).unwrap();
+    let known: Vec<Vec<u8>> = known.iter().map(|entry| entry.signed.to_vec()).collect();
+    a.mesh.federation().ban(&bad.mesh.pod()).await.unwrap();
+    // Whoever invited is away: all others have to be heard.
+    drop(b);
+    let asked = bad.mesh.bus().subscribe(subject::JOIN).await.unwrap();
+    let entering = enter(Arc::new(server.connect()), &invitation, "c", NOW);
+    tokio::select! {
+        entered = entering => {
+            let c = entered.ok().unwrap();
+            assert!(!c.mesh.members().is_member(&bad.mesh.pod()), "it is in the banned pod's world");
+            until("the new key", &c, |mesh| mesh.federation().ring.read().newest() == 2).await;
+        }
+        () = lets_all_in(&bad, asked, &known) => panic!("the bus was closed"),
+    }
+}
