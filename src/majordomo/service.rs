@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use node::Pod;
+use protocol::BuildId;
 use protocol::event::Outcome;
 
 use super::holder::Host;
-use super::request::{FsckReport, InvitationReport, PodReport, Reply, Report, Request, UsedBy, WatchNews};
+use super::request::{
+    BuildOptions, FsckReport, InvitationReport, PodReport, Reply, Report, Request, UsedBy, WatchNews,
+};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::workspace::Workspace;
@@ -38,11 +41,13 @@ pub async fn answer(
     let report = match request {
         Request::Build { project, targets, options, environment } => {
             let asked = build::Asked { project, targets, options, environment };
-            return build_for(host, asked, &[], sink, cancel).await.map(Some);
+            return build_for(host, asked, (&[], None), sink, cancel).await.map(Some);
         }
         Request::Watch { project, targets, options, environment, watching } => {
             let asked = build::Asked { project, targets, options, environment };
-            if let Err(failure) = uses::bring(host, &asked.project, &[], sink, cancel).await {
+            let take_back = asked.options.take_back;
+            let wanted = uses::Wanted { take_back, ..uses::Wanted::of(&asked.project) };
+            if let Err(failure) = uses::bring(host, &wanted, sink, cancel).await {
                 sink.reply(Reply::Watch(WatchNews::Refused(*failure)));
             }
             let project = asked.project.clone();
@@ -129,18 +134,20 @@ pub async fn answer(
     Ok(None)
 }
 
-/// Builds, once what the project uses of others is up to date; `used_by`: the projects for which it is built.
+/// Builds, once what the project uses of others is up to date; `used_by`: the projects for which it is built, and the build of the first of them.
 ///
 /// # Errors
 /// It cannot be built, or what it uses cannot be had.
 pub async fn build_for(
     host: &Host,
     asked: build::Asked,
-    used_by: &[UsedBy],
+    (used_by, build): (&[UsedBy], Option<BuildId>),
     sink: &Sink,
     cancel: &Cancel,
 ) -> Result<Outcome, Box<Failure>> {
-    if !uses::bring(host, &asked.project, used_by, sink, cancel).await? {
+    let BuildOptions { dry_run, take_back, .. } = asked.options;
+    let wanted = uses::Wanted { build, used_by, dry_run, take_back, ..uses::Wanted::of(&asked.project) };
+    if !uses::bring(host, &wanted, sink, cancel).await? {
         return Ok(Outcome::Cancelled);
     }
     if answered(&host.pod, &asked, sink).await {

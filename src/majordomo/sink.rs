@@ -25,6 +25,8 @@ pub struct Sink {
     replies: SyncSender<Reply>,
     steps: Arc<Mutex<Steps>>,
     journal: Option<Journal>,
+    /// What is said in the next build, as soon as it has begun.
+    ahead: Arc<Mutex<Vec<Event>>>,
 }
 
 /// Where the steps of a build are, as its events have said so far.
@@ -82,12 +84,13 @@ impl Steps {
 impl Sink {
     /// Events are stamped with the time since now.
     pub fn new(replies: SyncSender<Reply>) -> Self {
-        Self { begun: Instant::now(), replies, steps: Arc::default(), journal: None }
+        Self { begun: Instant::now(), replies, steps: Arc::default(), journal: None, ahead: Arc::default() }
     }
 
     /// For the next build of the same request: events are stamped with the time since now, and fit none of before.
     pub fn again(&self) -> Self {
-        Self { journal: self.journal.clone(), ..Self::new(self.replies.clone()) }
+        let (journal, ahead) = (self.journal.clone(), Arc::clone(&self.ahead));
+        Self { journal, ahead, ..Self::new(self.replies.clone()) }
     }
 
     /// The same, and what is said is written down as well.
@@ -123,7 +126,11 @@ impl Sink {
             Event::BuildFinished { .. } => steps.abandoned(),
             _ => Vec::new(),
         };
+        let has_begun = matches!(event, Event::BuildStarted { .. });
         events.extend(steps.fit(event));
+        if has_begun {
+            events.append(&mut self.ahead.lock());
+        }
         for event in events {
             let event = Stamped { at: self.seconds(), event };
             if let Some(journal) = &self.journal {
@@ -141,6 +148,11 @@ impl Sink {
     /// Words to the user that belong to no step.
     pub fn note(&self, warning: bool, text: impl Into<String>) {
         self.event(Event::Note { warning, text: text.into() });
+    }
+
+    /// Words to the user about the build that is about to begin.
+    pub fn note_in_build(&self, warning: bool, text: impl Into<String>) {
+        self.ahead.lock().push(Event::Note { warning, text: text.into() });
     }
 }
 

@@ -1,157 +1,146 @@
-//! Trees of the larder as files of a folder: written only where they differ, each beside its place and renamed.
+//! Trees that other pods made, as files of a folder of their own: `--out DIR`, `.uses/NAME`.
 //!
-//! Nothing is written through a link: a folder of the tree that is one is an error. A crash leaves at most a file that is named `.new-…`.
+//! They are handed over as a project's own outputs are (see [`handover`]): the folder is a workspace, whose manifest says what was brought. So what is the user's is never
+//! overwritten, what was brought before and is not in the tree goes, no link is followed, and a crash leaves each file old or new. What arrives was
+//! made elsewhere: what no step here could leave is refused before the first byte is written.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder::{Larder, ObjectKind};
-use protocol::{Digest, RelPath, Tree, TreeEntry};
+use protocol::mesh::{PROJECT_PREFIX, ProjectName};
+use protocol::path::PROJECT_FILE;
+use protocol::{Digest, StepId, Tree, TreeEntry};
 
 use super::border;
-use super::handover::copy::{Ways, copy};
+use super::handover::{self, Delivery, HandOverError, Wanted};
 use super::request::Failure;
-use super::workspace::beneath;
+use super::workspace::{FOLDER, Lock, Made, Manifest, Workspace, WorkspaceError};
+
+/// What is brought into a folder.
+#[derive(Debug, Clone)]
+pub struct Brought {
+    /// Which project made it.
+    pub project: ProjectName,
+    /// What people call the pod that says so.
+    pub owner: String,
+    /// What it made.
+    pub tree: Digest,
+    /// Whether what was edited in the folder is moved aside.
+    pub take_back: bool,
+}
 
 /// Files of a tree, and their bytes.
 pub fn count(tree: &Tree) -> (u64, u64) {
     tree.entries().iter().fold((0, 0), |(files, bytes), (_, entry)| match entry {
-        TreeEntry::File { size, .. } => (files + 1, bytes + size),
+        TreeEntry::File { size, .. } => (files + 1, bytes.saturating_add(*size)),
         TreeEntry::Link { .. } => (files + 1, bytes),
         TreeEntry::EmptyDir | TreeEntry::Deleted => (files, bytes),
     })
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> Failure {
-    let what = format!("cannot write `{}`", path.display());
-    move |error| {
-        let mut failure = border::machine(what.clone());
-        failure.causes.push(error.to_string());
-        failure
-    }
-}
-
-fn gone(digest: &Digest) -> Failure {
-    border::machine(format!("the larder has lost {}", digest.short())).hint("build it again")
-}
-
 fn read(larder: &Larder, tree: &Digest) -> Result<Tree, Failure> {
     let bytes = larder.get(ObjectKind::Tree, tree).map_err(|error| border::node(&error.into()))?;
-    bytes.and_then(|bytes| Tree::decode(&bytes).ok()).ok_or_else(|| gone(tree))
+    bytes.and_then(|bytes| Tree::decode(&bytes).ok()).ok_or_else(|| {
+        border::machine(format!("the larder has lost {}", tree.short())).hint("build it again")
+    })
 }
 
-/// Writes a tree, whose bytes are in the larder, below a folder, which is made if need be. How many files were written.
-/// `staging` is a folder on the same file system, in which files are before they are in their places.
+fn failed(error: &WorkspaceError) -> Failure {
+    border::workspace(error)
+}
+
+/// The folder as a workspace of what is brought; it is made if need be.
 ///
 /// # Errors
-/// The bytes are not there, or the folder cannot be written.
-pub fn write(larder: &Larder, tree: &Digest, folder: &Path, staging: &Path) -> Result<u64, Failure> {
-    let tree = read(larder, tree)?;
-    fs::create_dir_all(folder).map_err(failed(folder))?;
-    let folder = folder.canonicalize().map_err(failed(folder))?;
-    let mut made = BTreeSet::new();
-    let (mut written, ways) = (0, Ways::default());
-    for (path, entry) in tree.entries() {
-        let at = path.under(&folder);
-        for above in path.ancestors().filter(|above| !above.is_root()).collect::<BTreeSet<_>>() {
-            if made.insert(above.clone()) {
-                let above = above.under(&folder);
-                folder_at(&above).map_err(failed(&above))?;
-            }
-        }
-        written += u64::from(match entry {
-            TreeEntry::File { digest, exec, .. } => {
-                let is_there = is_file(&folder, path, digest, *exec);
-                if !is_there {
-                    let content = larder.open_blob(digest).map_err(|error| border::node(&error.into()))?;
-                    let content = content.ok_or_else(|| gone(digest))?;
-                    put(&at, staging, |beside| {
-                        let mut file = File::create_new(beside)?;
-                        copy(&content, &mut file, &ways)?;
-                        file.set_permissions(fs::Permissions::from_mode(if *exec { 0o755 } else { 0o644 }))
-                    })
-                    .map_err(failed(&at))?;
-                }
-                !is_there
-            }
-            TreeEntry::Link { target } => {
-                let target = Path::new(std::ffi::OsStr::from_bytes(target));
-                let is_there = fs::read_link(&at).is_ok_and(|there| there == target);
-                if !is_there {
-                    put(&at, staging, |beside| symlink(target, beside)).map_err(failed(&at))?;
-                }
-                !is_there
-            }
-            TreeEntry::EmptyDir => {
-                folder_at(&at).map_err(failed(&at))?;
-                false
-            }
-            TreeEntry::Deleted => false,
-        });
+/// It is a project, whose next build would take away what was brought; or it cannot be used.
+pub fn site(folder: &Path) -> Result<Workspace, Failure> {
+    fs::create_dir_all(folder).map_err(|error| failed(&WorkspaceError::io("written", folder, error)))?;
+    let is_of_a_project = |manifest: &Manifest| {
+        manifest.entries().iter().any(|(_, output)| !output.step.as_str().starts_with(PROJECT_PREFIX))
+    };
+    let known = Workspace::open(folder).map_err(|error| failed(&error))?;
+    let built = known.and_then(|workspace| Manifest::load(&workspace).ok());
+    if folder.join(PROJECT_FILE).exists() || built.as_ref().is_some_and(is_of_a_project) {
+        let what =
+            format!("`{}` is a project itself: nothing of others is written into it", folder.display());
+        return Err(border::mistake(what).hint("name a folder of its own: `--out DIR`"));
     }
-    Ok(written)
+    Workspace::open_or_create(folder).map_err(|error| failed(&error))
 }
 
-/// Removes what is below a folder and not in a tree.
+/// Makes a folder hold what a project made, whose bytes are in the larder. Blocks.
 ///
 /// # Errors
-/// The larder has lost the tree, or the folder cannot be written.
-pub fn sweep(larder: &Larder, tree: &Digest, folder: &Path) -> Result<(), Failure> {
+/// It holds what no step could leave, the bytes are not there, something of the user's is in the way, or the folder cannot be written.
+pub fn hand_over(
+    larder: &Larder,
+    brought: &Brought,
+    (site, lock): (&Workspace, &Lock),
+) -> Result<(), Failure> {
+    let Brought { project, owner, tree, take_back } = brought;
     let tree = read(larder, tree)?;
-    let mut known: BTreeSet<RelPath> = BTreeSet::new();
-    for (path, _) in tree.entries() {
-        known.extend(path.ancestors());
-        known.insert(path.clone());
+    if let Err(refusal) = node::could_be_left(&tree) {
+        let what = format!("`{owner}` gives for the project `{project}` what no step may leave");
+        let mut failure = border::machine(what);
+        failure.causes.push(refusal.to_string());
+        return Err(failure.hint(format!("nothing was written; `pod ban {owner}` bans a pod that lies")));
     }
-    sweep_below(folder, &RelPath::root(), &known).map_err(failed(folder))
-}
-
-fn sweep_below(folder: &Path, at: &RelPath, known: &BTreeSet<RelPath>) -> io::Result<()> {
-    for entry in fs::read_dir(at.under(folder))? {
-        let entry = entry?;
-        let Some(path) = at.child(entry.file_name().as_bytes()) else { continue };
-        let is_folder = entry.file_type()?.is_dir();
-        match (known.contains(&path), is_folder) {
-            (true, true) => sweep_below(folder, &path, known)?,
-            (true, false) => {}
-            (false, true) => fs::remove_dir_all(entry.path())?,
-            (false, false) => fs::remove_file(entry.path())?,
+    let step = StepId::new(&format!("{PROJECT_PREFIX}{project}"));
+    let wanted: Vec<Wanted> = tree
+        .entries()
+        .iter()
+        .filter_map(|(path, entry)| {
+            Some(Wanted { path: path.clone(), made: Made::from_entry(entry)?, step: step.clone() })
+        })
+        .collect();
+    let mut manifest = match Manifest::load(site) {
+        Err(WorkspaceError::Damaged { .. }) => {
+            let known = wanted.iter().map(|wanted| (wanted.path.clone(), wanted.made.clone(), step.clone()));
+            Manifest::recover(site, known).map_err(|error| failed(&error))?.manifest
         }
-    }
-    Ok(())
+        loaded => loaded.map_err(|error| failed(&error))?,
+    };
+    let is_wanted: BTreeSet<_> = wanted.iter().map(|wanted| &wanted.path).collect();
+    let before = manifest.entries().iter().map(|(path, _)| path);
+    let obsolete = before.filter(|path| !is_wanted.contains(path)).cloned().collect();
+    let delivery = Delivery { wanted, obsolete };
+    let hand_over = |manifest: &mut Manifest| handover::hand_over(site, lock, manifest, larder, &delivery);
+    let handed_over = match hand_over(&mut manifest) {
+        Err(HandOverError::Conflicts(conflicts)) if *take_back => {
+            let paths: Vec<_> = conflicts.into_iter().map(|conflict| conflict.path).collect();
+            handover::take_back(site, lock, &mut manifest, &paths).and_then(|_| hand_over(&mut manifest))
+        }
+        handed_over => handed_over,
+    };
+    handed_over.map(drop).map_err(|error| {
+        let mut failure = border::handover(&error);
+        let place = site.project().display();
+        failure.message = format!("`{place}` cannot take what `{project}` made: {}", failure.message);
+        if let HandOverError::Conflicts(_) = error {
+            failure.hints = vec![format!("move them away from `{place}`; nothing was written")];
+        }
+        failure
+    })
 }
 
-/// A folder, and no link to one.
-fn folder_at(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(io::ErrorKind::NotADirectory.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(path),
-        Err(error) => Err(error),
+/// Takes away what was brought into a folder, and the folder; what is the user's stays, and the folder with it. Blocks.
+///
+/// # Errors
+/// It cannot be written.
+pub fn take_away(site: &Workspace, lock: &Lock) -> Result<(), Failure> {
+    let cleaned = handover::clean(site, lock).map_err(|error| border::handover(&error))?;
+    if !cleaned.kept.is_empty() {
+        return Ok(());
     }
-}
-
-fn is_file(folder: &Path, path: &RelPath, digest: &Digest, exec: bool) -> bool {
-    let Ok(root) = beneath::root(folder) else { return false };
-    let Ok(mut file) = beneath::open_file(root.as_fd(), path) else { return false };
-    let is_exec = file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
-    is_exec == exec && beneath::digest(&mut file).is_ok_and(|there| there == *digest)
-}
-
-/// Puts something in its place at once.
-fn put(at: &Path, staging: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let beside = staging.join(format!(".new-{}-{count}", std::process::id()));
-    let put = make(&beside).and_then(|()| fs::rename(&beside, at));
-    if put.is_err() {
-        fs::remove_file(&beside).ok();
+    let ours = site.project().join(FOLDER);
+    fs::remove_dir_all(&ours).map_err(|error| failed(&WorkspaceError::io("removed", &ours, error)))?;
+    match fs::remove_dir(site.project()) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
+            Err(failed(&WorkspaceError::io("removed", site.project(), error)))
+        }
+        _ => Ok(()),
     }
-    put
 }

@@ -46,6 +46,7 @@ use tokio::task::JoinHandle;
 pub use join::{JoinOptions, join};
 use owned::Estate;
 use projects::Projects;
+pub use projects::{UseOrder, Used};
 use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};

@@ -96,10 +96,14 @@ impl Bytes {
         Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()))
     }
 
-    async fn tree_and_all(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
+    async fn tree_alone(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
         self.fetch(vec![ObjectId { kind: ObjectKind::Tree, digest }], from).await?;
         let tree = self.tree(&digest).map_err(|error| error.to_string())?;
-        let tree = tree.ok_or_else(|| "the pods that are connected do not have its tree".to_owned())?;
+        tree.ok_or_else(|| "the pods that are connected do not have its tree".to_owned())
+    }
+
+    async fn tree_and_all(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
+        let tree = self.tree_alone(from, digest).await?;
         let files = tree.entries().iter().filter_map(|(_, entry)| match entry {
             TreeEntry::File { digest, .. } => Some(ObjectId::blob(*digest)),
             _ => None,
@@ -347,6 +351,11 @@ impl Estate {
     /// The larder that all of it is in.
     pub fn larder(&self) -> &Larder {
         &self.bytes.larder
+    }
+
+    /// Brings a tree alone.
+    pub async fn bring_tree(&self, from: PodId, tree: Digest) -> Result<Tree, String> {
+        self.bytes.tree_alone(&[from], tree).await
     }
 
     /// Brings a tree with all that is in it.

@@ -38,7 +38,7 @@ pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use failed::Failed;
 pub use home::{Home, HomeError};
-pub use judge::Refusal;
+pub use judge::{Refusal, could_be_left};
 pub use kitchens::{PoolOptions, Sandbox, owner};
 pub use lenses::{AskedLenses, Lenses, MAX_LENSED, NormalForm};
 pub use pod::{Access, Pod, PodOptions};

@@ -22,7 +22,7 @@ mod source;
 mod stamp;
 
 pub use errors::{SourceError, SourceFailure, ViewError};
-pub use host::{DigestMemo, HostOptions, HostTools, NoMemo, digest_of};
+pub use host::{DigestMemo, HostOptions, HostTools, NoMemo, digest_of, is_common_tool};
 pub use memory::MemorySource;
 pub use mount::{Flavour, Mount, MountStats, Options, Passthrough, Root};
 pub use see::see;

@@ -216,10 +216,17 @@ impl BuildArgs {
 /// Where what was made is.
 fn made(built: &BuiltReport) -> String {
     let what = format!("{}, {}", counted(built.files, "file"), bytes(built.bytes));
+    let kept_back = |step| {
+        format!(
+            "what step `{step}` makes stays with the pod `{}`: step `{step}` has secrets\n",
+            built.owner_name
+        )
+    };
+    let kept_back: String = built.kept_back.iter().map(kept_back).collect();
     match &built.out {
-        Some(out) => format!("{what} in `{}`\n", out.display()),
+        Some(out) => format!("{kept_back}{what} in `{}`\n", out.display()),
         None => format!(
-            "{what} in `{}` of the pod `{}`; `--out DIR` brings them\n",
+            "{kept_back}{what} in `{}` of the pod `{}`; `--out DIR` brings them\n",
             built.folder, built.owner_name
         ),
     }

@@ -1,9 +1,10 @@
 //! What can be built of a project, and what of that was handed over.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use node::Pod;
-use protocol::{Tree, TreeEntry};
+use protocol::{StepId, Tree, TreeEntry};
 
 use super::{Fallible, Variables, prepared};
 use crate::majordomo::border;
@@ -29,7 +30,8 @@ pub async fn targets(pod: &Pod, project: &Path, environment: &Variables) -> Fall
     Ok(TargetsReport { project: plan.name.clone(), default: plan.default_targets.clone(), targets })
 }
 
-/// What was handed over of what these targets mean: after a good build, all of it.
+/// What was handed over of what these targets mean: after a good build, all of it. Steps with secrets, if there are such, are named beside: what they
+/// made is not in it, unless it stays on this machine.
 ///
 /// # Errors
 /// The project cannot be looked at, or a target means nothing.
@@ -37,12 +39,12 @@ pub async fn handed_over(
     pod: &Pod,
     project: &Path,
     environment: &Variables,
-    targets: &[String],
-) -> Fallible<Tree> {
+    (targets, stays): (&[String], bool),
+) -> Fallible<(Tree, Vec<StepId>)> {
     let prepared = prepared(pod, project, environment).await?;
     let plan = &prepared.plan;
     let wanted = plan.wanted(targets).map_err(|error| Box::new(border::target(&error)))?;
-    let mut entries = Vec::new();
+    let (mut entries, mut kept_back) = (Vec::new(), BTreeSet::new());
     for (path, output) in prepared.manifest.entries() {
         let step = plan.step(&output.step);
         let is_one = step
@@ -55,9 +57,15 @@ pub async fn handed_over(
             // It was missing above an output, and is there again with that; or it is empty.
             Made::Folder => continue,
         };
-        if is_one {
-            entries.push((path.clone(), entry));
+        let is_secret = step.is_some_and(|step| !stays && !plan.steps[step].secrets.is_empty());
+        match (is_one, is_secret) {
+            (true, false) => entries.push((path.clone(), entry)),
+            (true, true) => drop(kept_back.insert(output.step.clone())),
+            (false, _) => {}
         }
     }
-    Tree::new(entries).map_err(|error| Box::new(border::machine(format!("the outputs are no tree: {error}"))))
+    let tree = Tree::new(entries);
+    let tree =
+        tree.map_err(|error| Box::new(border::machine(format!("the outputs are no tree: {error}"))))?;
+    Ok((tree, kept_back.into_iter().collect()))
 }

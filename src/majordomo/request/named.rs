@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use protocol::mesh::ProjectName;
-use protocol::{Digest, PodId, StepId, WorkspaceId};
+use protocol::{BuildId, Digest, PodId, StepId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use super::BuildOptions;
@@ -57,6 +57,12 @@ pub enum OfProject {
         targets: Vec<String>,
         /// For which projects, each of which uses the next; the last uses this one.
         used_by: Vec<UsedBy>,
+        /// The build of the first of them: what it has already been built for is not built for it again.
+        #[serde(default)]
+        build: Option<BuildId>,
+        /// Build nothing: what was made last is wanted.
+        #[serde(default)]
+        as_it_is: bool,
     },
     /// What can be built. Answer: [`TargetsReport`].
     Targets,
@@ -158,6 +164,9 @@ pub struct BuiltReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Steps with secrets, whose outputs stay where they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_back: Vec<StepId>,
     /// Where they were written, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,

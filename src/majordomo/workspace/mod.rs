@@ -8,6 +8,7 @@
 //! | `manifest` | what was handed over ([`Manifest`]) |
 //! | `intents` | what is being handed over; there only during a hand-over or after a crash in one |
 //! | `stamps` | the record by which a build with nothing to do is recognised |
+//! | `uses.json` | what was put into `.uses` |
 //! | `watch-*` | touched by who watches the project, to know what has been told until then |
 //! | `tmp/` | files that will be renamed into the project; swept when the lock is taken |
 //!
@@ -150,6 +151,14 @@ impl Workspace {
     /// Files that will be renamed into place; on the project's file system.
     pub fn tmp(&self) -> PathBuf {
         self.folder.join("tmp")
+    }
+
+    /// Writes a file of `.majordomo` beside, and renames it to its place.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8], _lock: &Lock) -> Result<(), WorkspaceError> {
+        seal::replace(&self.folder.join(name), &self.tmp(), bytes)
     }
 
     /// The files of which [`Manifest::load`] makes the manifest: what was handed over, and what is being.

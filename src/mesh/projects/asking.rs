@@ -10,9 +10,10 @@ use protocol::PodId;
 use protocol::event::{Event, HERE, Outcome, Stamped};
 use protocol::mesh::ProjectName;
 use protocol::mesh::run::REPORT_EVERY;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Fallible, NEWS_WAITING, News, ORDER, Order, Projects, WITHDRAW, Withdrawal};
+use super::{NEWS_WAITING, News, ORDER, Order, Projects, WITHDRAW, Withdrawal};
 use crate::majordomo::border::machine;
 use crate::majordomo::request::{Failure, OfProject, Reply};
 use crate::majordomo::sink::Cancel;
@@ -29,6 +30,28 @@ struct Ordered<'a> {
     owner: PodId,
     run: u64,
     is_over: bool,
+}
+
+/// Why nothing came of an order.
+pub(super) enum Unanswered {
+    /// The owner is not there, or went.
+    Away(Box<Failure>),
+    /// It says no, or could not.
+    Failed(Box<Failure>),
+}
+
+impl From<Unanswered> for Box<Failure> {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Away(failure) | Unanswered::Failed(failure) => failure,
+        }
+    }
+}
+
+impl From<Box<Failure>> for Unanswered {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 impl Projects {
@@ -49,7 +72,7 @@ impl Projects {
         what: OfProject,
         take: &mut (dyn FnMut(Reply) + Send),
         cancel: &Cancel,
-    ) -> Fallible<Option<Outcome>> {
+    ) -> Result<Option<Outcome>, Unanswered> {
         let random = random::<8>().map_err(|_| Box::new(machine("the system gives no random numbers")))?;
         let run = u64::from_le_bytes(random);
         let (sender, news) = mpsc::channel(NEWS_WAITING);
@@ -58,27 +81,47 @@ impl Projects {
         ordered.until_its_end(Order { run, name: name.clone(), what }, news, take, cancel).await
     }
 
-    fn is_not_there(&self, owner: &PodId, name: &ProjectName, why: &str) -> Box<Failure> {
+    fn is_not_there(&self, owner: &PodId, name: &ProjectName, why: &str) -> Unanswered {
         let pod = presence::name(&self.mesh, owner);
         let heard = match self.mesh.beats().all().get(owner) {
             Some(heard) => format!("it was heard {} s ago", heard.ago.as_secs()),
             None => "it was not heard since this pod stands".to_owned(),
         };
         let failure = machine(format!("the pod `{pod}`, which has the project `{name}`, {why}: {heard}"));
-        Box::new(failure.hint(
+        Unanswered::Away(Box::new(failure.hint(
             "`pod pods` shows who is there; where its sources are too, `majordomo build DIR` builds it anywhere",
-        ))
+        )))
     }
 }
 
-/// What the owner calls `here` has a name.
-fn as_seen_from_here(mut reply: Reply, owner: &str) -> Reply {
+/// A reply of an owner: fit for this terminal, and what the owner calls `here` has a name. None: it is one of a later program.
+fn as_seen_from_here(mut said: Value, owner: &str) -> Option<Reply> {
+    // What steps print is cleaned where it is shown, colours and all.
+    if said["with"]["event"] != "step-output" {
+        let is_long = said["reply"] == "failed";
+        clean(&mut said, is_long);
+    }
+    let mut reply = serde_json::from_value(said).ok()?;
     if let Reply::Event(Stamped { event: Event::StepStarted { pod, .. }, .. }) = &mut reply
         && pod == HERE
     {
         owner.clone_into(pod);
     }
-    reply
+    Some(reply)
+}
+
+/// Takes out of texts what a terminal would obey. A further line, where there may be one, is none of ours.
+fn clean(said: &mut Value, may_have_lines: bool) {
+    match said {
+        Value::String(text) if text.contains(char::is_control) => {
+            let line_end = if may_have_lines { "\n  " } else { " " };
+            let lines = text.lines().map(|line| line.replace(char::is_control, ""));
+            *text = lines.collect::<Vec<_>>().join(line_end);
+        }
+        Value::Array(all) => all.iter_mut().for_each(|said| clean(said, may_have_lines)),
+        Value::Object(all) => all.values_mut().for_each(|said| clean(said, may_have_lines)),
+        _ => {}
+    }
 }
 
 impl Ordered<'_> {
@@ -88,14 +131,19 @@ impl Ordered<'_> {
         mut news: mpsc::Receiver<News>,
         take: &mut (dyn FnMut(Reply) + Send),
         cancel: &Cancel,
-    ) -> Fallible<Option<Outcome>> {
+    ) -> Result<Option<Outcome>, Unanswered> {
         let name = order.name.clone();
         match self.projects.mesh.ask::<_, ()>(&self.owner, ORDER, &order, ANSWER).await {
             Ok(()) => {}
             Err(AskError::Refused(why)) => {
                 self.is_over = true;
                 let pod = presence::name(&self.projects.mesh, &self.owner);
-                return Err(Box::new(machine(format!("`{pod}` does not build `{name}`: {why}"))));
+                let mut why = Value::String(why);
+                clean(&mut why, false);
+                let why = why.as_str().unwrap_or_default();
+                return Err(Unanswered::Failed(Box::new(machine(format!(
+                    "`{pod}` does not build `{name}`: {why}"
+                )))));
             }
             Err(AskError::Bus(BusError::Nobody(_))) => {
                 return Err(self.projects.is_not_there(&self.owner, &name, "is not there"));
@@ -119,16 +167,17 @@ impl Ordered<'_> {
                     }
                     number = said.number;
                     for reply in said.replies {
-                        match reply {
-                            Reply::Done { outcome } => {
+                        match as_seen_from_here(reply, &pod) {
+                            None => {}
+                            Some(Reply::Done { outcome }) => {
                                 self.is_over = true;
                                 return Ok(outcome);
                             }
-                            Reply::Failed(failure) => {
+                            Some(Reply::Failed(failure)) => {
                                 self.is_over = true;
-                                return Err(Box::new(failure));
+                                return Err(Unanswered::Failed(Box::new(failure)));
                             }
-                            reply => take(as_seen_from_here(reply, &pod)),
+                            Some(reply) => take(reply),
                         }
                     }
                 }

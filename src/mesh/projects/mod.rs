@@ -11,6 +11,8 @@ mod asking;
 mod serving;
 mod using;
 
+pub use using::{UseOrder, Used};
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -24,14 +26,16 @@ use node::Pod;
 use parking_lot::{Condvar, Mutex};
 use protocol::event::Outcome;
 use protocol::mesh::{ProjectEntry, ProjectName};
-use protocol::{PodId, WorkspaceId};
+use protocol::{Digest, PodId, StepId, WorkspaceId};
 use rustc_hash::FxHashMap;
+use rustix::fs::statvfs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{Joined, presence, steps};
 use crate::majordomo::border::{self, machine, mistake};
-use crate::majordomo::build::Asked;
+use crate::majordomo::build::{self, Asked};
 use crate::majordomo::holder::Host;
 use crate::majordomo::inspect;
 use crate::majordomo::request::{
@@ -40,7 +44,7 @@ use crate::majordomo::request::{
 };
 use crate::majordomo::service;
 use crate::majordomo::sink::{Cancel, Sink};
-use crate::majordomo::tree_files;
+use crate::majordomo::tree_files::{self, Brought};
 use crate::majordomo::workspace::Workspace;
 
 /// The matter of an [`Order`].
@@ -65,7 +69,8 @@ struct News {
     run: u64,
     /// Counted from 1: what comes twice is taken once.
     number: u64,
-    replies: Vec<Reply>,
+    /// [`Reply`]s; of those of a later program the ones that are not known are ignored.
+    replies: Vec<Value>,
 }
 
 /// Question to the owner: end it. Answered by whether there was such an order.
@@ -89,7 +94,7 @@ type Fallible<T> = Result<T, Box<Failure>>;
 pub(super) struct Projects {
     mesh: Arc<Mesh>,
     /// What others have ordered here.
-    served: Mutex<FxHashMap<(PodId, u64), Cancel>>,
+    served: Mutex<FxHashMap<(PodId, u64), serving::Served>>,
     /// One of them has ended.
     ended: Condvar,
     /// What was ordered of others.
@@ -168,7 +173,12 @@ impl Projects {
         });
         steps::serve(mesh, WITHDRAW, move |from, withdrawal: Withdrawal| {
             let known = withdrawals.upgrade().is_some_and(|projects| {
-                projects.served.lock().get(&(from, withdrawal.run)).map(Cancel::set).is_some()
+                projects
+                    .served
+                    .lock()
+                    .get(&(from, withdrawal.run))
+                    .map(|served| served.cancel.set())
+                    .is_some()
             });
             std::future::ready(Ok(known))
         });
@@ -186,7 +196,7 @@ impl Projects {
     fn send_away(&self) {
         let deadline = Instant::now() + FAREWELL;
         let mut served = self.served.lock();
-        served.values().for_each(Cancel::set);
+        served.values().for_each(|served| served.cancel.set());
         while !served.is_empty() && !self.ended.wait_until(&mut served, deadline).timed_out() {}
     }
 
@@ -222,13 +232,29 @@ struct Own {
     folder: PathBuf,
 }
 
+/// What is carried out for another pod. How a build goes on its owner's machine, and what of the owner's files it overwrites, is the owner's matter alone.
+///
+/// # Errors
+/// It is not for others to ask.
+fn of_another(what: OfProject) -> Result<OfProject, Failure> {
+    let OfProject::Build { targets, options } = what else { return Ok(what) };
+    if options.take_back || options.sandbox.is_some() {
+        let option = if options.take_back { "--take-back" } else { "--sandbox" };
+        return Err(mistake(format!("`{option}` is the matter of whoever has the project"))
+            .hint(format!("leave `{option}` away, or build where the project is")));
+    }
+    let BuildOptions { dry_run, cold, keep_going, explain, verify, .. } = options;
+    let options = BuildOptions { dry_run, cold, keep_going, explain, verify, ..BuildOptions::default() };
+    Ok(OfProject::Build { targets, options })
+}
+
 /// What was asked came to an end: how, of a build, and what it made.
 type Carried = (Option<Outcome>, Option<BuiltReport>);
 
-/// Carries out on this machine what is asked of one of its projects.
+/// Carries out on this machine what is asked of one of its projects. `stays`: what it makes is for this machine.
 fn carry_out<'a>(
     host: &'a Host,
-    own: &'a Own,
+    (own, stays): (&'a Own, bool),
     what: OfProject,
     sink: &'a Sink,
     cancel: &'a Cancel,
@@ -236,7 +262,12 @@ fn carry_out<'a>(
     // What a project uses may lead here again.
     Box::pin(async move {
         let environment = own_environment();
-        let (targets, options, used_by) = match what {
+        let made = async |targets: &[String]| {
+            let (made, kept_back) =
+                inspect::handed_over(&host.pod, &own.folder, &environment, (targets, stays)).await?;
+            built(host, own, &made, kept_back)
+        };
+        let (targets, options, used_by, build) = match what {
             OfProject::Targets => {
                 let targets = inspect::targets(&host.pod, &own.folder, &environment).await?;
                 sink.reply(Reply::Report(Report::Targets(targets)));
@@ -246,10 +277,13 @@ fn carry_out<'a>(
                 let what = (step.as_deref(), once);
                 return Ok((service::monitor(host, &own.folder, what, sink, cancel).await?, None));
             }
-            OfProject::Build { targets, options } => (targets, options, Vec::new()),
-            OfProject::Use { targets, used_by } => {
+            OfProject::Build { targets, options } => (targets, options, Vec::new(), None),
+            OfProject::Use { targets, used_by, build, as_it_is } => {
                 using::check(own, &used_by)?;
-                (targets, BuildOptions::default(), used_by)
+                if as_it_is {
+                    return Ok((Some(Outcome::Success), Some(made(&targets).await?)));
+                }
+                (targets, BuildOptions::default(), used_by, build)
             }
         };
         let makes = !options.dry_run;
@@ -259,16 +293,15 @@ fn carry_out<'a>(
             options,
             environment: environment.clone(),
         };
-        let outcome = service::build_for(host, asked, &used_by, sink, cancel).await?;
+        let outcome = service::build_for(host, asked, (&used_by, build), sink, cancel).await?;
         if !makes || outcome != Outcome::Success {
             return Ok((Some(outcome), None));
         }
-        let made = inspect::handed_over(&host.pod, &own.folder, &environment, &targets).await?;
-        Ok((Some(outcome), Some(built(host, own, &made)?)))
+        Ok((Some(outcome), Some(made(&targets).await?)))
     })
 }
 
-fn built(host: &Host, own: &Own, made: &protocol::Tree) -> Fallible<BuiltReport> {
+fn built(host: &Host, own: &Own, made: &protocol::Tree, kept_back: Vec<StepId>) -> Fallible<BuiltReport> {
     let joined = host.joined.get().ok_or_else(|| Box::new(machine("this pod has left its federation")))?;
     let tree = host.pod.larder().put(protocol::ObjectKind::Tree, &made.encode());
     let (files, bytes) = tree_files::count(made);
@@ -280,6 +313,7 @@ fn built(host: &Host, own: &Own, made: &protocol::Tree) -> Fallible<BuiltReport>
         tree: tree.map_err(|error| Box::new(border::node(&error.into())))?,
         files,
         bytes,
+        kept_back,
         out: None,
     })
 }
@@ -372,18 +406,23 @@ impl Joined {
         let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
         let owner = found.and_then(|project| project.owner).ok_or_else(|| Box::new(unknown(&name)))?;
         let (outcome, built) = if owner == self.pod() {
-            carry_out(host, &self.projects.own(&name)?, what, sink, cancel).await?
+            carry_out(host, (&self.projects.own(&name)?, true), what, sink, cancel).await?
         } else {
+            let what = of_another(what)?;
             let mut built = None;
             let mut take = |reply| match reply {
                 Reply::Report(Report::Built(report)) => built = Some(report),
                 reply => sink.reply(reply),
             };
-            (self.projects.ask(&owner, &name, what, &mut take, cancel).await?, built)
+            (self.projects.ask(&owner, &name, what, &mut take, cancel).await.map_err(Box::from)?, built)
         };
         if let Some(mut built) = built {
-            if let Some(out) = &out {
-                self.write_out(&host.pod, &built, out).await?;
+            // Not as it says.
+            (built.owner, built.owner_name) = (owner, presence::name(&self.mesh, &owner));
+            if let Some(out) = &out
+                && !self.write_out(&host.pod, (&name, &built), out, (sink, cancel)).await?
+            {
+                return Ok(Some(Outcome::Cancelled));
             }
             built.out = out;
             sink.reply(Reply::Report(Report::Built(built)));
@@ -391,16 +430,60 @@ impl Joined {
         Ok(outcome)
     }
 
-    /// Writes what a build has made into a folder.
-    async fn write_out(&self, pod: &Pod, built: &BuiltReport, out: &Path) -> Fallible<()> {
-        let brought = self.estate.bring(built.owner, built.tree).await;
-        brought.map_err(|why| {
-            let what = format!("what `{}` made did not come from `{}`: {why}", built.name, built.owner_name);
-            Box::new(machine(what).hint("`pod pods` shows who is connected"))
-        })?;
-        let (larder, tree, out) = (pod.larder().clone(), built.tree, out.to_owned());
-        let writing = tokio::task::spawn_blocking(move || tree_files::write(&larder, &tree, &out, &out));
+    /// Writes what a build has made into a folder; false: it was cancelled.
+    async fn write_out(
+        &self,
+        pod: &Pod,
+        (name, built): (&ProjectName, &BuiltReport),
+        out: &Path,
+        (sink, cancel): (&Sink, &Cancel),
+    ) -> Fallible<bool> {
+        let site = tree_files::site(out)?;
+        if !self.bring(pod, name, (built.owner, built.tree), cancel).await? {
+            return Ok(false);
+        }
+        let Some(lock) = build::lock(&site, sink, cancel).await? else { return Ok(false) };
+        let brought = Brought {
+            project: name.clone(),
+            owner: built.owner_name.clone(),
+            tree: built.tree,
+            take_back: false,
+        };
+        let larder = pod.larder().clone();
+        let writing =
+            tokio::task::spawn_blocking(move || tree_files::hand_over(&larder, &brought, (&site, &lock)));
         let written = writing.await.map_err(|_| Box::new(machine("writing ended in the middle")))?;
-        written.map(drop).map_err(Box::new)
+        written.map(|()| true).map_err(Box::new)
+    }
+
+    /// Brings what a project has made, with all bytes; false: it was cancelled.
+    async fn bring(
+        &self,
+        pod: &Pod,
+        name: &ProjectName,
+        (owner, tree): (PodId, Digest),
+        cancel: &Cancel,
+    ) -> Fallible<bool> {
+        let bringing = async {
+            let made = self.estate.bring_tree(owner, tree).await?;
+            let (_, bytes) = tree_files::count(&made);
+            let room = statvfs(pod.home().path())
+                .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+            if bytes > room {
+                return Err(format!(
+                    "it is said to have {bytes} bytes, and the disk of the home has room for {room}"
+                ));
+            }
+            self.estate.bring(owner, tree).await
+        };
+        let brought = tokio::select! {
+            brought = bringing => brought,
+            () = cancel.wait() => return Ok(false),
+        };
+        brought.map(|()| true).map_err(|why| {
+            let owner = presence::name(&self.mesh, &owner);
+            let what = format!("what `{name}` made did not come from `{owner}`: {why}");
+            Box::new(machine(what).hint("`pod pods` shows who is connected"))
+        })
     }
 }

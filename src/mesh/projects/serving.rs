@@ -7,16 +7,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use backplane::bus::BusError;
+use backplane::mesh::AskError;
 use protocol::PodId;
 use protocol::mesh::run::REPORT_EVERY;
+use serde_json::Value;
 
-use super::{NEWS, News, Order, Projects, carry_out};
-use crate::majordomo::request::{Reply, Report};
+use super::{NEWS, News, Order, Projects, carry_out, of_another};
+use crate::majordomo::border::machine;
+use crate::majordomo::request::{Failure, OfProject, Reply, Report};
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::presence;
 
-/// Orders that are carried out at a time, for all others together.
-const MAX_SERVED: usize = 16;
+/// Builds that are carried out at a time, for all others together.
+const MAX_BUILDS: usize = 16;
+/// Whoever looks at builds at a time, of all others together.
+const MAX_MONITORS: usize = 64;
+/// The part of either that one pod may have.
+const PART_OF_ONE: usize = 2;
 /// How long whoever ordered may be silent.
 const SILENT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
@@ -25,6 +33,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 const BATCH_BYTES: usize = 128 << 10;
 /// How long replies are gathered.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// An order of another pod.
+pub(super) struct Served {
+    pub cancel: Cancel,
+    is_monitor: bool,
+}
 
 /// Counts an order out, however it ends.
 struct Serving(Arc<Projects>, (PodId, u64));
@@ -43,18 +57,27 @@ impl Projects {
             return Err("only full members of the federation may ask for that".to_owned());
         }
         let host = self.its_host().ok_or("this pod has only begun, or goes")?;
+        let what = of_another(order.what).map_err(|failure| failure.message)?;
         let own = self.own(&order.name).map_err(|failure| failure.message)?;
         let key = (from, order.run);
         let cancel = Cancel::default();
         {
             let mut served = self.served.lock();
-            if served.len() >= MAX_SERVED {
-                return Err(format!("it carries out {MAX_SERVED} orders already"));
+            let is_monitor = matches!(what, OfProject::Monitor { .. });
+            let (most, words) =
+                if is_monitor { (MAX_MONITORS, "monitors") } else { (MAX_BUILDS, "builds for others") };
+            let alike = || served.iter().filter(|(_, served)| served.is_monitor == is_monitor);
+            let of_it = alike().filter(|((by, _), _)| *by == from).count();
+            if alike().count() >= most || of_it >= most / PART_OF_ONE {
+                return Err(format!(
+                    "it has {} {words} already, {of_it} of them for this pod",
+                    alike().count()
+                ));
             }
             if served.contains_key(&key) {
                 return Err("it carries that order out already".to_owned());
             }
-            served.insert(key, cancel.clone());
+            served.insert(key, Served { cancel: cancel.clone(), is_monitor });
         }
         let serving = Serving(Arc::clone(&self), key);
         let (sender, replies) = sync_channel(REPLY_QUEUE);
@@ -62,7 +85,7 @@ impl Projects {
         let telling = runtime.clone();
         runtime.spawn(async move {
             let sink = Sink::new(sender);
-            let carried = carry_out(&host, &own, order.what, &sink, &cancel).await;
+            let carried = carry_out(&host, (&own, false), what, &sink, &cancel).await;
             sink.reply(match carried {
                 Ok((outcome, built)) => {
                     if let Some(built) = built {
@@ -89,16 +112,21 @@ impl Projects {
         replies: &Receiver<Reply>,
         cancel: &Cancel,
     ) {
-        let (mut heard, mut number, mut is_wanted) = (Instant::now(), 0, true);
+        let (mut heard, mut number, mut is_wanted, mut is_last) = (Instant::now(), 0, true, false);
         loop {
-            let (batch, is_over) = gather(replies);
+            let (mut batch, is_over) = gather(replies);
             while is_wanted {
                 number += 1;
                 let news = News { run, number, replies: batch.clone() };
                 match runtime.block_on(self.mesh.ask::<_, bool>(&to, NEWS, &news, ANSWER)) {
                     Ok(wanted) => {
-                        (heard, is_wanted) = (Instant::now(), wanted);
+                        (heard, is_wanted) = (Instant::now(), wanted && !is_last);
                         break;
+                    }
+                    Err(AskError::Bus(BusError::TooLarge { bound, .. })) if !is_last => {
+                        number -= 1;
+                        batch = said(&Reply::Failed(too_long(bound))).into_iter().collect();
+                        is_last = true;
                     }
                     Err(error) => {
                         tracing::debug!(%to, run, %error, "replies were not heard");
@@ -122,14 +150,25 @@ impl Projects {
     }
 }
 
+/// A reply as it travels.
+fn said(reply: &Reply) -> Option<Value> {
+    serde_json::to_value(reply).ok()
+}
+
+fn too_long(bound: usize) -> Failure {
+    machine(format!("an answer is longer than the {bound} bytes that a message to another pod may have"))
+        .hint("name targets, so that less is said; or ask where the project is")
+}
+
 /// The next replies, or none for [`REPORT_EVERY`]; whether these were the last.
-fn gather(replies: &Receiver<Reply>) -> (Vec<Reply>, bool) {
+fn gather(replies: &Receiver<Reply>) -> (Vec<Value>, bool) {
     let (mut batch, mut bytes, mut wait, mut begun) = (Vec::new(), 0, REPORT_EVERY, None::<Instant>);
     loop {
         match replies.recv_timeout(wait) {
             Ok(reply) => {
-                bytes += serde_json::to_vec(&reply).map_or(0, |json| json.len());
-                batch.push(reply);
+                let said = said(&reply);
+                bytes += said.as_ref().map_or(0, |said| said.to_string().len());
+                batch.extend(said);
                 wait = GATHER.saturating_sub(begun.get_or_insert_with(Instant::now).elapsed());
             }
             Err(RecvTimeoutError::Timeout) => return (batch, false),

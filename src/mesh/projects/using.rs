@@ -1,13 +1,15 @@
 //! Projects that use what others make: built by the pods that have them, and brought here.
 
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use backplane::owners::Changes;
 use backplane::projects;
 use protocol::event::{Event, How, Outcome, Stamped};
 use protocol::mesh::ProjectName;
-use protocol::{Digest, WorkspaceId};
+use protocol::{BuildId, Digest, WorkspaceId};
 
+use super::asking::Unanswered;
 use super::{Fallible, Own, carry_out};
 use crate::majordomo::border::{machine, mistake};
 use crate::majordomo::holder::Host;
@@ -15,10 +17,43 @@ use crate::majordomo::request::{BuiltReport, Failure, FailureKind, OfProject, Re
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::{Joined, presence};
 
+/// A pod that gives nothing is asked whether it is there, as one that has been silent for so long.
+const ASKED: Duration = Duration::from_secs(2);
 /// The longest chain of projects that use each other.
 const MAX_CHAIN: usize = 32;
 /// Steps of a used project that are named when they fail.
 const MAX_FAILED: usize = 5;
+
+/// What is wanted of a project by one that uses it.
+#[derive(Debug)]
+pub struct UseOrder<'a> {
+    /// Which one is used.
+    pub project: &'a ProjectName,
+    /// What of it.
+    pub targets: &'a [String],
+    /// For which projects, each of which uses the next; the last uses this one.
+    pub used_by: &'a [UsedBy],
+    /// The build of the first of them.
+    pub build: BuildId,
+    /// Nothing is to be built.
+    pub as_it_is: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Used {
+    /// It is built, and all of it is in the larder.
+    Tree {
+        /// What was made.
+        tree: Digest,
+        /// What people call the pod that has the project.
+        owner: String,
+    },
+    /// It was cancelled.
+    Cancelled,
+    /// The pod that has the project is not there.
+    Away(Box<Failure>),
+}
 
 /// An error if a project is used, by way of others, for itself.
 pub(super) fn check(own: &Own, used_by: &[UsedBy]) -> Fallible<()> {
@@ -57,23 +92,28 @@ impl Heard {
 }
 
 impl Joined {
-    /// Has a project built by the pod that has it, for one that uses it, and brings what the targets mean. The tree of that; none: it was cancelled.
+    /// Has a project built by the pod that has it, for one that uses it, and brings what the targets mean.
     ///
     /// # Errors
     /// It cannot be built or brought, or uses what it is used for.
     pub async fn use_project(
         &self,
         host: &Host,
-        (name, targets): (&ProjectName, &[String]),
-        used_by: &[UsedBy],
+        order: &UseOrder<'_>,
         sink: &Sink,
         cancel: &Cancel,
-    ) -> Fallible<Option<Digest>> {
+    ) -> Fallible<Used> {
+        let name = order.project;
         let found = projects::get(&self.mesh, name);
         let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
         let owner = found.and_then(|project| project.owner);
         let owner = owner.ok_or_else(|| Box::new(super::unknown(name)))?;
-        let what = OfProject::Use { targets: targets.to_vec(), used_by: used_by.to_vec() };
+        let what = OfProject::Use {
+            targets: order.targets.to_vec(),
+            used_by: order.used_by.to_vec(),
+            build: Some(order.build),
+            as_it_is: order.as_it_is,
+        };
         let mut heard = Heard::default();
         let outcome = if owner == self.pod() {
             let project = self.projects.own(name)?;
@@ -86,7 +126,7 @@ impl Joined {
             });
             let carried = {
                 let own = Sink::new(sender);
-                carry_out(host, &project, what, &own, cancel).await
+                carry_out(host, (&project, true), what, &own, cancel).await
             };
             heard = hearing.await.map_err(|_| Box::new(machine("a build ended in the middle")))?;
             let (outcome, built) = carried?;
@@ -94,19 +134,31 @@ impl Joined {
             outcome
         } else {
             let mut take = |reply| heard.take(reply, sink);
-            self.projects.ask(&owner, name, what, &mut take, cancel).await?
+            match self.projects.ask(&owner, name, what, &mut take, cancel).await {
+                Ok(outcome) => outcome,
+                Err(Unanswered::Away(failure)) => return Ok(Used::Away(failure)),
+                Err(Unanswered::Failed(failure)) => return Err(failure),
+            }
         };
         let pod = presence::name(&self.mesh, &owner);
         match (outcome, heard.built) {
             (Some(Outcome::Success), Some(built)) => {
-                let brought = self.estate.bring(owner, built.tree).await;
-                brought.map_err(|why| {
-                    let what = format!("what `{name}` made did not come from `{pod}`: {why}");
-                    Box::new(machine(what).hint("`pod pods` shows who is connected"))
-                })?;
-                Ok(Some(built.tree))
+                for step in &built.kept_back {
+                    let text =
+                        format!("what step `{step}` of `{name}` makes stays with `{pod}`: it has secrets");
+                    sink.note_in_build(true, text);
+                }
+                match self.bring(&host.pod, name, (owner, built.tree), cancel).await {
+                    Ok(true) => Ok(Used::Tree { tree: built.tree, owner: pod }),
+                    Ok(false) => Ok(Used::Cancelled),
+                    // It went when all was made.
+                    Err(failure) if presence::is_gone(&self.mesh, &owner, ASKED).await => {
+                        Ok(Used::Away(failure))
+                    }
+                    Err(failure) => Err(failure),
+                }
             }
-            (Some(Outcome::Cancelled), _) if cancel.is_set() => Ok(None),
+            (Some(Outcome::Cancelled), _) if cancel.is_set() => Ok(Used::Cancelled),
             (Some(Outcome::Failure), _) => {
                 let message = format!("`{name}`, which this project uses, could not be built by `{pod}`");
                 let failure =

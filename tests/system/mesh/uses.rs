@@ -55,11 +55,30 @@ fn what_another_project_makes_is_a_source() {
     library.append("foo.c", "two\n");
     assert_eq!(program.build(&[]).ok().ran(), ["link"]);
     assert_eq!(program.read("app"), "one\ntwo\nmain\n");
-    // What was edited here is put right.
+    // What was edited here is not overwritten without a word, but put right when that is wanted.
     program.write(".uses/foo/lib/libfoo.a", "mine");
     program.write(".uses/foo/stray", "mine");
-    assert_eq!(program.build(&[]).ok().ran(), [""; 0]);
-    assert_eq!(program.files(".uses"), [".uses/foo/lib/libfoo.a"]);
+    let refused = program.build(&[]).code(2);
+    assert!(refused.said().contains("`lib/libfoo.a` was edited"), "{}", refused.said());
+    assert_eq!(program.read(".uses/foo/lib/libfoo.a"), "mine");
+    assert_eq!(program.build(&["--take-back"]).ok().ran(), [""; 0]);
+    let aside = ".uses/foo/lib/libfoo.a.mine";
+    assert_eq!(program.files(".uses"), [".uses/foo/lib/libfoo.a", aside, ".uses/foo/stray"]);
+    assert_eq!(
+        (program.read(".uses/foo/lib/libfoo.a"), program.read(aside)),
+        ("one\ntwo\n".into(), "mine".into())
+    );
+    program.remove(aside);
+    program.remove(".uses/foo/stray");
+    // A dry run has nothing built elsewhere.
+    library.append("foo.c", "three\n");
+    let looked = program.build(&["--dry-run"]).ok();
+    assert!(looked.said().contains("`libfoo` is looked at as it stands in `.uses/foo`"), "{}", looked.said());
+    assert_eq!(
+        (library.read("lib/libfoo.a"), program.read(".uses/foo/lib/libfoo.a")),
+        ("one\ntwo\n".into(), "one\ntwo\n".into())
+    );
+    library.write("foo.c", "one\ntwo\n");
     // No step writes there.
     let refused = b.place.project("bad", "[step.bad]\nrun = 'true'\nout = '.uses/x'\n").build(&[]).code(2);
     assert!(refused.said().contains("no step may write `.uses`"), "{}", refused.said());
@@ -86,12 +105,31 @@ fn what_cannot_be_had_is_said() {
     }
     library.write("majordomo.toml", LIBRARY);
     program.build(&[]).ok();
+    // What failed is not what is away: nothing old is built with.
+    library.write(
+        "majordomo.toml",
+        LIBRARY.replace("out = 'lib/libfoo.a'", "out = 'lib/libfoo.a'\nsandbox = 7"),
+    );
+    let broken = program.build(&[]).code(2);
+    assert!(!broken.said().contains("used as it was last"), "{}", broken.said());
+    let folder = library.path().with_extension("away");
+    std::fs::rename(library.path(), &folder).unwrap();
+    let broken = program.build(&[]);
+    assert_ne!(broken.ended.code, Some(0), "{}", broken.said());
+    assert!(!broken.said().contains("used as it was last"), "{}", broken.said());
+    std::fs::rename(&folder, library.path()).unwrap();
+    library.write("majordomo.toml", LIBRARY);
     // When its pod is away what is here is used.
     a.leaves();
     program.write("main", "alone\n");
     let built = program.build(&[]).ok();
     assert_eq!(built.ran(), ["link", "other"]);
-    assert!(built.said().contains("`libfoo` is used as it was last: the pod `a`"), "{}", built.said());
+    let note =
+        built.events.iter().find(|event| event["event"] == "note" && event["warning"] == true).unwrap();
+    assert!(
+        note["text"].as_str().unwrap().contains("`libfoo` is used as it was last: the pod `a`"),
+        "{note}"
+    );
     assert_eq!(program.read("app"), "one\nalone\n");
     // What never came cannot be used.
     program.replace("majordomo.toml", "#lib/*.a", "");

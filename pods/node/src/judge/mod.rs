@@ -4,6 +4,7 @@
 //! whiteouts (character devices 0/0), replaced folders are opaque. What remains after comparing with the lower is
 //! what the step made. Bytes go into the larder here; nothing refers to them until the trace is published.
 
+mod arrived;
 mod links;
 mod looks;
 mod refusal;
@@ -19,6 +20,7 @@ use protocol::{Keep, Look, RelPath, StepSpec, Tree, TreeEntry};
 use rustc_hash::FxHashMap;
 use view::HostTools;
 
+pub use self::arrived::could_be_left;
 use self::looks::without_own;
 pub use self::refusal::Refusal;
 use self::upper::{is_opaque, names_of, path_in};

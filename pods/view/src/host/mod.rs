@@ -23,6 +23,7 @@ use rustix::io::Errno;
 pub use self::digest::{DigestMemo, NoMemo, digest_of};
 
 use self::known::{Known, KnownPaths, What};
+pub use self::policy::is_common_tool;
 use self::policy::{Fixed, Place, Policy};
 use crate::source::Listing;
 use crate::stamp::{now_ns, stamp_of};

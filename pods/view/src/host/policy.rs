@@ -225,6 +225,14 @@ impl Policy {
     }
 }
 
+/// Whether a path is in a tool root of every machine.
+pub fn is_common_tool(path: &RelPath) -> bool {
+    let is_in = |root: &&[u8]| {
+        path.as_bytes().strip_prefix(*root).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    };
+    path.as_bytes().starts_with(LIB_PREFIX) || TOOL_ROOTS.iter().any(is_in)
+}
+
 /// Whether a path below `/etc` is seen.
 fn etc_shows(path: &[u8]) -> bool {
     ETC.iter().any(|entry| match entry.strip_suffix('*') {
