@@ -34,5 +34,5 @@ pub use path::RelPath;
 pub use pod_id::PodId;
 pub use stamp::Stamp;
 pub use step::{Keep, StepSpec};
-pub use trace::Trace;
+pub use trace::{Reader, Reading, Trace};
 pub use tree::{Tree, TreeEntry};

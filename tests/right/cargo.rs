@@ -66,6 +66,8 @@ fn the_example_compiles_what_it_has_to() {
     assert!(says(&other, TALLY).starts_with("2 a\n"));
     assert_eq!(compiles(&project, TALLY), ["count", "tally"]);
 
+    project.append("Cargo.toml", "\n[package.metadata.nobody]\n");
+    assert_eq!(compiles(&project, TALLY), [] as [&str; 0]);
     project.append("poem.txt", "a step\n");
     assert_eq!(compiles(&project, TALLY), ["tally"]);
     assert!(says(&project, TALLY).starts_with("3 a\n"));

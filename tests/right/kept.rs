@@ -90,6 +90,93 @@ fn a_header_that_no_rule_names() {
 }
 
 #[test]
+fn a_header_that_rules_have_learnt_of() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.write("third.c", "int third;\n");
+    project.append("Makefile", "\nCFLAGS += -MMD\n-include $(OBJS:.o=.d)\n");
+    let made = [&MADE[..], &["third.o", "main.d", "other.d", "third.d"]].concat();
+    project.build(&[]).ok();
+    for edit in ["int more;\n", "int most;\n"] {
+        project.append("main.c", edit);
+        assert_eq!(compiled(&builds_as_clean(&project, &made)), ["main.c"]);
+    }
+    // However often one of its readers has read it.
+    for words in [["one", "two"], ["two", "three"]] {
+        project.replace("second/word.h", words[0], words[1]);
+        let built = builds_as_clean(&project, &made);
+        let mut names = compiled(&built);
+        names.sort_unstable();
+        assert_eq!(names, ["main.c", "other.c"]);
+    }
+}
+
+#[test]
+fn a_header_that_others_begin_and_cease_to_read() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.write("third.c", "int third;\n");
+    let made = [&MADE[..], &["third.o"]].concat();
+    project.build(&[]).ok();
+    // As often as before, but not by those who had.
+    project.replace("second/word.h", "one", "two");
+    project.write("third.c", "#include \"word.h\"\nchar third[] = WORD;\n");
+    project.append("main.c", "int more;\n");
+    builds_as_clean(&project, &made);
+    // One that is younger than what was made of the header before.
+    project.write("fourth.c", "#include \"word.h\"\nchar fourth[] = WORD;\n");
+    let made = [&made[..], &["fourth.o"]].concat();
+    assert_eq!(compiled(&builds_as_clean(&project, &made)), ["fourth.c"]);
+    project.replace("second/word.h", "two", "three");
+    for source in ["main.c", "other.c", "third.c"] {
+        project.append(source, "/* more */\n");
+    }
+    builds_as_clean(&project, &made);
+}
+
+#[test]
+fn what_make_reads_in_each_pass() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let makefile = "V := $(shell cat VERSION)\ninclude settings\n\nprog: main.o other.o\n\tcc -o $@ $^ && echo $(V) > about\n";
+    project.write("Makefile", makefile);
+    project.write("settings", "CFLAGS = -DN=1\n");
+    project.write("VERSION", "1.0\n");
+    project.write("main.c", "int main(void) { return N; }\n");
+    project.write("other.c", "int other = N;\n");
+    let made = ["prog", "main.o", "other.o", "about"];
+    project.build(&[]).ok();
+    for (file, text) in [("VERSION", "2.0\n"), ("settings", "CFLAGS = -DN=2\n"), ("VERSION", "3.0\n")] {
+        project.write(file, text);
+        builds_as_clean(&project, &made);
+    }
+    project.append("main.c", "int more;\n");
+    assert_eq!(compiled(&builds_as_clean(&project, &made)), ["main.c"]);
+    assert_eq!(project.read("about"), "3.0\n");
+}
+
+#[test]
+fn what_make_has_the_shell_read_for_each_recipe() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let makefile = "V = $(shell cat VERSION)\n\nall: $(patsubst %.in,%.out,$(wildcard *.in))\n\n\
+                    %.out: %.in\n\t(cat $<; echo $(V)) > $@\n";
+    project.write("Makefile", makefile);
+    project.write("VERSION", "1.0\n");
+    project.write("a.in", "a\n");
+    project.build(&[]).ok();
+    for name in ["b", "c"] {
+        project.write(format!("{name}.in"), name);
+        project.build(&[]).ok();
+    }
+    // All readings have the same words; two of three are not all.
+    project.write("VERSION", "2.0\n");
+    project.append("a.in", "more\n");
+    project.append("b.in", "more\n");
+    builds_as_clean(&project, &["a.out", "b.out", "c.out"]);
+}
+
+#[test]
 fn a_header_that_hides_another_one() {
     let place = Place::new();
     let project = prog(&place);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kitchen::{Clock, Ended, HowEnded, Limits, Line, Prepared, Secret, Streams, UpperDir, Usage};
 use protocol::step::{INPUT_MTIME, PATH, PROJECT};
-use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, StepSpec, Trace, Tree};
+use protocol::{Digest, Keep, Look, PathSet, Reader, Reading, RelPath, Seen, StepSpec, Trace, Tree};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use view::{HostTools, Source, SourceError, SourceFailure, see};
@@ -201,7 +201,7 @@ pub(crate) async fn run(
         None if ended.how != HowEnded::Exit(0) => StepEnd::Failed(ended.how.clone()),
         None => {
             let looks = (looked_at.clone(), tools_root.observed());
-            judged(running, &order, &ended, looks, project_root.readings(), &printed).await?
+            judged(running, &order, &ended, looks, project_root.readers(), &printed).await?
         }
     };
     let tools_looked_at = match end {
@@ -240,6 +240,9 @@ fn lay(running: &Running, order: &StepOrder) -> Result<Laid, NodeError> {
             (name, running.tools.add_root(name, tools)?, running.project.add_root(name, project)?, None)
         }
     };
+    if order.spec.keep != Keep::Nothing {
+        project.note_readers();
+    }
     let mut asked = kitchen::Order::new(name, order.spec.commands.clone());
     asked.cwd = order.spec.cwd.clone();
     asked.env = environment(&order.spec);
@@ -301,12 +304,15 @@ fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
 /// What was looked at.
 type Looks = Vec<(RelPath, Look)>;
 
+/// Who read files, and how often.
+type Readers = Vec<(RelPath, Vec<(Reader, u32)>)>;
+
 async fn judged(
     running: &Running,
     order: &StepOrder,
     ended: &Ended,
     (project_looks, tools_looks): (Looks, Looks),
-    readings: Vec<(RelPath, u32)>,
+    readers: Readers,
     printed: &Printed,
 ) -> Result<StepEnd, NodeError> {
     let changed = order.tools.verify(tools_looks.iter().map(|(path, look)| (path, *look)));
@@ -335,7 +341,7 @@ async fn judged(
         path_set: path_set.digest(),
         seen,
         raw,
-        readings: placed(&order.spec, &path_set, readings),
+        readings: placed(&path_set, readers),
         outputs: outputs_digest,
         printed,
         millis: ended.usage.wall.as_millis() as u64,
@@ -343,16 +349,23 @@ async fn judged(
     Ok(StepEnd::Made { path_set, trace, outputs })
 }
 
-/// How often files were read whose contents count, by their places in a path set: only of a step that sees its own outputs.
-fn placed(spec: &StepSpec, set: &PathSet, readings: Vec<(RelPath, u32)>) -> Vec<(u32, u32)> {
-    if spec.keep == Keep::Nothing {
-        return Vec::new();
-    }
+/// Who read files whose contents count, by their places in a path set.
+fn placed(set: &PathSet, readers: Readers) -> Vec<Reading> {
     let prefix = project_prefix();
-    let counts: FxHashMap<RelPath, u32> =
-        readings.into_iter().map(|(path, count)| (prefix.join(&path), count)).collect();
-    let places = (0..).zip(set.looks()).filter(|(_, (_, look))| *look == Look::Content);
-    places.filter_map(|(place, (path, _))| Some((place, *counts.get(path)?))).collect()
+    let mut readers: FxHashMap<RelPath, Vec<(Reader, u32)>> =
+        readers.into_iter().map(|(path, readers)| (prefix.join(&path), readers)).collect();
+    let mut readings = Vec::new();
+    for (place, (path, _)) in (0..).zip(set.looks()).filter(|(_, (_, look))| *look == Look::Content) {
+        let mut who = readers.remove(path).unwrap_or_default();
+        who.sort_unstable();
+        readings.extend(who.into_iter().map(|(reader, times)| Reading {
+            place,
+            reader,
+            times,
+            is_idle: false,
+        }));
+    }
+    readings
 }
 
 /// The looks that count, as looks of the step's root.

@@ -2,7 +2,8 @@
 //!
 //! A tool that goes on from what it left (make, cargo) looks at what it knows of, and believes the rest: a header that no rule names, a folder
 //! that a recipe lists. So each pass carries on what the pass before it saw, and its trace says all that its result stands on. If some of
-//! that is another by now, the tool has to have noticed: it read the file as often as it had, or the step runs once more, from nothing.
+//! that is another by now, the tool has to have noticed: all who had read the file have read it again, or the step runs once more, from nothing.
+//! Who reads in a pass for which nothing had changed (make its Makefiles, and what it has the shell read for them) reads whatever happens, and has noticed nothing.
 //! What no tool can be trusted to notice – a source that is gone, or that hides another one now, a tool of the machine – spoils what is kept
 //! before anything runs. Only a step that keeps all of its own (`keep = true`) believes; one that keeps what matches reads its sources each time.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use node::{Difference, Entry, Project};
-use protocol::{Keep, Look, PathSet, RelPath, Seen, Trace, Tree};
+use protocol::{Keep, Look, PathSet, Reader, Reading, RelPath, Seen, Trace, Tree};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::context::{Context, Stop};
@@ -21,7 +22,7 @@ use crate::majordomo::prepare::in_project;
 
 /// What a pass goes on from, besides its own outputs.
 pub(super) struct Carried {
-    /// What is as it was: with how often it was read.
+    /// What is as it was: with who read it.
     holds: BTreeMap<(RelPath, Look), Held>,
     /// What is not.
     changed: Vec<Changed>,
@@ -34,14 +35,31 @@ pub(super) struct Carried {
 struct Held {
     seen: Seen,
     raw: Option<protocol::Digest>,
-    readings: u32,
+    readers: Readers,
+}
+
+/// Who read a file in all passes since the step began from nothing.
+type Readers = BTreeMap<Reader, Times>;
+
+/// How somebody read a file.
+#[derive(Clone, Copy)]
+struct Times {
+    /// How often.
+    times: u32,
+    /// In a pass, too, for which nothing had changed.
+    is_idle: bool,
+}
+
+fn readers(readings: &[Reading]) -> Readers {
+    let times = |it: &Reading| Times { times: it.times, is_idle: it.is_idle };
+    readings.iter().map(|it| (it.reader, times(it))).collect()
 }
 
 /// One that does not.
 struct Changed {
     path: RelPath,
     look: Look,
-    readings: u32,
+    readers: Readers,
     words: String,
 }
 
@@ -72,7 +90,7 @@ pub(super) async fn since(
     let (mut holds, mut changed, mut spoilt) = (BTreeMap::new(), Vec::new(), None);
     for (place, (path, look, seen)) in hit.trace.observations(&hit.path_set).into_iter().flatten().enumerate()
     {
-        let (key, readings) = ((path.clone(), look), hit.trace.readings_at(place));
+        let (key, readers) = ((path.clone(), look), readers(hit.trace.readings_at(place)));
         match then.as_ref().unwrap_or(&now).get(&key) {
             // Whoever makes it will say whether it is another one.
             Some(Difference { now: None, .. }) => {}
@@ -82,14 +100,14 @@ pub(super) async fn since(
                 {
                     spoilt = Some(words.clone());
                 }
-                changed.push(Changed { path: path.clone(), look, readings, words });
+                changed.push(Changed { path: path.clone(), look, readers, words });
             }
             None => {
                 let (seen, raw) = match now.get(&key) {
                     None => (Some(seen.clone()), hit.trace.raw_at(place).copied()),
                     Some(over) => (over.now.clone(), over.raw_now),
                 };
-                holds.extend(seen.map(|seen| (key, Held { seen, raw, readings })));
+                holds.extend(seen.map(|seen| (key, Held { seen, raw, readers })));
             }
         }
     }
@@ -131,18 +149,22 @@ impl Carried {
     ) -> Result<Result<(), String>, Stop> {
         let mut all: BTreeMap<(RelPath, Look), Held> = BTreeMap::new();
         for (place, (path, look, seen)) in trace.observations(set).into_iter().flatten().enumerate() {
-            let (raw, readings) = (trace.raw_at(place).copied(), trace.readings_at(place));
-            all.insert((path.clone(), look), Held { seen: seen.clone(), raw, readings });
+            let (raw, readers) = (trace.raw_at(place).copied(), readers(trace.readings_at(place)));
+            all.insert((path.clone(), look), Held { seen: seen.clone(), raw, readers });
         }
-        let is_all = context.specs[index].keep == Keep::Everything;
         let own = Own::new([&*state.before, &*state.own, &*outputs]);
-        for Changed { path, look, readings, words } in
-            self.changed.iter().filter(|it| !own.is(context, &it.path))
-        {
-            let again = all.get(&(path.clone(), *look)).map(|held| held.readings);
+        let changed: Vec<&Changed> = self.changed.iter().filter(|it| !own.is(context, &it.path)).collect();
+        let mut begun_anew: FxHashSet<Reader> = FxHashSet::default();
+        for Changed { path, look, readers, words } in changed.iter().copied() {
+            let again = all.get(&(path.clone(), *look));
             let is_noticed = match look {
-                Look::Content if *readings > 0 && is_all => again >= Some(*readings),
-                Look::Content if *readings > 0 => again >= Some(1),
+                Look::Content if !readers.is_empty() => again.is_some_and(|again| {
+                    begun_anew.extend(again.readers.keys());
+                    match is_known(context, index, path) {
+                        true => !again.readers.is_empty(),
+                        false => have_all_read_again(readers, &again.readers),
+                    }
+                }),
                 Look::Listing | Look::Link | Look::Content => again.is_some(),
                 Look::Kind | Look::Probe => {
                     Look::ALL.iter().any(|look| all.contains_key(&(path.clone(), *look)))
@@ -152,16 +174,39 @@ impl Carried {
                 return Ok(Err(words.clone()));
             }
         }
+        for times in
+            all.values_mut().flat_map(|held| held.readers.values_mut()).filter(|_| changed.is_empty())
+        {
+            times.is_idle = true;
+        }
         for (key, held) in self.holds.iter().filter(|((path, _), _)| !own.is(context, path)) {
-            let now = all.entry(key.clone()).or_insert_with(|| held.clone());
-            now.readings = now.readings.max(held.readings);
+            let Some(now) = all.get_mut(key) else {
+                all.insert(key.clone(), held.clone());
+                continue;
+            };
+            for (reader, before) in &held.readers {
+                let now = now.readers.entry(*reader).or_insert(Times { times: 0, is_idle: false });
+                now.is_idle |= before.is_idle;
+                // Who read another file that has changed did what it had done before. Whoever else has the same words may have read it for
+                // something else: each has to read again.
+                now.times = match begun_anew.contains(reader) {
+                    true => now.times.max(before.times),
+                    false => now.times.saturating_add(before.times),
+                };
+            }
         }
         *set = PathSet::new(all.keys().cloned().collect());
         trace.path_set = set.digest();
         (trace.seen, trace.raw, trace.readings) = Default::default();
         for (place, ((path, look), held)) in (0..).zip(&all) {
             trace.raw.extend(held.raw.map(|raw| (place, raw)));
-            trace.readings.extend((held.readings > 0).then_some((place, held.readings)));
+            let reading = |(reader, it): (&Reader, &Times)| Reading {
+                place,
+                reader: *reader,
+                times: it.times,
+                is_idle: it.is_idle,
+            };
+            trace.readings.extend(held.readers.iter().map(reading));
             let is_part = in_project(path).is_none() && held.raw.is_some();
             // Which part of the dynamic linker's cache counts depends on all that was opened.
             trace.seen.push(match is_part {
@@ -171,6 +216,21 @@ impl Carried {
         }
         Ok(Ok(()))
     }
+}
+
+/// Whether a file's reader knows what a change of it spoils.
+fn is_known(context: &Context, index: usize, path: &RelPath) -> bool {
+    let notices = &context.plan.steps[index].notices;
+    let is_noticed = |inside: RelPath| notices.iter().any(|glob| glob.matches(inside.as_bytes()));
+    context.specs[index].keep != Keep::Everything || in_project(path).is_some_and(is_noticed)
+}
+
+/// Whether a file that has changed was read by all who had read it, and by none of them for whatever reason.
+fn have_all_read_again(before: &Readers, now: &Readers) -> bool {
+    before.iter().all(|(reader, before)| {
+        let now = now.get(reader).map_or(0, |now| now.times);
+        *reader != Reader::UNKNOWN && !before.is_idle && now >= before.times
+    })
 }
 
 /// What is a step's own: it says nothing of what the step stands on.

@@ -69,6 +69,7 @@ impl<'a> Question<'a> {
             timeout: Some(self.chef.timeout),
             volatile: false,
             anew: [].into(),
+            notices: [].into(),
             max_passes: None,
             strict: false,
         }

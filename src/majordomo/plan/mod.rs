@@ -97,6 +97,8 @@ pub struct PlannedStep {
     pub volatile: bool,
     /// Files a change of which makes it run from nothing, if it keeps all that it made.
     pub anew: Arc<[Glob]>,
+    /// Files of which its tool knows what a change spoils, if it keeps all that it made.
+    pub notices: Arc<[Glob]>,
     /// How many passes it may make until it has settled; `None`: the usual number.
     pub max_passes: Option<usize>,
     /// Undeclared reads of project files and undeclared outputs are errors.
@@ -188,6 +190,7 @@ impl Plan {
                 secrets: rule.typed.secrets.clone(),
                 volatile: rule.typed.volatile || !rule.typed.cache.unwrap_or(rule.typed.secrets.is_empty()),
                 anew: Arc::clone(&rule.anew),
+                notices: Arc::clone(&rule.notices),
                 max_passes: rule.typed.max_passes,
                 strict: rule.typed.strict,
             });

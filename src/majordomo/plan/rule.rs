@@ -26,6 +26,7 @@ pub(super) struct Rule<'a> {
     pub env: Vec<(&'a Variable, Template)>,
     pub keep: Vec<Template>,
     pub anew: Arc<[Glob]>,
+    pub notices: Arc<[Glob]>,
     pub projections: Vec<(Template, &'a LensRule)>,
     pub normalisers: Vec<(Template, &'a LensRule)>,
     pub cwd: Template,
@@ -82,7 +83,10 @@ impl<'a> Rule<'a> {
             KeepRule::Matching(patterns) => reader.templates("keep", patterns)?,
             KeepRule::Nothing | KeepRule::Everything => vec![],
         };
-        let anew = typed.anew.iter().map(|spot| Ok(reader.glob("anew", spot)?.value));
+        let globs = |key: &'static str, patterns: &'a [Spot<String>]| {
+            let globs = patterns.iter().map(|spot| Ok(reader.glob(key, spot)?.value));
+            globs.collect::<Result<Arc<[Glob]>, Fault>>()
+        };
         let lenses = |key: &'static str, lenses: &'a [LensRule]| {
             let read = |lens: &'a LensRule| Ok((reader.template(key, &lens.pattern)?, lens));
             lenses.iter().map(read).collect::<Result<Vec<_>, Fault>>()
@@ -97,7 +101,8 @@ impl<'a> Rule<'a> {
             run: run.collect::<Result<_, Fault>>()?,
             env: env.collect::<Result<_, Fault>>()?,
             keep,
-            anew: anew.collect::<Result<_, Fault>>()?,
+            anew: globs("anew", &typed.anew)?,
+            notices: globs("notices", &typed.notices)?,
             projections: lenses("project", &typed.projections)?,
             normalisers: lenses("normalise", &typed.normalisers)?,
             cwd,

@@ -125,7 +125,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 25] = [
+pub const STEP_KEYS: [Key; 26] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -206,6 +206,12 @@ pub const STEP_KEYS: [Key; 25] = [
         "pattern or list of patterns",
         "none",
         "With `keep = true`: files that say how everything is made. When one of them has changed, it runs from nothing, and not from what it left. See [Steps that go on from what they left](../how-to/keep.md).",
+    ),
+    key(
+        "notices",
+        "pattern or list of patterns",
+        "none",
+        "With `keep = true`: files of which its tool knows by itself what an edit spoils. If it reads one that has changed, it has noticed; nobody asks whether all read it again who had read it.",
     ),
     key(
         "max_passes",

@@ -120,6 +120,8 @@ pub struct StepRule {
     pub keep: KeepRule,
     /// `anew`: patterns of files a change of which makes it run from nothing.
     pub anew: Vec<Spot<String>>,
+    /// `notices`: patterns of files of which its tool knows what a change spoils.
+    pub notices: Vec<Spot<String>>,
     /// `max_passes`: after how many passes a step that has not settled fails.
     pub max_passes: Option<usize>,
     /// `project`, in the order in which it is written.

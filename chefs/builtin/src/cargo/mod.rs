@@ -19,6 +19,10 @@ pub const SURE: u8 = 60;
 /// The folder that cargo writes to. Ignored by whoever ignores cargo's own, and removed by `cargo clean`.
 pub const TARGET: &str = "target/majordomo";
 
+/// What cargo and rustc know of: of each they note what was made of it. Any other file may be a build script's.
+const KNOWN: [&str; 5] =
+    ["**/Cargo.toml", "**/Cargo.lock", "**/.cargo/*", "**/.cargo-checksum.json", "**/*.rs"];
+
 /// Whether it is one, and its plan.
 ///
 /// # Errors
@@ -36,7 +40,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         false => programs.iter().map(|name| format!("{TARGET}/debug/{name}")).collect(),
     };
     let environment = json!({ "CARGO_TARGET_DIR": TARGET });
-    let mut build = json!({ "run": format!("cargo build --quiet {way}"), "keep": true, "env": environment });
+    let mut build = json!({ "run": format!("cargo build --quiet {way}"), "keep": true, "notices": KNOWN, "env": environment });
     if !places.is_empty() {
         build["out"] = json!(places);
     }
@@ -71,7 +75,8 @@ mod tests {
         write(at, "Cargo.toml", "[package]\nname = \"my-tool\"\nversion = \"1.0.0\"\n");
         let env = json!({ "CARGO_TARGET_DIR": "target/majordomo" });
         let test = json!({ "run": "cargo test --quiet --workspace --offline", "after": "cargo", "env": env });
-        let library = json!({ "run": "cargo build --quiet --offline", "keep": true, "env": env });
+        let library =
+            json!({ "run": "cargo build --quiet --offline", "keep": true, "notices": KNOWN, "env": env });
         assert_eq!(
             file(at),
             json!({ "project": { "targets": ["cargo"] }, "step": { "cargo": library, "test": test } })

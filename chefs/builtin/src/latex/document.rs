@@ -104,7 +104,8 @@ impl<'a> Document<'a> {
                 json!(format!("{FONTS}/{}", super::step_word(Path::new(&self.stem)))),
             );
         }
-        json!({ "run": run, "keep": true, "out": out.replace('\\', r"\\"), "env": env })
+        // Each pass reads all of it.
+        json!({ "run": run, "keep": true, "notices": "**", "out": out.replace('\\', r"\\"), "env": env })
     }
 
     /// The engine: what a comment asks for, else what the packages need.

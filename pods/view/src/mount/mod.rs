@@ -4,6 +4,7 @@ mod answer;
 mod bodies;
 mod linger;
 mod numbers;
+mod readers;
 mod root;
 mod server;
 mod shared;

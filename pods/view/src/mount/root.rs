@@ -1,10 +1,11 @@
 //! One step's root: the paths that it was asked about, what stood there, and what was asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::{Look, RelPath};
+use protocol::{Look, Reader, RelPath};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
@@ -49,8 +50,8 @@ struct Entry {
     standing: Standing,
     /// One bit for each [`Look`].
     looks: u8,
-    /// How often it was opened.
-    opens: u32,
+    /// Who opened it and how often, where that is noted.
+    readers: Vec<(Reader, u32)>,
 }
 
 #[derive(Default)]
@@ -68,13 +69,14 @@ pub struct RootState {
     pub source: Arc<dyn Source>,
     pub closed: watch::Sender<bool>,
     pub opens: Opens,
+    notes_readers: AtomicBool,
     paths: Mutex<Paths>,
     failures: Mutex<Vec<SourceFailure>>,
 }
 
 impl RootState {
     pub fn new(name: u64, serial: u64, source: Arc<dyn Source>) -> Self {
-        let top = Entry { path: RelPath::root(), standing: Standing::Dir, looks: 0, opens: 0 };
+        let top = Entry { path: RelPath::root(), standing: Standing::Dir, looks: 0, readers: Vec::new() };
         let paths = Paths { entries: vec![top], ..Paths::default() };
         Self {
             name,
@@ -82,6 +84,7 @@ impl RootState {
             source,
             closed: watch::Sender::new(false),
             opens: Opens::default(),
+            notes_readers: AtomicBool::new(false),
             paths: Mutex::new(paths),
             failures: Mutex::default(),
         }
@@ -118,7 +121,7 @@ impl RootState {
         }
         let index = paths.entries.len() as u32;
         paths.indices.insert(path.clone(), index);
-        paths.entries.push(Entry { path, standing: standing.clone(), looks, opens: 0 });
+        paths.entries.push(Entry { path, standing: standing.clone(), looks, readers: Vec::new() });
         Some((index, standing))
     }
 
@@ -129,10 +132,18 @@ impl RootState {
         }
     }
 
-    /// Notes that a file was opened once more.
-    pub fn opened(&self, index: u32) {
+    /// Whether it is noted who reads.
+    pub fn notes_readers(&self) -> bool {
+        self.notes_readers.load(Ordering::Relaxed)
+    }
+
+    /// Notes who opened a file.
+    pub fn opened(&self, index: u32, reader: Reader) {
         if let Some(entry) = self.paths.lock().entries.get_mut(index as usize) {
-            entry.opens += 1;
+            match entry.readers.iter_mut().find(|(known, _)| *known == reader) {
+                Some((_, times)) => *times += 1,
+                None => entry.readers.push((reader, 1)),
+            }
         }
     }
 
@@ -183,10 +194,11 @@ impl RootState {
         looks
     }
 
-    fn readings(&self) -> Vec<(RelPath, u32)> {
+    fn readers(&self) -> Vec<(RelPath, Vec<(Reader, u32)>)> {
         let paths = self.paths.lock();
-        let read = paths.entries.iter().filter(|entry| entry.looks & bit(Look::Content) != 0);
-        read.map(|entry| (entry.path.clone(), entry.opens)).collect()
+        let is_read = |entry: &&Entry| entry.looks & bit(Look::Content) != 0 && !entry.readers.is_empty();
+        let read = paths.entries.iter().filter(is_read);
+        read.map(|entry| (entry.path.clone(), entry.readers.clone())).collect()
     }
 
     /// How many paths were asked about.
@@ -230,9 +242,15 @@ impl Root {
         self.state.observed()
     }
 
-    /// How often each file was opened whose content was read: in no order. In a [`crate::Flavour::Tools`] mount opens are not seen.
-    pub fn readings(&self) -> Vec<(RelPath, u32)> {
-        self.state.readings()
+    /// From now on it is noted who opens files, which costs each open some looks into `/proc`.
+    pub fn note_readers(&self) {
+        self.state.notes_readers.store(true, Ordering::Relaxed);
+    }
+
+    /// Who opened the files whose content was read, and how often: in no order. Empty unless it was to be
+    /// [noted](Self::note_readers). In a [`crate::Flavour::Tools`] mount opens are not seen.
+    pub fn readers(&self) -> Vec<(RelPath, Vec<(Reader, u32)>)> {
+        self.state.readers()
     }
 
     /// Which questions were answered `EIO` because the source failed; the first 64 of them.

@@ -19,6 +19,7 @@ use protocol::{FileKind, Look, RelPath};
 use super::answer::answer;
 use super::bodies::{Served, empty, reply_read};
 use super::numbers::Number;
+use super::readers;
 use super::root::{RootState, Standing};
 use super::shared::{SharedFile, SharedNode};
 use super::{Core, Flavour, Passthrough};
@@ -203,7 +204,6 @@ impl Core {
     }
 
     fn opened(&self, root: &RootState, index: u32, size: u64, body: Body, reply: ReplyOpen) {
-        root.opened(index);
         match root.opens.open(index, || self.serve_open(body, size, &reply)) {
             Served::Passthrough(backing) => {
                 root.looked(index, Look::Content);
@@ -343,7 +343,7 @@ impl Filesystem for Server {
         }
     }
 
-    fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         if self.core.flavour == Flavour::Tools {
             // The kernel never asks again: opens cost nothing from now on.
             return reply.error(Errno::ENOSYS);
@@ -359,10 +359,18 @@ impl Filesystem for Server {
         if size == 0 {
             // No read would ever come for it.
             root.looked(index, Look::Content);
-            return self.core.opened(&root, index, size, empty(), reply);
         }
         let (source, asked) = (Arc::clone(&root.source), path.clone());
-        let ask = async move { source.open(&asked).await };
+        let noted = root.notes_readers().then(|| (Arc::clone(&root), req.pid()));
+        let ask = async move {
+            if let Some((root, pid)) = noted {
+                root.opened(index, readers::reader(pid).await);
+            }
+            match size {
+                0 => Ok(Some(empty())),
+                _ => source.open(&asked).await,
+            }
+        };
         let (core, closed) = (Arc::clone(&self.core), Arc::clone(&root));
         answer(&self.core.runtime, &closed.closed, ask, move |body| match found(body) {
             Ok(body) => core.opened(&root, index, size, body, reply),
