@@ -344,6 +344,27 @@ fn the_program_is_run_anew_after_each_good_build() {
     place.assert_nothing_left();
 }
 
+#[test]
+fn what_the_program_itself_writes_leaves_it_alone() {
+    let place = Place::new();
+    let project = place.project("p", COPY);
+    project.write("source", "1");
+    let mut watch = Watch::start(
+        &place,
+        &project,
+        &["--run", "echo program-$$ >> log; echo program-$$ >&2; exec sleep 3600"],
+    );
+    let first = pid(&mut watch);
+    watch.0.wait_for_talk("changed: log");
+    watch.0.wait_for_talk("watching");
+    project.write("source", "2");
+    let second = pid(&mut watch);
+    assert_ne!(first, second);
+    assert_eq!(project.read("log"), format!("program-{first}\nprogram-{second}\n"));
+    watch.interrupt();
+    place.assert_nothing_left();
+}
+
 /// A program of many processes: some ignore SIGTERM, some leave the group, some the session.
 const MANY: &str = "trap '' TERM; (trap '' TERM; sleep 3600) & (sleep 3600 &); setsid sleep 3600 & (setsid setsid -f sleep 3600); \
                     echo program-$$ >&2; sleep 3600";

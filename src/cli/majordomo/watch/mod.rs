@@ -50,7 +50,8 @@ pub struct WatchArgs {
     /// The project's folder; every word is a target then
     #[arg(short, long, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// After each good build run CMD with `sh` in the project's folder; what still runs of it is ended first
+    /// After each good build that ran a step or wrote an output run CMD with `sh` in the project's folder; what still runs of it is
+    /// ended first
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
     /// Steps that run at once [default: one for each processor]
@@ -189,16 +190,17 @@ impl Watching<'_, '_> {
             self.builds += 1;
             self.build = Some(self.show_build());
         }
-        let outcome = match event.event {
-            Event::BuildFinished { outcome, .. } => Some(outcome),
+        let finished = match event.event {
+            Event::BuildFinished { outcome, ran, written, .. } => Some((outcome, ran + written > 0)),
             _ => None,
         };
         if let Some(build) = &self.build {
             build.view.lock().event(event);
         }
-        if let Some(outcome) = outcome {
+        if let Some((outcome, has_done)) = finished {
             self.build = None;
-            if outcome == Outcome::Success {
+            // What the program itself writes into the project is no reason to end it.
+            if outcome == Outcome::Success && (has_done || self.program.is_none()) {
                 self.run_program();
             }
         }
