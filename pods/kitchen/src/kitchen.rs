@@ -79,6 +79,8 @@ pub struct FuseFds {
     pub tools: OwnedFd,
     /// What becomes `/project`.
     pub project: OwnedFd,
+    /// `/proc` where they were mounted: it has the process numbers that the kernel's requests name.
+    pub processes: OwnedFd,
 }
 
 /// A running zygote. Clones are one kitchen; with the last one the zygote ends, and all steps with it.

@@ -152,9 +152,9 @@ impl Reader {
             started.look_after();
             match ToPod::decode(&body).map_err(io::Error::other)? {
                 ToPod::Ready { uid, gid } => {
-                    let [tools, project] =
-                        <[OwnedFd; 2]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
-                    self.answer(Ok(((uid, gid), FuseFds { tools, project })));
+                    let [tools, project, processes] =
+                        <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
+                    self.answer(Ok(((uid, gid), FuseFds { tools, project, processes })));
                     self.tend();
                 }
                 ToPod::Refused(refusal) => {

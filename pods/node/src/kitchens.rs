@@ -272,7 +272,8 @@ impl Kitchens {
         let (uid, gid) = kitchen.step_uid();
         let runtime = self.runtime.clone();
         let served = tokio::task::spawn_blocking(move || {
-            let options = view::Options { uid, gid, ..view::Options::default() };
+            let processes = Some(Arc::new(fds.processes));
+            let options = view::Options { uid, gid, processes, ..view::Options::default() };
             let tools = Mount::serve(fds.tools, Flavour::Tools, options.clone(), runtime.clone())?;
             let project = Mount::serve(fds.project, Flavour::Project, options, runtime)?;
             Ok::<_, NodeError>((tools, project))

@@ -72,8 +72,8 @@ fn masks() -> Vec<Mask> {
 }
 
 impl Base {
-    /// Leaves the host's mounts for good. Gives the descriptors of tools and project, mounted and not served.
-    pub(super) fn make(start: &Start) -> Staged<(Self, [OwnedFd; 2])> {
+    /// Leaves the host's mounts for good. Gives the descriptors of tools and project, mounted and not served, and of `/proc`.
+    pub(super) fn make(start: &Start) -> Staged<(Self, [OwnedFd; 3])> {
         use std::os::unix::ffi::OsStrExt;
         let scratch = Path::new(std::ffi::OsStr::from_bytes(&start.scratch));
         sys::leave_session_keyring();
@@ -96,7 +96,7 @@ impl Base {
         mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
             .map_err(at(Stage::Namespaces))?;
 
-        let fuse = [open_fuse()?, open_fuse()?];
+        let fuse = [open_fuse()?, open_fuse()?, proc.fd().map_err(at(Stage::Proc))?];
 
         make_root(scratch, step_users.is_none())?;
         mount_view(TOOLS, c"computepods-tools", &fuse[0], step_users.is_none())?;

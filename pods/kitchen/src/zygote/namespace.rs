@@ -19,6 +19,11 @@ impl HostProc {
         Ok(Self(rustix::fs::open("/proc", flags, Mode::empty())?))
     }
 
+    /// Another descriptor of it.
+    pub(super) fn fd(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone()
+    }
+
     /// Makes a namespace by a clone flag, and opens it by its name in `/proc/<pid>/ns`. `furnish` is called inside, in a
     /// child; `map` with the child's number here.
     pub(super) fn make(

@@ -72,6 +72,8 @@ pub struct Options {
     pub linger_roots: Option<usize>,
     /// Which files of a [`Flavour::Project`] mount the kernel reads by itself.
     pub passthrough: Passthrough,
+    /// `/proc` with the process numbers that requests name, those of where it was mounted; without it nobody can tell who reads.
+    pub processes: Option<Arc<OwnedFd>>,
 }
 
 impl Default for Options {
@@ -82,6 +84,7 @@ impl Default for Options {
             threads: SESSION_THREADS,
             linger_roots: None,
             passthrough: Passthrough::FromSize(PASSTHROUGH_MIN_SIZE),
+            processes: None,
         }
     }
 }

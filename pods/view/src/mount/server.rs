@@ -361,10 +361,11 @@ impl Filesystem for Server {
             root.looked(index, Look::Content);
         }
         let (source, asked) = (Arc::clone(&root.source), path.clone());
-        let noted = root.notes_readers().then(|| (Arc::clone(&root), req.pid()));
+        let processes = self.core.options.processes.clone();
+        let noted = root.notes_readers().then(|| (Arc::clone(&root), processes, req.pid()));
         let ask = async move {
-            if let Some((root, pid)) = noted {
-                root.opened(index, readers::reader(pid).await);
+            if let Some((root, processes, pid)) = noted {
+                root.opened(index, readers::reader(processes, pid).await);
             }
             match size {
                 0 => Ok(Some(empty())),
