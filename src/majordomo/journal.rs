@@ -1,6 +1,6 @@
 //! What the last build of each workspace said: written down as it is said, and read by whoever wants to follow it, from its beginning.
 //!
-//! `<home>/builds/WORKSPACE.jsonl` has the events of the last build that was more than a look, one a line. Each build begins a file of its own, which takes the place of the one before; who
+//! `said.jsonl`, beside what else is remembered of a workspace, has the events of the last build that was more than a look, one a line. Each build begins a file of its own, which takes the place of the one before; who
 //! still reads that comes to its end. Beyond [`MAX_BYTES`] what steps print is left out, and that is said. What cannot be written is lost: no build ends because its journal
 //! does. A crash leaves a journal without an end.
 
@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use node::Home;
 use parking_lot::Mutex;
 use protocol::event::{Event, Outcome, Stamped};
 use protocol::{StepId, WorkspaceId};
@@ -22,12 +23,12 @@ use super::sink::{Cancel, Sink};
 
 /// How large a journal gets by what steps print.
 pub const MAX_BYTES: u64 = 8 << 20;
-const FOLDER: &str = "builds";
+const FILE: &str = "said.jsonl";
 
 /// The journals of a home. Clones are one.
 #[derive(Clone)]
 pub struct Journals {
-    folder: PathBuf,
+    home: PathBuf,
     states: Arc<Mutex<BTreeMap<WorkspaceId, watch::Sender<State>>>>,
 }
 
@@ -53,11 +54,11 @@ pub struct Journal {
 impl Journals {
     /// Those of a home.
     pub fn of(home: &Path) -> Self {
-        Self { folder: home.join(FOLDER), states: Arc::default() }
+        Self { home: home.to_owned(), states: Arc::default() }
     }
 
     fn path(&self, workspace: WorkspaceId) -> PathBuf {
-        self.folder.join(format!("{workspace}.jsonl"))
+        Home::workspace(&self.home, workspace).join(FILE)
     }
 
     fn state(&self, workspace: WorkspaceId) -> watch::Sender<State> {
@@ -131,6 +132,10 @@ impl Journal {
             tracing::warn!(%error, path = %self.path.display(), "what a build says is not written down");
             *self.file.lock() = None;
         }
+        if matches!(event.event, Event::BuildFinished { .. }) {
+            // Also where nothing of it could be written: whoever waits for its end waits no more.
+            self.state.send_modify(|state| state.ended = state.builds);
+        }
     }
 
     fn write(&self, event: &Stamped) -> io::Result<()> {
@@ -154,11 +159,7 @@ impl Journal {
             self.state.send_modify(|state| state.bytes = MAX_BYTES);
         }
         file.write_all(&line)?;
-        let is_over = matches!(event.event, Event::BuildFinished { .. });
-        self.state.send_modify(|state| {
-            state.bytes += line.len() as u64;
-            state.ended += u64::from(is_over);
-        });
+        self.state.send_modify(|state| state.bytes += line.len() as u64);
         Ok(())
     }
 
@@ -319,6 +320,22 @@ mod tests {
         assert_eq!((outcome.unwrap(), texts(&replies)), (Some(Outcome::Success), vec!["next".to_owned()]));
         let outcome = again.follow(workspace, (Some("a"), true), &sink_once, &Cancel::default()).await;
         assert_eq!((outcome.unwrap(), texts(&replies)), (Some(Outcome::Success), vec![]));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_ends_all_the_same() {
+        let home = tempfile::tempdir().unwrap();
+        let workspace = WorkspaceId::from_random(1);
+        let journals = Journals::of(home.path());
+        let journal = journals.write(workspace);
+        journal.note(&begun());
+        // As on a disk that is full.
+        *journal.file.lock() = Some(File::options().write(true).open("/dev/full").unwrap());
+        journal.note(&printed("a", "text".into()));
+        journal.note(&ended());
+        let (sink, _replies) = sink();
+        let outcome = journals.follow(workspace, (None, true), &sink, &Cancel::default()).await;
+        assert_eq!(outcome.unwrap(), None);
     }
 
     #[tokio::test]

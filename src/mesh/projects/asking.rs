@@ -110,6 +110,13 @@ fn as_seen_from_here(mut said: Value, owner: &str) -> Option<Reply> {
     Some(reply)
 }
 
+/// A text of another pod, as one line that a terminal only shows.
+pub(super) fn line(text: &str) -> String {
+    let mut said = Value::String(text.to_owned());
+    clean(&mut said, false);
+    said.as_str().unwrap_or_default().to_owned()
+}
+
 /// Takes out of texts what a terminal would obey. A further line, where there may be one, is none of ours.
 fn clean(said: &mut Value, may_have_lines: bool) {
     match said {
@@ -138,9 +145,7 @@ impl Ordered<'_> {
             Err(AskError::Refused(why)) => {
                 self.is_over = true;
                 let pod = presence::name(&self.projects.mesh, &self.owner);
-                let mut why = Value::String(why);
-                clean(&mut why, false);
-                let why = why.as_str().unwrap_or_default();
+                let why = line(&why);
                 return Err(Unanswered::Failed(Box::new(machine(format!(
                     "`{pod}` does not build `{name}`: {why}"
                 )))));
@@ -217,5 +222,34 @@ impl Drop for Ordered<'_> {
         if !self.is_over {
             self.withdraw();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_owner_says_is_shown_and_not_obeyed() {
+        let failure = serde_json::json!({
+            "reply": "failed",
+            "with": { "kind": "user", "message": "no\nerror: forged\u{1b}[2J", "causes": ["a\rb"], "hints": [] },
+        });
+        let Some(Reply::Failed(failure)) = as_seen_from_here(failure, "a") else { panic!() };
+        assert_eq!(failure.message, "no\n  error: forged[2J");
+        assert_eq!(failure.causes, ["ab"]);
+        let note = serde_json::json!({
+            "reply": "event",
+            "with": { "at": 0.5, "event": "note", "warning": true, "text": "x\n\u{1b}]0;y\u{7}" },
+        });
+        let Some(Reply::Event(Stamped { event: Event::Note { text, .. }, .. })) =
+            as_seen_from_here(note, "a")
+        else {
+            panic!()
+        };
+        assert_eq!(text, "x ]0;y");
+        assert_eq!(line("/home/me\n  forged  row"), "/home/me   forged  row");
+        // One that only a later program knows.
+        assert_eq!(as_seen_from_here(serde_json::json!({ "reply": "later" }), "a"), None);
     }
 }

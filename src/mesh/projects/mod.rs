@@ -342,7 +342,7 @@ impl Joined {
             is_mine,
             is_there: is_mine || self.mesh.beats().liveness(&owner) != Liveness::Lost,
             heard_seconds_ago: heard.map(|heard| heard.ago.as_secs()),
-            folder: project.folder.clone(),
+            folder: asking::line(&project.folder),
         }
     }
 

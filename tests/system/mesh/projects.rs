@@ -183,3 +183,61 @@ fn that_the_pod_is_not_there_is_said() {
     b.leaves();
     a.leaves();
 }
+
+#[test]
+fn what_is_the_owners_alone_others_do_not_get() {
+    let (_ground, _server, a, b) = two();
+    let key = a.place.path().join("key");
+    std::fs::write(&key, "hush").unwrap();
+    let project = registered(
+        &a,
+        "p",
+        &format!(
+            "[step.open]
+run = 'cat words > open'
+out = 'open'
+[step.sign]
+run = 'cat /run/secrets/KEY > signed'
+out = 'signed'
+secrets = {{ KEY = '{}' }}
+",
+            key.display()
+        ),
+        &b,
+    );
+    project.write("words", "1\n");
+    // What a step with secrets made stays, and that is said.
+    let built = build(&b, &["p", "--out", "got"]).ok();
+    assert_eq!(b.place.bare("got").files("."), ["open"]);
+    assert!(built.said().contains("step `sign` has secrets"), "{}", built.said());
+    // How the owner's machine builds, and what of the owner's edits it overwrites, others do not say.
+    project.write("open", "mine");
+    for option in [&["--take-back"][..], &["--sandbox", "native"]] {
+        let refused = building(&b, &[&["p"], option].concat()).end().code(2);
+        assert!(
+            refused.stderr.contains(&format!("`{}` is the matter of whoever", option[0])),
+            "{}",
+            refused.stderr
+        );
+    }
+    let refused = building(&b, &["p"]).end().code(2);
+    assert!(refused.stderr.contains("`open` was edited"), "{}", refused.stderr);
+    assert_eq!(project.read("open"), "mine");
+    project.build(&["--take-back"]).ok();
+    // Nor is what stands in the folder overwritten; what was brought there before is.
+    let got = b.place.bare("got");
+    got.write("note", "mine");
+    project.write("words", "2\n");
+    build(&b, &["p", "--out", "got"]).ok();
+    assert_eq!((got.read("open"), got.read("note")), ("2\n".into(), "mine".into()));
+    got.write("open", "mine");
+    project.write("words", "3\n");
+    let refused = building(&b, &["p", "--out", "got"]).end().code(2);
+    assert!(refused.stderr.contains("`open` was edited"), "{}", refused.stderr);
+    assert_eq!(got.read("open"), "mine");
+    let other = b.place.project("other", STEPS);
+    let refused = building(&b, &["project:p", "--out", other.path().to_str().unwrap()]).end().code(2);
+    assert!(refused.stderr.contains("is a project itself"), "{}", refused.stderr);
+    b.leaves();
+    a.leaves();
+}

@@ -181,3 +181,51 @@ fn what_is_made_anew_is_built_with_by_whoever_watches() {
     b.leaves();
     a.leaves();
 }
+
+#[test]
+fn what_is_never_the_same_is_not_made_for_ever_by_whoever_watches() {
+    let (_ground, _server, a, b) = two();
+    let library = registered(
+        &a,
+        "libfoo",
+        "[step.date]
+run = 'date +%N > date'
+out = 'date'
+volatile = true
+[step.lib]
+run = 'cat date > lib'
+out = 'lib'
+",
+        &b,
+    );
+    let program = b.place.project(
+        "app",
+        "[uses]
+foo = 'project:libfoo#lib'
+[step.link]
+run = 'cat .uses/foo/lib words > app'
+out = 'app'
+",
+    );
+    program.write("words", "1\n");
+    let mut command = b.place.command("majordomo", &["watch", "--events", "-", "-p"]);
+    command.arg(program.path());
+    let mut watch = Running::start(command);
+    let is_over = |event: &Value| event["event"] == "build-finished";
+    watch.wait_for(is_over);
+    // Built for its own sake, it is taken as it is; not made once more for that, which would be a change again.
+    library.build(&[]).ok();
+    watch.wait_for(|event| event["event"] == "step-started" && event["step"] == "link");
+    watch.wait_for(is_over);
+    assert!(program.read("app").starts_with(&library.read("lib")));
+    let made = library.read("date");
+    program.write("words", "2\n");
+    watch.wait_for(is_over);
+    program.write("words", "3\n");
+    watch.wait_for(is_over);
+    assert_eq!(library.read("date"), made);
+    watch.signal(rustix::process::Signal::INT);
+    watch.end();
+    b.leaves();
+    a.leaves();
+}
