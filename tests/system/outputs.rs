@@ -284,7 +284,14 @@ fn links_that_lead_out_of_the_project_are_no_outputs() {
             "s failed: it made the link `d/{link}` to `{target}`: a link may lead to what is in the project"
         );
         assert!(built.said().contains(&words), "{}", built.said());
+        assert!(built.said().contains("name it in `scratch`"), "{}", built.said());
         assert!(!project.has("d"));
+        // What the sentence says helps.
+        project.write(
+            "majordomo.toml",
+            format!("[step.s]\nrun = 'mkdir -p d; ln -s {target} d/{link}'\nscratch = 'd/{link}'\n"),
+        );
+        project.build(&[]).ok();
     }
     // What a link leads to that another one leads to is looked at with each of them.
     let project = place.project("chain", "[step.s]\nrun = 'mkdir d; ln -s .. d/up; ln -s d/up/../x out'\n");
@@ -300,6 +307,8 @@ mkdir -p o/lib
 echo one > o/lib/lib.so.1; ln -s lib.so.1 o/lib/lib.so
 ln -s /project/source o/source; ln -s ../../project/source o/out-and-back
 ln -s /usr/bin/env o/env; ln -s ../../usr/bin/env o/relative-env
+mkdir -p o/etc; ln -s /dev/null o/etc/masked.service; ln -s /etc/alternatives/awk o/awk
+mkdir -p o/deep/real; ln -s deep/real o/alias; echo a > o/deep/a.c; ln -s alias/../a.c o/aa
 mkdir o/build; ln -s "$(pwd)/o/lib" o/build/lib
 cat o/source o/build/lib/lib.so > o/read
 "#;
@@ -309,7 +318,17 @@ cat o/source o/build/lib/lib.so > o/read
     let project = place.project("p", &rule);
     project.write("source", "precious\n");
     project.builds(&["s", "t"]);
-    let links = ["lib/lib.so", "source", "out-and-back", "env", "relative-env", "build/lib"];
+    let links = [
+        "lib/lib.so",
+        "source",
+        "out-and-back",
+        "env",
+        "relative-env",
+        "build/lib",
+        "etc/masked.service",
+        "awk",
+        "aa",
+    ];
     let links = links.map(|link| shape(&project, &format!("o/{link}")));
     insta::assert_snapshot!(links.join("\n"), @r"
     o/lib/lib.so -> lib.so.1
@@ -318,6 +337,9 @@ cat o/source o/build/lib/lib.so > o/read
     o/env -> /usr/bin/env
     o/relative-env -> /usr/bin/env
     o/build/lib -> ../lib
+    o/etc/masked.service -> /dev/null
+    o/awk -> /etc/alternatives/awk
+    o/aa -> deep/a.c
     ");
     for read in ["o/read", "t"] {
         assert_eq!(project.read(read), "precious\none\n");

@@ -135,6 +135,22 @@ fn what_a_failed_step_left(subject: Subject) {
 }
 
 /// How many files there are below a folder.
+#[test]
+fn what_an_older_failure_left_is_not_of_one_that_did_not_settle() {
+    let place = Place::new();
+    let project = place.project("p", "[step.k]\nrun = 'echo part >> kk; grep -q ok flag'\nkeep = true\n");
+    project.write("flag", "no\n");
+    let look = || project.ask("shell", &["k", "--", "sh", "-c", "cat kk 2>&1 || true"]);
+    project.build(&[]).failed();
+    assert_eq!(look().ok().stdout, "part\n");
+    project.write("flag", "ok\n");
+    let built = project.build(&[]).failed();
+    assert!(built.said().contains("it did not settle in 8 passes"), "{}", built.said());
+    let looked = look();
+    assert!(!looked.stderr.contains("when it failed"), "{}", looked.stderr);
+    assert_ne!(looked.stdout, "part\n");
+}
+
 fn walk(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 }).sum()

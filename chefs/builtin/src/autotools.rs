@@ -9,7 +9,7 @@ use std::path::Path;
 use protocol::chef::Detected;
 use serde_json::json;
 
-use crate::{ChefError, is_file, make, plan, read};
+use crate::{ChefError, is_file, make, plan, read, sizes};
 
 /// How sure both make it: more than a Makefile, which such a project may have beside them.
 pub const SURE: u8 = 80;
@@ -30,7 +30,10 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     let mut make = make::step();
     make["after"] = json!("configure");
     // By `sh`, for the exec bit is lost in many an archive.
-    let configure = json!({ "run": "sh ./configure --quiet" });
+    let mut configure = json!({ "run": "sh ./configure --quiet" });
+    if !sizes::by_autoconf(folder)? {
+        configure["sizes"] = json!(false);
+    }
     let steps = [("configure", configure), (make::STEP, make), ("check", make::goal("check"))];
     // Who installs by hand later needs what `configure` wrote.
     let targets = ["configure", make::STEP];
@@ -60,7 +63,7 @@ mod tests {
         let file = json!({
             "project": { "targets": ["configure", "make"] },
             "step": {
-                "configure": { "run": "sh ./configure --quiet" },
+                "configure": { "run": "sh ./configure --quiet", "sizes": false },
                 "make": { "run": "make", "keep": true, "anew": make::step()["anew"], "after": "configure" },
                 "check": { "run": "make check", "after": "make" },
             },

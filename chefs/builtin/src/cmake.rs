@@ -30,9 +30,6 @@ const OWN_TARGETS: [&[u8]; 6] = [
     b"rebuild_cache.util",
 ];
 
-/// Words by which a project asks for sizes.
-const ASKING: [&str; 1] = ["file(size"];
-
 /// What is special about the files that CMake writes.
 const KIND: Kind = Kind { is_left_out, makes_nothing, is_link, env: &[] };
 
@@ -45,13 +42,9 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         return Ok(Detected::default());
     }
     let build = build_folder::choose(folder)?;
-    let sizes = sizes::are_asked_for(folder, is_said, &ASKING)?;
+    let sizes = sizes::by_cmake(folder)?;
     let plan = configure(&format!("cmake -G Ninja -S . -B {build}"), &build, sizes);
     Ok(Detected { sure: SURE, found: "a `CMakeLists.txt`".to_owned(), plan: Some(plan) })
-}
-
-fn is_said(name: &str) -> bool {
-    name == "CMakeLists.txt" || name.ends_with(".cmake")
 }
 
 /// The steps of the `build.ninja` that CMake wrote.

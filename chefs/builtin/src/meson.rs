@@ -33,9 +33,6 @@ const LEFT_OUT: [&[u8]; 11] = [
 /// Meson puts `ccache` before the compiler where it finds one. A step has nothing that could be in it.
 const ENV: [(&str, &str); 1] = [("CCACHE_DISABLE", "1")];
 
-/// Words by which a project asks for sizes: those of the module `fs`.
-const ASKING: [&str; 1] = [".size("];
-
 /// What is special about the files that Meson writes.
 const KIND: Kind = Kind { is_left_out, makes_nothing, is_link: |_, _| false, env: &ENV };
 
@@ -48,7 +45,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         return Ok(Detected::default());
     }
     let build = build_folder::choose(folder)?;
-    let sizes = sizes::are_asked_for(folder, |name| name == "meson.build", &ASKING)?;
+    let sizes = sizes::by_meson(folder)?;
     let plan = configure(&format!("meson setup --wrap-mode nodownload {build}"), &build, sizes);
     Ok(Detected { sure: SURE, found: "a `meson.build`".to_owned(), plan: Some(plan) })
 }

@@ -262,7 +262,9 @@ impl TargetError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Pattern { .. } => vec!["quote a pattern for your shell: `'obj/*.o'`".into()],
-            Self::Path { .. } => vec!["name it from the project's folder".into()],
+            Self::Path { .. } => {
+                vec!["name it from the project's folder; `-p FOLDER` names another project".into()]
+            }
             Self::NoMatch { nearest: Some(near), .. } | Self::NoStep { nearest: Some(near), .. } => {
                 vec![format!("did you mean `{near}`?")]
             }

@@ -133,6 +133,12 @@ pub enum Wrong {
         /// The key.
         key: String,
     },
+    /// What podman could not have an image by.
+    #[error("`{name}` is no name of an image")]
+    NoImage {
+        /// What was written.
+        name: String,
+    },
     /// A list of strings that looks like a list of commands.
     #[error("`run` is a list of strings, and so one command whose program would be `{first}`")]
     AmbiguousRun {
@@ -221,6 +227,7 @@ impl Wrong {
             Self::NoRun { .. } => "say what it runs: `run = \"…\"`".into(),
             Self::StepName { .. } => "use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, and start with a letter, a digit or `_`".into(),
             Self::Empty { key } => format!("give `{key}` a value, or take it out"),
+            Self::NoImage { .. } => "write it as `podman images` shows it, in lower case, with its tag: `localhost/debian-gcc:12`".into(),
             Self::AmbiguousRun { .. } => {
                 "for a shell command write `run = \"…\"`; for several, one string of several lines, or \
                  a list in which at least one command is a list of words: `run = [[\"gcc\", \"-c\", \"a.c\"], \"echo done\"]`"

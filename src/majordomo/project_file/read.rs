@@ -133,10 +133,25 @@ fn project(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
 /// The name of an image; what is a good one, podman knows.
 fn image(field: Field<'_, '_>) -> Result<String, Fault> {
     let name = field.string()?;
-    match name.value.is_empty() || name.value.starts_with('-') {
-        true => Err(field.fault(name.at, Wrong::Empty { key: "image".into() })),
-        false => Ok(name.value),
+    if name.value.is_empty() {
+        return Err(field.fault(name.at, Wrong::Empty { key: "image".into() }));
     }
+    match could_be_image(&name.value) {
+        true => Ok(name.value),
+        false => Err(field.fault(name.at, Wrong::NoImage { name: name.value })),
+    }
+}
+
+/// Whether podman would not take it for an option or for several words, and all but a registry's host and a tag is in lower case.
+fn could_be_image(name: &str) -> bool {
+    let repository = name.split('@').next().unwrap_or_default();
+    let is_host = |first: &str| first.contains(['.', ':']);
+    let path =
+        repository.split_once('/').filter(|(first, _)| is_host(first)).map_or(repository, |(_, path)| path);
+    let path = path.split(':').next().unwrap_or_default();
+    !name.starts_with('-')
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !path.contains(|c: char| c.is_ascii_uppercase())
 }
 
 fn tools(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {

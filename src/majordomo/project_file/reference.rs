@@ -163,8 +163,9 @@ are an error that names them all; steps that feed each other are left without an
 
 - An output that is a source, or has one in it, is an error: a step never changes a source.
 - Two steps may promise one path (or one a path in the other's tree) only if one is after the other.
-- A link that a step makes leads to what is in the project, or into the machine's tools (`/usr`, `/opt` and the others, more by `[tools] roots`); another one is an
-  error. The first is stored relatively (`/project/src/x` in `build/` becomes `../src/x`), the second absolutely.
+- A link that a step makes leads to what is in the project, or into the machine's tools (`/usr`, `/opt` and the others, more by `[tools] roots`; what
+  every sandbox shows of `/etc`, such as `/etc/alternatives`; `/dev/null`); another one is an error, unless `scratch` names it. The first is stored
+  relatively (`/project/src/x` in `build/` becomes `../src/x`), the second absolutely; `..` behind a link is what it was in the step.
 - `.git` and `.majordomo` are no part of the project.
 "#;
 

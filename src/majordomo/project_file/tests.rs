@@ -267,6 +267,15 @@ fn values_of_the_wrong_type() {
       |       ^^
     hint: give `out` a value, or take it out
     ");
+    for good in
+        ["localhost/gcc:12", "tiny", "Registry.example.com:5000/a/b:Tag", "sha256:0a1b", "a@sha256:0A"]
+    {
+        parse(&step(&format!("run = 'true'\nimage = '{good}'"))).unwrap();
+    }
+    for bad in ["-v x", "-v", "two words", "LOCALHOST/Tiny:1", "Tiny"] {
+        let said = said(&step(&format!("run = 'true'\nimage = '{bad}'")));
+        assert!(said.contains(&format!("3:9: `{bad}` is no name of an image")), "{said}");
+    }
     insta::assert_snapshot!(said(&step("run = 'true'\neach = []")), @"
     demo/majordomo.toml:3:8: `each` is empty
       |

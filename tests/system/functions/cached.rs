@@ -63,6 +63,20 @@ fn what_a_call_saw_is_its_key() {
 }
 
 #[test]
+fn equal_sets_are_equal_arguments() {
+    let place = Place::new();
+    let program = Program::new(
+        &place,
+        "@app.function(cache=True)\ndef count(words, more):\n    return len(words) + len(more)\n\
+         @app.local_entrypoint()\ndef main():\n    words = {str(number) for number in range(100)}\n    \
+         print(count.remote(words, frozenset(words)))\n",
+    );
+    let launched = [(); 3].map(|()| program.launch_aloud(&[]).ok());
+    assert_eq!(launched.each_ref().map(counts), [[1, 0, 0], [0, 1, 0], [0, 1, 0]]);
+    assert!(launched.iter().all(|said| said.stdout == "200\n"));
+}
+
+#[test]
 fn without_cache_every_call_runs() {
     let place = Place::new();
     let program = Program::new(

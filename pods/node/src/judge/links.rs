@@ -1,50 +1,90 @@
 //! Where the links lead that a step leaves.
 //!
 //! A link is handed over to a machine on which the project stands elsewhere, and where the user's own files are. So it leads to what is in the
-//! project, said relatively, or into the machine's tools, said absolutely; a step may have said it the other way round.
+//! project, said relatively, or to what every sandbox shows, said absolutely; a step may have said it the other way round.
 
 use protocol::RelPath;
 
 use crate::run::project_prefix;
 
+/// Devices that keep and tell nothing, which are the same on each machine: staged trees mask files with them.
+const DEVICES: [&[u8]; 3] = [b"dev/null", b"dev/zero", b"dev/full"];
+
+/// So many links are followed on the way, as path_resolution(7) has it.
+const MOST_FOLLOWED: usize = 40;
+
 /// The target that is stored for a link of the project at `path`; `None` if it leads elsewhere.
 ///
-/// `is_link`: whether something in the project is itself a link, so that `..` after it is not the folder above it.
-/// `is_tool`: whether a path below `/` is one of the machine's tools.
+/// `link_at`: what something in the project leads to, if it is itself a link, so that `..` after it is not the folder above it.
+/// `is_shown`: whether a path below `/` is of the machine's tools.
 pub(super) fn stored(
     path: &RelPath,
     target: &[u8],
-    is_link: impl Fn(&RelPath) -> bool,
-    is_tool: impl Fn(&RelPath) -> bool,
+    link_at: impl Fn(&RelPath) -> Option<Vec<u8>>,
+    is_shown: impl Fn(&RelPath) -> bool,
 ) -> Option<Vec<u8>> {
     let (project, is_absolute) = (project_prefix(), target.starts_with(b"/"));
     let folder = project.join(&path.parent()?);
-    let mut at = if is_absolute { RelPath::root() } else { folder };
+    let mut at = if is_absolute { RelPath::root() } else { folder.clone() };
     // Whether it is said as it is stored: `..` at the beginning only, and not out of the project and back.
-    let (mut is_plain, mut is_below) = (true, is_absolute);
-    for part in target.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                if at.strip_prefix(&project).is_some_and(|inside| is_link(&inside)) {
-                    return None;
-                }
-                at = at.parent().unwrap_or_else(RelPath::root);
-                is_plain &= !is_below && at.is_within(&project);
-            }
-            name => {
-                at = at.child(name)?;
-                is_below = true;
-            }
+    let (mut is_plain, mut is_below, mut is_up_again) = (true, is_absolute, false);
+    for part in parts(target) {
+        if part == b".." {
+            is_up_again |= is_below;
+            at = at.parent().unwrap_or_else(RelPath::root);
+            is_plain &= !is_below && at.is_within(&project);
+        } else {
+            at = at.child(part)?;
+            is_below = true;
         }
+    }
+    if is_up_again {
+        at = followed(folder, target, link_at)?;
     }
     match at.strip_prefix(&project) {
         Some(_) if is_plain && !is_absolute => Some(target.to_vec()),
         Some(inside) => Some(relative(&path.parent()?, &inside)),
-        None if !is_tool(&at) => None,
+        None if !is_shown(&at) && !DEVICES.contains(&at.as_bytes()) => None,
         None if is_plain && is_absolute => Some(target.to_vec()),
         None => Some([b"/", at.as_bytes()].concat()),
     }
+}
+
+fn parts(target: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    target.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
+}
+
+/// Where a target leads when the project's links on the way are followed; what it leads to may be a link.
+fn followed(
+    folder: RelPath,
+    target: &[u8],
+    link_at: impl Fn(&RelPath) -> Option<Vec<u8>>,
+) -> Option<RelPath> {
+    let project = project_prefix();
+    let start =
+        |target: &[u8], folder: RelPath| if target.starts_with(b"/") { RelPath::root() } else { folder };
+    let ahead = |target: &[u8]| parts(target).rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let (mut at, mut left, mut followed) = (start(target, folder), ahead(target), 0);
+    while let Some(part) = left.pop() {
+        if part == b".." {
+            at = at.parent().unwrap_or_else(RelPath::root);
+            continue;
+        }
+        let next = at.child(&part)?;
+        let link =
+            next.strip_prefix(&project).filter(|_| !left.is_empty()).and_then(|inside| link_at(&inside));
+        let Some(target) = link else {
+            at = next;
+            continue;
+        };
+        followed += 1;
+        if followed > MOST_FOLLOWED {
+            return None;
+        }
+        at = start(&target, at);
+        left.extend(ahead(&target));
+    }
+    Some(at)
 }
 
 /// The way from one folder to another place.
@@ -60,9 +100,20 @@ mod tests {
     use super::*;
 
     fn at(path: &str, target: &str) -> Option<String> {
-        let is_link = |path: &RelPath| *path == "a/current".parse().unwrap();
-        let is_tool = |path: &RelPath| path.is_within(&"usr".parse().unwrap());
-        let stored = stored(&path.parse().unwrap(), target.as_bytes(), is_link, is_tool)?;
+        let link_at = |path: &RelPath| {
+            let target = match path.to_string().as_str() {
+                "a/current" => "/home/v1",
+                "alias" => "./a/real/",
+                "tools" => "/project/../usr/lib",
+                "round" => "alias/../../round",
+                _ => return None,
+            };
+            Some(target.as_bytes().to_vec())
+        };
+        let is_shown = |path: &RelPath| {
+            ["usr", "etc/alternatives"].iter().any(|root| path.is_within(&root.parse().unwrap()))
+        };
+        let stored = stored(&path.parse().unwrap(), target.as_bytes(), link_at, is_shown)?;
         Some(String::from_utf8(stored).unwrap())
     }
 
@@ -78,6 +129,8 @@ mod tests {
             ("config.guess", "/usr/share/automake/config.guess"),
             ("tools", "/usr"),
             ("through", "a/current/x"),
+            ("stage/masked.service", "/dev/null"),
+            ("awk", "/etc/alternatives/awk"),
         ] {
             assert_eq!(at(path, target).as_deref(), Some(target), "{path}");
         }
@@ -95,6 +148,11 @@ mod tests {
             ("a/b", "../../usr/bin/cc", "/usr/bin/cc"),
             ("a/b", "x/../y", "y"),
             ("a/b", "/usr/lib/../share/x", "/usr/share/x"),
+            ("a/b", "/dev/../dev/null", "/dev/null"),
+            // What the links on the way lead to decides about `..`.
+            ("aa", "alias/../a.c", "a/a.c"),
+            ("a/b/c", "../../alias/x/../y", "../real/y"),
+            ("aa", "tools/../share", "/usr/share"),
         ] {
             assert_eq!(at(path, target).as_deref(), Some(stored), "{path} -> {target}");
         }
@@ -111,7 +169,10 @@ mod tests {
             ("x", "/project/../etc"),
             ("x", "/usr/../etc/shadow"),
             ("x", "/projects/y"),
-            // The folder above what a link leads to is anywhere.
+            ("x", "/dev/sda"),
+            ("x", "/dev/null/../sda"),
+            ("x", "/etc/alternatives/../passwd"),
+            ("x", "round/../y"),
             ("x", "a/current/../y"),
             ("a/x", "current/.."),
         ] {

@@ -11,6 +11,7 @@ mod refusal;
 mod upper;
 
 use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -174,8 +175,7 @@ impl Walk<'_> {
                 }
             } else if kind.is_symlink() {
                 let target = fs::read_link(&place).map_err(upper_error(&path))?;
-                let target = std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string());
-                if let Err(refusal) = self.link(path, target) {
+                if let Err(refusal) = self.link(path, target.into_os_string().into_vec()) {
                     return Ok(Err(refusal));
                 }
             } else if kind.is_file() {
@@ -244,11 +244,17 @@ impl Walk<'_> {
         if is_unchanged(&target) {
             return Ok(());
         }
-        let is_link = |path: &RelPath| match fs::symlink_metadata(path.under(self.root)) {
-            Ok(meta) => meta.is_symlink(),
-            Err(_) => matches!(self.project.entry(path), Some(Entry::Link { .. })),
+        let link_at = |path: &RelPath| {
+            let place = path.under(self.root);
+            match (fs::symlink_metadata(&place), self.project.entry(path)) {
+                (Ok(meta), _) if meta.is_symlink() => {
+                    Some(fs::read_link(place).ok()?.into_os_string().into_vec())
+                }
+                (Err(_), Some(Entry::Link { target })) => Some(target.to_vec()),
+                _ => None,
+            }
         };
-        match links::stored(&path, &target, is_link, |path| self.tools.is_tool(path)) {
+        match links::stored(&path, &target, link_at, |path| self.tools.is_shown(path)) {
             Some(target) if is_unchanged(&target) => Ok(()),
             Some(target) => {
                 self.entries.push((path, TreeEntry::Link { target }));

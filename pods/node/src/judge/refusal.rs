@@ -23,7 +23,7 @@ pub enum Refusal {
     /// It left a link that leads out of the project.
     #[error(
         "it made the link `{path}` to `{target}`: a link may lead to what is in the project, or into the machine's tools (`/usr`, \
-         `/opt` …)"
+         `/opt` …); if nobody needs it, name it in `scratch`"
     )]
     LeadsOut {
         /// The link.

@@ -80,9 +80,9 @@ impl HostTools {
         Ok(Self { base, policy, known: KnownPaths::default(), memo })
     }
 
-    /// Whether a path is in a tool root, whether or not anything stands there.
-    pub fn is_tool(&self, path: &RelPath) -> bool {
-        self.policy.is_tool(path)
+    /// Whether steps see what the host has at a path, whether or not anything stands there: in a tool root, or of `/etc`.
+    pub fn is_shown(&self, path: &RelPath) -> bool {
+        matches!(self.policy.place(path), Place::Host)
     }
 
     /// How many paths it remembers.

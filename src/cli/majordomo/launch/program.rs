@@ -31,6 +31,9 @@ const GRACE: Duration = Duration::from_millis(400);
 const BOOT: &str = "import sys;sys.path[:]=[sys.argv.pop(1)]+[p for p in sys.path if p];\
                     from computepods._launch import main;main()";
 
+/// Where nothing is said, sets have one order in all launches, or equal ones would be other arguments each time.
+const HASH_SEED: &str = "PYTHONHASHSEED";
+
 /// What is started.
 pub(super) struct Start<'a> {
     /// The interpreter.
@@ -63,6 +66,9 @@ impl Start<'_> {
         let mut command = Command::new(self.python);
         command.args(["-c", BOOT]).arg(self.package).arg(fd.to_string()).arg(self.path);
         command.args([self.file, self.name.unwrap_or_default()]).args(self.arguments);
+        if std::env::var_os(HASH_SEED).is_none() {
+            command.env(HASH_SEED, "0");
+        }
         // SAFETY: the closure makes two system calls, and allocates nothing; `connected` is open until the child is there.
         unsafe {
             command.pre_exec(move || {

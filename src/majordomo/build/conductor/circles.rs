@@ -334,6 +334,10 @@ impl Conductor {
     /// A circle fails as a whole: nothing of it is handed over, and the next build goes the same way again.
     pub(super) fn fail_circle(&mut self, index: usize, words: String) {
         let circle = self.circle_of(index);
+        // What an older failure left says nothing of this one.
+        for &step in circle.iter().chain([&index]) {
+            self.context.pod.failed().forget(self.context.workspace, &self.context.plan.steps[step].id);
+        }
         self.fail_for_good(
             index,
             Failed { exit: None, failure: words, command: None, output: String::new(), seen: Vec::new() },

@@ -96,11 +96,11 @@ fn what_targets_mean() {
     ");
     insta::assert_snapshot!(said(&["/etc/passwd"]), @"
     target `/etc/passwd` is absolute, and targets are inside the project
-    hint: name it from the project's folder
+    hint: name it from the project's folder; `-p FOLDER` names another project
     ");
     insta::assert_snapshot!(said(&["../x"]), @"
     target `../x` has an empty, `.` or `..` part, and targets are inside the project
-    hint: name it from the project's folder
+    hint: name it from the project's folder; `-p FOLDER` names another project
     ");
     assert_eq!(plan.nearest("dosc"), Some("docs".to_owned()));
 }
