@@ -13,13 +13,16 @@ use super::refusal::Refusal;
 /// # Errors
 /// It has what programs run, what says what steps may do, or links that lead out of the project and the tools of every machine.
 pub fn could_be_left(tree: &Tree) -> Result<(), Refusal> {
-    let is_link = |path: &RelPath| matches!(tree.get(path), Some(TreeEntry::Link { .. }));
+    let link_at = |path: &RelPath| match tree.get(path) {
+        Some(TreeEntry::Link { target }) => Some(target.clone()),
+        _ => None,
+    };
     for (path, entry) in tree.entries() {
         if let Some(part) = path.reserved() {
             return Err(Refusal::Reserved { path: path.clone(), part });
         }
         let TreeEntry::Link { target } = entry else { continue };
-        if stored(path, target, is_link, is_common_tool).as_ref() != Some(target) {
+        if stored(path, target, link_at, is_common_tool).as_ref() != Some(target) {
             let target = protocol::path::escape(target);
             return Err(Refusal::LeadsOut { path: path.clone(), target });
         }
@@ -51,6 +54,8 @@ mod tests {
             ("lib/a.so.1", None),
             ("guess", Some("/usr/share/x")),
             ("l", Some("/lib64/y")),
+            ("awk", Some("/etc/alternatives/awk")),
+            ("masked.service", Some("/dev/null")),
         ];
         assert_eq!(could_be_left(&tree(&good)), Ok(()));
         for bad in ["majordomo.toml", ".git/config", "a/.git/hooks/x", ".majordomo/uses.json", ".uses/x"] {

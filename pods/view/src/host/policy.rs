@@ -225,12 +225,13 @@ impl Policy {
     }
 }
 
-/// Whether a path is in a tool root of every machine.
+/// Whether a path is in a tool root of every machine, or in what steps see of `/etc`.
 pub fn is_common_tool(path: &RelPath) -> bool {
     let is_in = |root: &&[u8]| {
         path.as_bytes().strip_prefix(*root).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
     };
-    path.as_bytes().starts_with(LIB_PREFIX) || TOOL_ROOTS.iter().any(is_in)
+    let is_of_etc = || path.as_bytes().strip_prefix(b"etc/").is_some_and(etc_shows);
+    path.as_bytes().starts_with(LIB_PREFIX) || TOOL_ROOTS.iter().any(is_in) || is_of_etc()
 }
 
 /// Whether a path below `/etc` is seen.
