@@ -2,7 +2,7 @@
 //!
 //! It stands between both because the kernel tells only children that their parent has died: what the program starts becomes the guard's when the
 //! program ends, whatever group or session it is in, and the end of its standard input is the end of whoever asked for the program, however
-//! that came. Only where the guard itself is killed does the program's own offspring stay; the program does not.
+//! that came. Where the guard itself is killed the program ends, and its offspring is ended by whoever asked for it.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 
 use crate::common::left;
@@ -378,6 +378,18 @@ fn at_work(folder: &Path) -> Vec<OwnedFd> {
         .collect()
 }
 
+/// The guard of the program that works in a folder.
+fn guard_in(folder: &Path) -> Pid {
+    let is_guard = |pid: &Path| {
+        fs::read(pid.join("cmdline"))
+            .is_ok_and(|words| words.split(|&byte| byte == 0).nth(1) == Some(b"guard"))
+            && fs::read_link(pid.join("cwd")).is_ok_and(|cwd| cwd == folder)
+    };
+    let mut pids = fs::read_dir("/proc").unwrap().flatten().filter(|entry| is_guard(&entry.path()));
+    let entry = pids.next().unwrap();
+    Pid::from_raw(entry.file_name().to_str().unwrap().parse().unwrap()).unwrap()
+}
+
 #[track_caller]
 fn assert_all_end(processes: &[OwnedFd]) {
     // The guard, two shells, and at least as many sleeps as stay where they began.
@@ -431,6 +443,34 @@ fn kill_nine_leaves_nothing_of_the_program() {
         assert_all_end(&all);
         left::assert_nothing(place.path());
     }
+}
+
+#[test]
+fn kill_nine_of_the_guard_leaves_nothing_of_the_program() {
+    let place = Place::new();
+    let project = place.project("p", COPY);
+    project.write("source", "1");
+    let mut watch = Watch::start(&place, &project, &["--run", MANY]);
+    pid(&mut watch);
+    let all = at_work(project.path());
+    kill_process(guard_in(project.path()), Signal::KILL).unwrap();
+    assert_all_end(&all);
+    // The next change starts it once more.
+    project.write("source", "2");
+    pid(&mut watch);
+    let all = at_work(project.path());
+    // Both at once: the next watch of the project ends what they left.
+    let guard = guard_in(project.path());
+    watch.0.signal(Signal::STOP);
+    kill_process(guard, Signal::KILL).unwrap();
+    watch.0.signal(Signal::KILL);
+    assert!(watch.0.ends_within(Duration::from_secs(60)));
+    let mut next = Watch::start(&place, &project, &["--run", "echo program-$$ >&2"]);
+    pid(&mut next);
+    assert_all_end(&all);
+    assert_eq!(watch.0.end().signal, Some(9));
+    next.interrupt();
+    left::assert_nothing(place.path());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::majordomo::request::{
 };
 use crate::majordomo::watch::settle::Patience;
 
+mod left;
 mod program;
 mod words;
 
