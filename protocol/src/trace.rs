@@ -6,7 +6,7 @@ use crate::observation::{PathSet, Seen, strong_key};
 use crate::{Digest, RelPath};
 
 /// The format number of trace objects; part of every weak key, so that a new format starts afresh.
-pub const TRACE_FORMAT: u8 = 2;
+pub const TRACE_FORMAT: u8 = 3;
 
 /// Who read a file in a step: the command lines of a process and of those that it comes from, as a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

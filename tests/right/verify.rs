@@ -111,11 +111,11 @@ fn a_step_that_wants_to_keep_what_it_made() {
 #[test]
 fn what_settles_elsewhere_when_it_begins_from_nothing() {
     let place = Place::new();
-    // Whoever comes first decides, for ever.
+    // Whoever comes first decides, for ever; and it says that it notices each edit, which nobody can hold against what it does.
     let project = place.project(
         "p",
         "[step.s]\nrun = 'if [ -e state ]; then cat state > next; cat source > /dev/null; else cat source > next; fi; cat next > state; rm next'\n\
-         out = 'state'\nkeep = true\n",
+         out = 'state'\nkeep = true\nnotices = 'source'\n",
     );
     project.write("source", "1\n");
     assert_eq!(verify(&project, &[], 0).stdout.lines().last(), Some("1 step ran again: nothing differs"));
