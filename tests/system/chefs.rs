@@ -137,6 +137,26 @@ fn the_example_with_a_makefile() {
 }
 
 #[test]
+fn the_example_with_a_configure_script() {
+    let place = Place::new();
+    let project = place.example("autotools");
+    let made = std::process::Command::new("autoconf").current_dir(project.path()).status();
+    assert!(made.expect("Debian's `autoconf`").success());
+    project.builds(&and(&["configure", "make"]));
+    assert_eq!(says(&project, "greet", &[]), "Hello, world.\n");
+    project.builds(&[]);
+    project.replace("greet.c", "Hello", "Hello again");
+    let edited = project.build(&[]).ok();
+    assert_eq!(edited.ran_without_chefs(), ["make"], "{}", edited.said());
+    assert_eq!(says(&project, "greet", &[]), "Hello again, world.\n");
+    project.replace("Makefile.in", "'^Hello", "'^Hello again");
+    let edited = project.build(&[]).ok();
+    assert_eq!(edited.ran_without_chefs(), ["configure", "make"], "{}", edited.said());
+    project.build(&["check"]).ok();
+    place.assert_nothing_left();
+}
+
+#[test]
 fn gnu_hello_by_its_configure_script() {
     let place = Place::new();
     let folder = place.path().join("projects/hello");
