@@ -83,7 +83,9 @@ pub(crate) fn by_autoconf(project: &Path) -> Result<bool, ChefError> {
     let named = shell::names(&text);
     any(project, |path, name| {
         let is_other = name == "configure" && path != script;
-        Ok(is_other || named.contains(name) && shell::is_script(name, &read(path, 2)?))
+        // A source is named, too, and is not to be read: each edit of it would ask this chef again.
+        let may_be = named.contains(name) && !shell::is_source(name);
+        Ok(is_other || may_be && shell::is_script(name, &read(path, 2)?))
     })
 }
 

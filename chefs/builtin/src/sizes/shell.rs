@@ -27,6 +27,15 @@ const OWN_SCRIPTS: [&str; 15] = [
     "ylwrap",
 ];
 
+/// What compilers and macro processors read, which nobody runs.
+const SOURCES: [&str; 14] =
+    [".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".s", ".S", ".in", ".ac", ".am", ".m4"];
+
+/// Whether a file of this name is a source for a compiler, or a template.
+pub(super) fn is_source(name: &str) -> bool {
+    SOURCES.iter().any(|end| name.ends_with(end))
+}
+
 pub(super) fn asks(script: &str) -> bool {
     let is_own = |line: &str| OWN_FILES.iter().any(|file| line.contains(file));
     said(script).filter(|line| !is_own(line)).any(|line| ASKING.iter().any(|word| line.contains(word)))
