@@ -56,11 +56,11 @@ fn what_differs_is_named_and_nothing_changes() {
 #[test]
 fn another_end_from_nothing_is_named() {
     let place = Place::new();
-    // It goes on from wherever it was.
+    // It goes on from wherever it was, and says that it notices each edit.
     let project = place.project(
         "p",
-        "[step.settles]\nkeep = true\nrun = 'if [ -e at ]; then cat at > new; else cat source > new; fi; mv new at'\n\
-         out = 'at'\n",
+        "[step.settles]\nkeep = true\nnotices = 'source'\n\
+         run = 'if [ -e at ]; then cat source > /dev/null; cat at > new; else cat source > new; fi; mv new at'\nout = 'at'\n",
     );
     project.write("source", "1\n");
     project.build(&[]).ok();
