@@ -304,19 +304,7 @@ pub enum Request {
 impl Request {
     /// Whether it is about what a home has, so that one need not be made to answer it.
     pub fn is_about_a_home(&self) -> bool {
-        matches!(
-            self,
-            Self::PodStatus
-                | Self::Fsck
-                | Self::Pods
-                | Self::Invite { .. }
-                | Self::Ban { .. }
-                | Self::Leave { .. }
-                | Self::Artefacts
-                | Self::Owner(_)
-                | Self::Give { .. }
-                | Self::Pull(_)
-        )
+        matches!(self, Self::PodStatus | Self::Fsck) || self.is_of_federation()
     }
 
     /// The project that it builds, if it may run steps.

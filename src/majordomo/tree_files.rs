@@ -48,27 +48,24 @@ fn read(larder: &Larder, tree: &Digest) -> Result<Tree, Failure> {
     })
 }
 
-fn failed(error: &WorkspaceError) -> Failure {
-    border::workspace(error)
-}
-
 /// The folder as a workspace of what is brought; it is made if need be.
 ///
 /// # Errors
 /// It is a project, whose next build would take away what was brought; or it cannot be used.
 pub fn site(folder: &Path) -> Result<Workspace, Failure> {
-    fs::create_dir_all(folder).map_err(|error| failed(&WorkspaceError::io("written", folder, error)))?;
+    fs::create_dir_all(folder)
+        .map_err(|error| border::workspace(&WorkspaceError::io("written", folder, error)))?;
     let is_of_a_project = |manifest: &Manifest| {
         manifest.entries().iter().any(|(_, output)| !output.step.as_str().starts_with(PROJECT_PREFIX))
     };
-    let known = Workspace::open(folder).map_err(|error| failed(&error))?;
+    let known = Workspace::open(folder).map_err(|error| border::workspace(&error))?;
     let built = known.and_then(|workspace| Manifest::load(&workspace).ok());
     if folder.join(PROJECT_FILE).exists() || built.as_ref().is_some_and(is_of_a_project) {
         let what =
             format!("`{}` is a project itself: nothing of others is written into it", folder.display());
         return Err(border::mistake(what).hint("name a folder of its own: `--out DIR`"));
     }
-    Workspace::open_or_create(folder).map_err(|error| failed(&error))
+    Workspace::open_or_create(folder).map_err(|error| border::workspace(&error))
 }
 
 /// Makes a folder hold what a project made, whose bytes are in the larder. Blocks.
@@ -99,9 +96,9 @@ pub fn hand_over(
     let mut manifest = match Manifest::load(site) {
         Err(WorkspaceError::Damaged { .. }) => {
             let known = wanted.iter().map(|wanted| (wanted.path.clone(), wanted.made.clone(), step.clone()));
-            Manifest::recover(site, known).map_err(|error| failed(&error))?.manifest
+            Manifest::recover(site, known).map_err(|error| border::workspace(&error))?.manifest
         }
-        loaded => loaded.map_err(|error| failed(&error))?,
+        loaded => loaded.map_err(|error| border::workspace(&error))?,
     };
     let is_wanted: BTreeSet<_> = wanted.iter().map(|wanted| &wanted.path).collect();
     let before = manifest.entries().iter().map(|(path, _)| path);
@@ -136,10 +133,11 @@ pub fn take_away(site: &Workspace, lock: &Lock) -> Result<(), Failure> {
         return Ok(());
     }
     let ours = site.project().join(FOLDER);
-    fs::remove_dir_all(&ours).map_err(|error| failed(&WorkspaceError::io("removed", &ours, error)))?;
+    fs::remove_dir_all(&ours)
+        .map_err(|error| border::workspace(&WorkspaceError::io("removed", &ours, error)))?;
     match fs::remove_dir(site.project()) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
-            Err(failed(&WorkspaceError::io("removed", site.project(), error)))
+            Err(border::workspace(&WorkspaceError::io("removed", site.project(), error)))
         }
         _ => Ok(()),
     }

@@ -13,12 +13,13 @@ mod using;
 
 pub use using::{UseOrder, Used};
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use backplane::Mesh;
-use backplane::beats::Liveness;
+use backplane::beats::{Heard, Liveness};
 use backplane::ledger::SETTLING;
 use backplane::projects::{self, ProjectError};
 use futures::future::BoxFuture;
@@ -329,8 +330,7 @@ impl Joined {
         self.projects.send_away();
     }
 
-    fn project_report(&self, project: &ProjectEntry) -> ProjectReport {
-        let heard = self.mesh.beats().all();
+    fn project_report(&self, project: &ProjectEntry, heard: &BTreeMap<PodId, Heard>) -> ProjectReport {
         let owner = project.owner.unwrap_or_else(|| self.pod());
         let is_mine = owner == self.pod();
         let heard = heard.get(&owner);
@@ -362,7 +362,9 @@ impl Joined {
             }
             ProjectsRequest::Add { project, name } => vec![self.register(&project, name).await?],
         };
-        Ok(ProjectsReport { projects: found.iter().map(|project| self.project_report(project)).collect() })
+        let heard = self.mesh.beats().all();
+        let projects = found.iter().map(|project| self.project_report(project, &heard)).collect();
+        Ok(ProjectsReport { projects })
     }
 
     async fn register(&self, project: &Path, name: Option<String>) -> Result<ProjectEntry, Failure> {

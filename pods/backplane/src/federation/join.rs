@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use protocol::PodId;
 use protocol::mesh::{
-    Invitation, InvitationEntry, JoinAnswer, JoinRequest, Member, Role, Standing, VERSION, subject,
+    FederationId, Invitation, InvitationEntry, JoinAnswer, JoinRequest, Member, Role, Standing, VERSION,
+    subject,
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -199,6 +200,19 @@ fn answer_subject(request: &[u8]) -> String {
     format!("welcome.{}", blake3::hash(request).to_hex())
 }
 
+/// An answer to a request as it travels: signed by whoever answers, and sealed to the newcomer.
+pub(super) fn sealed(
+    identity: &Identity,
+    federation: &FederationId,
+    (request, seal_key): (&[u8], &[u8; 32]),
+    answer: &JoinAnswer,
+) -> Option<Vec<u8>> {
+    let json = zeroize::Zeroizing::new(serde_json::to_vec(answer).ok()?);
+    let signed = sign(identity, Context::Welcome, federation, &answer_subject(request), &json);
+    let plain = zeroize::Zeroizing::new([identity.pod().as_bytes().as_slice(), &signed].concat());
+    seal_to(seal_key, &plain)
+}
+
 /// A yes; or who says no, and why.
 fn read_answer(
     (identity, invitation, request): (&Arc<Identity>, &Invitation, &[u8]),
@@ -277,10 +291,7 @@ impl Answerer {
                 return None;
             }
         };
-        let json = zeroize::Zeroizing::new(serde_json::to_vec(&answer).ok()?);
-        let signed = sign(&self.0.identity, Context::Welcome, &self.0.id, &answer_subject(request), &json);
-        let plain = zeroize::Zeroizing::new([self.0.pod().as_bytes().as_slice(), &signed].concat());
-        seal_to(&asked.seal_key, &plain)
+        sealed(&self.0.identity, &self.0.id, (request, &asked.seal_key), &answer)
     }
 
     /// The request, if its pod has signed it and knows the secret of an invitation that there is.

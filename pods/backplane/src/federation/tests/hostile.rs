@@ -54,11 +54,8 @@ async fn says_no(bus: &MemoryBus, mut asked: Subscription, federation: &Federati
             continue;
         }
         let why = format!("\x1b[2J{}", "go away ".repeat(1000));
-        let json = serde_json::to_vec(&protocol::mesh::JoinAnswer::No { why }).unwrap();
-        let name = format!("welcome.{}", blake3::hash(&message.payload).to_hex());
-        let signed = crate::keys::sign(&stranger, crate::keys::Context::Welcome, federation, &name, &json);
-        let plain = [stranger.pod().as_bytes().as_slice(), &signed].concat();
-        let sealed = seal_to(&request.seal_key, &plain).unwrap();
+        let no = protocol::mesh::JoinAnswer::No { why };
+        let sealed = sealed(&stranger, federation, (&message.payload, &request.seal_key), &no).unwrap();
         bus.respond(&message.reply.unwrap(), Bytes::from(sealed)).await.unwrap();
     }
 }
@@ -128,14 +125,10 @@ async fn lets_all_in(bad: &Pod, asked: Subscription, known: &[Vec<u8>]) {
         let mut members = known.to_vec();
         members.push(admission.signed.to_vec());
         let answer = protocol::mesh::JoinAnswer::Welcome { ring: federation.ring.read().to_json(), members };
-        let json = serde_json::to_vec(&answer).unwrap();
-        let name = format!("welcome.{}", blake3::hash(&message.payload).to_hex());
-        let context = crate::keys::Context::Welcome;
-        let signed = crate::keys::sign(&federation.identity, context, &federation.id, &name, &json);
-        let plain = [federation.pod().as_bytes().as_slice(), &signed].concat();
         let reply = message.reply.unwrap();
         for _ in 0..20 {
-            let sealed = seal_to(&request.seal_key, &plain).unwrap();
+            let to = (&*message.payload, &request.seal_key);
+            let sealed = sealed(&federation.identity, &federation.id, to, &answer).unwrap();
             bad.mesh.bus().respond(&reply, Bytes::from(sealed)).await.unwrap();
         }
     }

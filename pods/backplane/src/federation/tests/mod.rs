@@ -13,6 +13,7 @@ use protocol::mesh::{FederationId, Invitation, Role, Standing, TraceNews, subjec
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::join::sealed;
 use super::*;
 use crate::bus::memory::{MemoryBus, MemoryServer};
 use crate::bus::nats::{NatsBus, NatsOptions};
@@ -362,17 +363,8 @@ async fn whoever_poses_as_the_federation_is_seen() {
         while let Some(message) = futures::StreamExt::next(&mut asked).await {
             let answer =
                 protocol::mesh::JoinAnswer::Welcome { ring: Ring::default().to_json(), members: vec![] };
-            let name = format!("welcome.{}", blake3::hash(&message.payload).to_hex());
-            let json = serde_json::to_vec(&answer).unwrap();
-            let signed = crate::keys::sign(
-                &impostor,
-                crate::keys::Context::Welcome,
-                &invitation.federation,
-                &name,
-                &json,
-            );
-            let plain = [impostor.pod().as_bytes().as_slice(), &signed].concat();
-            let sealed = seal_to(&seal_key, &plain).unwrap();
+            let to = (&*message.payload, &seal_key);
+            let sealed = sealed(&impostor, &invitation.federation, to, &answer).unwrap();
             bus.respond(&message.reply.unwrap(), Bytes::from(sealed)).await.unwrap();
         }
     };
