@@ -137,6 +137,18 @@ impl Running {
         }
     }
 
+    /// Waits until so many more steps have begun, or for its end.
+    pub fn waits_for_starts(&mut self, mut count: usize) {
+        let deadline = Instant::now() + LIMIT;
+        while count > 0 {
+            let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                return;
+            };
+            count -= usize::from(line.contains("\"step-started\""));
+            self.seen.push(line);
+        }
+    }
+
     /// Waits until stdout has a line with this text.
     #[track_caller]
     pub fn wait_for_line(&mut self, text: &str) {
