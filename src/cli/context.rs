@@ -155,11 +155,6 @@ impl<'a> Context<'a> {
     /// # Errors
     /// The request failed, or ended without a report.
     pub fn report(&self, request: Request, on: &mut dyn FnMut(Reply)) -> Result<Report, Failure> {
-        let home = place::home(self.home.as_deref(), &self.env, self.cwd.as_deref().ok())?;
-        // A home that is misspelt is not made by a question.
-        if request.is_of_federation() && !home.exists() {
-            return Err(crate::majordomo::border::no_federation());
-        }
         let mut report = None;
         let mut failed = None;
         self.connect()?.ask(request, &self.interrupt, &mut |reply| match reply {

@@ -301,10 +301,46 @@ pub enum Request {
     PodStop,
 }
 
+/// What has to be there for a request to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// What is missing is made.
+    Nothing,
+    /// A home.
+    Home,
+    /// A federation, in which the home's pod stands.
+    Federation,
+}
+
 impl Request {
-    /// Whether it is about what a home has, so that one need not be made to answer it.
-    pub fn is_about_a_home(&self) -> bool {
-        matches!(self, Self::PodStatus | Self::Fsck) || self.is_of_federation()
+    /// What has to be there already: a home that is misspelt is not made by a question about what it has.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::Build { .. }
+            | Self::Watch { .. }
+            | Self::Init { .. }
+            | Self::Launch { .. }
+            | Self::Shell(_)
+            | Self::Monitor { .. }
+            | Self::Status { .. }
+            | Self::Why { .. }
+            | Self::Trace { .. }
+            | Self::Graph { .. }
+            | Self::Forget { .. }
+            | Self::Clean { .. }
+            | Self::Chef(_) => Needs::Nothing,
+            Self::Fsck | Self::PodStatus | Self::PodStop => Needs::Home,
+            Self::Pods
+            | Self::Invite { .. }
+            | Self::Ban { .. }
+            | Self::Leave { .. }
+            | Self::Projects(_)
+            | Self::Named(_)
+            | Self::Artefacts
+            | Self::Owner(_)
+            | Self::Give { .. }
+            | Self::Pull(_) => Needs::Federation,
+        }
     }
 
     /// The project that it builds, if it may run steps.
@@ -316,21 +352,6 @@ impl Request {
             Self::Shell(asked) => Some(&asked.project),
             _ => None,
         }
-    }
-
-    /// Whether it is about the federation of a pod that stands: a home that is not there has none.
-    pub fn is_of_federation(&self) -> bool {
-        matches!(
-            self,
-            Self::Pods
-                | Self::Invite { .. }
-                | Self::Ban { .. }
-                | Self::Leave { .. }
-                | Self::Artefacts
-                | Self::Owner(_)
-                | Self::Give { .. }
-                | Self::Pull(_)
-        )
     }
 }
 

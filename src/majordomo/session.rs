@@ -13,7 +13,7 @@ use node::Home;
 
 use super::client::Asked;
 use super::holder::{Holder, Host};
-use super::request::{Failure, PodReport, Reply, Report, Request, WatchNews};
+use super::request::{Failure, Needs, PodReport, Reply, Report, Request, WatchNews};
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
 use super::{border, client, service};
 use crate::cli::{Majordomo, interrupt::Interrupt};
@@ -61,11 +61,15 @@ impl Majordomo for Session {
                 on(Reply::Done { outcome: None });
                 return Ok(());
             }
-            if request.is_about_a_home() && !self.home.exists() {
-                let missing = border::mistake(format!("there is no home at `{}`", self.home.display()));
-                return Err(
-                    missing.hint("name another one: `--home DIR`; the first build or `pod join` makes it")
-                );
+            match request.needs() {
+                Needs::Nothing => {}
+                _ if self.home.exists() => {}
+                Needs::Home => {
+                    let missing = border::mistake(format!("there is no home at `{}`", self.home.display()));
+                    return Err(missing
+                        .hint("name another one: `--home DIR`; the first build or `pod join` makes it"));
+                }
+                Needs::Federation => return Err(border::no_federation()),
             }
             if let Some(project) = request.builds() {
                 super::prepare::outside(&self.home, project).map_err(|failure| *failure)?;

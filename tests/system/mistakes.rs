@@ -258,10 +258,25 @@ fn a_home_that_is_not_there_is_not_made_to_be_asked() {
         &["leave"],
         &["artefacts"],
         &["owner", "p:x"],
+        &["stop"],
     ] {
         let typo = place.path().join("typo");
         let ended = place.pod(&[words, &["--home", typo.to_str().unwrap()]].concat()).code(2);
         assert!(!typo.exists(), "{words:?} made it: {}", ended.shown());
+    }
+    place.project("own", "[step.s]\nrun = 'true'\n");
+    for words in [
+        &["projects", "list"][..],
+        &["projects", "add", "own"],
+        &["projects", "remove", "x"],
+        &["projects", "targets", "x"],
+        &["build", "project:x"],
+        &["monitor", "x"],
+    ] {
+        let typo = place.path().join("typo");
+        let ended = place.majordomo(&[words, &["--home", typo.to_str().unwrap()]].concat()).code(2);
+        assert!(!typo.exists(), "{words:?} made it: {}", ended.shown());
+        assert!(ended.stderr.contains("this pod is in no federation"), "{words:?}: {}", ended.shown());
     }
     insta::assert_snapshot!(place.pod(&["fsck", "--home", "typo"]).code(2).stderr, @r"
     error: there is no home at `[PLACE]/projects/typo`
