@@ -1,8 +1,9 @@
 //! What the last build of each workspace said: written down as it is said, and read by whoever wants to follow it, from its beginning.
 //!
-//! `said.jsonl`, beside what else is remembered of a workspace, has the events of the last build that was more than a look, one a line. Each build begins a file of its own, which takes the place of the one before; who
+//! `said.jsonl`, beside what else is remembered of a workspace, has the events of the last build that was more than a look, one a line, and why it could not be carried out, if it could not. Each
+//! build begins a file of its own, which takes the place of the one before as soon as it does something; who
 //! still reads that comes to its end. Beyond [`MAX_BYTES`] what steps print is left out, and that is said. What cannot be written is lost: no build ends because its journal
-//! does. A crash leaves a journal without an end.
+//! does. A crash leaves a journal without an end, and that is said to whoever reads it. Of workspaces that nobody has built for long, [`MAX_JOURNALS`] are kept.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,20 +11,29 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use node::Home;
 use parking_lot::Mutex;
-use protocol::event::{Event, Outcome, Stamped};
+use protocol::event::{Event, How, Outcome, Stamped};
+use protocol::socket::MAX_LINE;
 use protocol::{StepId, WorkspaceId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::border;
-use super::request::{Failure, Reply};
+use super::request::{Failure, Reply, WatchNews};
 use super::sink::{Cancel, Sink};
 
 /// How large a journal gets by what steps print.
 pub const MAX_BYTES: u64 = 8 << 20;
+/// Journals of one home; those that were written longest ago go first.
+pub const MAX_JOURNALS: usize = 128;
 const FILE: &str = "said.jsonl";
+/// The journal of a build that is only a look so far.
+const LOOK: &str = "said.new";
+/// Where journals were before they lay with their workspaces.
+const BEFORE: &str = "builds";
 
 /// The journals of a home. Clones are one.
 #[derive(Clone)]
@@ -46,15 +56,46 @@ struct State {
 /// Writes the journal of one build after the other. Clones are one.
 #[derive(Clone)]
 pub struct Journal {
+    journals: Journals,
     path: PathBuf,
     state: watch::Sender<State>,
-    file: Arc<Mutex<Option<File>>>,
+    writing: Arc<Mutex<Option<Writing>>>,
+}
+
+/// The file of a build.
+struct Writing {
+    file: File,
+    bytes: u64,
+    /// Whether it is more than a look, and so has the place of the last one.
+    counts: bool,
+}
+
+/// Why a build could not be carried out, as a line of its journal.
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    refused: Failure,
 }
 
 impl Journals {
     /// Those of a home.
     pub fn of(home: &Path) -> Self {
+        // They were of builds that are long over.
+        fs::remove_dir_all(home.join(BEFORE)).ok();
         Self { home: home.to_owned(), states: Arc::default() }
+    }
+
+    /// Removes what was written longest ago, but for [`MAX_JOURNALS`].
+    fn sweep(&self) {
+        let mut all: Vec<(SystemTime, PathBuf)> = Home::workspaces(&self.home)
+            .into_iter()
+            .map(|workspace| self.path(workspace))
+            .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+            .collect();
+        all.sort();
+        let extra = all.len().saturating_sub(MAX_JOURNALS);
+        for (_, path) in all.drain(..extra) {
+            fs::remove_file(path).ok();
+        }
     }
 
     fn path(&self, workspace: WorkspaceId) -> PathBuf {
@@ -67,7 +108,12 @@ impl Journals {
 
     /// For builds of a workspace.
     pub fn write(&self, workspace: WorkspaceId) -> Journal {
-        Journal { path: self.path(workspace), state: self.state(workspace), file: Arc::default() }
+        Journal {
+            journals: self.clone(),
+            path: self.path(workspace),
+            state: self.state(workspace),
+            writing: Arc::default(),
+        }
     }
 
     /// Says the last build of a workspace from its beginning, goes on while it runs, and then with the next ones, unless it is told `once`. Of a step alone, if one is named, or of
@@ -92,26 +138,34 @@ impl Journals {
         let mut reading: Option<Reading> = None;
         loop {
             let state = *changes.borrow_and_update();
-            let mut outcome = None;
+            let mut end = None;
             if let Some(reading) = &mut reading {
-                outcome = reading.rest(step, sink).map_err(failed)?;
+                end = reading.rest(step, sink).map_err(failed)?;
             }
-            let has_said_it = once && outcome.is_some();
+            let has_said_it = once && end.is_some();
             // What is there has been read to its end before the next one is opened.
             let next = Reading::after(reading.as_ref(), &path).map_err(failed)?.filter(|_| !has_said_it);
             if let Some(mut next) = next {
-                outcome = next.rest(step, sink).map_err(failed)?;
+                end = next.rest(step, sink).map_err(failed)?;
                 reading = Some(next);
                 if !once {
+                    if let Some(Err(refused)) = end {
+                        sink.reply(Reply::Watch(WatchNews::Refused(*refused)));
+                    }
                     continue;
                 }
             }
-            // A build that died has no end.
-            let is_over = outcome.is_some() || state.builds == state.ended;
+            if !once && let Some(Err(refused)) = end.take() {
+                sink.reply(Reply::Watch(WatchNews::Refused(*refused)));
+            }
+            let is_over = end.is_some() || state.builds == state.ended;
             if once && is_over {
-                return match reading {
-                    Some(_) => Ok(outcome),
-                    None => Err(Box::new(
+                return match (end, reading) {
+                    (Some(end), _) => end.map(Some),
+                    (None, Some(_)) => Err(Box::new(border::machine(
+                        "the build has no end: its pod was killed in the middle of it, or what it said could not be written down",
+                    ))),
+                    (None, None) => Err(Box::new(
                         border::mistake("no build of this project was written down here")
                             .hint("without `--once` the next one is waited for"),
                     )),
@@ -130,7 +184,7 @@ impl Journal {
     pub fn note(&self, event: &Stamped) {
         if let Err(error) = self.write(event) {
             tracing::warn!(%error, path = %self.path.display(), "what a build says is not written down");
-            *self.file.lock() = None;
+            *self.writing.lock() = None;
         }
         if matches!(event.event, Event::BuildFinished { .. }) {
             // Also where nothing of it could be written: whoever waits for its end waits no more.
@@ -138,45 +192,88 @@ impl Journal {
         }
     }
 
-    fn write(&self, event: &Stamped) -> io::Result<()> {
-        let mut file = self.file.lock();
-        if matches!(event.event, Event::BuildStarted { .. }) {
-            *file = Some(self.begin()?);
-            self.state.send_modify(|state| *state = State { builds: state.builds + 1, bytes: 0, ..*state });
+    /// Writes down why the build, which has not ended yet, cannot be carried out.
+    pub fn refused(&self, failure: &Failure) {
+        let line = serde_json::to_vec(&Refused { refused: failure.clone() });
+        if let (Some(writing), Ok(mut line)) = (&mut *self.writing.lock(), line) {
+            line.push(b'\n');
+            // Its end says that it failed.
+            writing.file.write_all(&line).ok();
         }
-        let Some(file) = &mut *file else { return Ok(()) };
-        let before = self.state.borrow().bytes;
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
-        if before + line.len() as u64 > MAX_BYTES && matches!(event.event, Event::StepOutput { .. }) {
-            if before > MAX_BYTES {
+    }
+
+    fn write(&self, event: &Stamped) -> io::Result<()> {
+        let mut writing = self.writing.lock();
+        if matches!(event.event, Event::BuildStarted { .. }) {
+            *writing = Some(self.begin()?);
+        }
+        let Some(now) = &mut *writing else { return Ok(()) };
+        let mut line = line(event)?;
+        if now.bytes + line.len() as u64 > MAX_BYTES && matches!(event.event, Event::StepOutput { .. }) {
+            if now.bytes > MAX_BYTES {
                 return Ok(());
             }
             let text = "more was printed than is kept of a build".to_owned();
-            line = serde_json::to_vec(&Stamped { at: event.at, event: Event::Note { warning: true, text } })?;
-            line.push(b'\n');
+            line = self::line(&Stamped { at: event.at, event: Event::Note { warning: true, text } })?;
             // Once.
-            self.state.send_modify(|state| state.bytes = MAX_BYTES);
+            now.bytes = MAX_BYTES;
         }
-        file.write_all(&line)?;
-        self.state.send_modify(|state| state.bytes += line.len() as u64);
+        now.file.write_all(&line)?;
+        now.bytes += line.len() as u64;
+        if !now.counts && is_more_than_a_look(&event.event) {
+            now.counts = true;
+            fs::rename(self.path.with_file_name(LOOK), &self.path)?;
+            self.journals.sweep();
+            self.state.send_modify(|state| state.builds += 1);
+        }
+        if now.counts {
+            let bytes = now.bytes;
+            self.state.send_modify(|state| state.bytes = bytes);
+        } else if matches!(event.event, Event::BuildFinished { .. }) {
+            *writing = None;
+            fs::remove_file(self.path.with_file_name(LOOK))?;
+        }
         Ok(())
     }
 
-    /// The file of a new build, in place of that of the last.
-    fn begin(&self) -> io::Result<File> {
-        let beside = self.path.with_extension("new");
+    /// The file of a new build, beside that of the last.
+    fn begin(&self) -> io::Result<Writing> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = File::create(&beside)?;
-        fs::rename(&beside, &self.path)?;
-        Ok(file)
+        Ok(Writing { file: File::create(self.path.with_file_name(LOOK))?, bytes: 0, counts: false })
     }
 }
 
-/// A journal that grows.
-struct Reading(BufReader<File>);
+fn line(event: &Stamped) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Whether a build that says so runs or writes something, or fails.
+fn is_more_than_a_look(event: &Event) -> bool {
+    match event {
+        Event::StepStarted { .. }
+        | Event::StepHeld { .. }
+        | Event::StepResumed { .. }
+        | Event::StepRestarted { .. }
+        | Event::StepUsed { .. }
+        | Event::StepExplained { .. } => true,
+        Event::StepFinished { how, .. } => *how != How::Reused,
+        Event::BuildFinished { outcome, written, .. } => *outcome != Outcome::Success || *written > 0,
+        Event::BuildStarted { .. }
+        | Event::Planned { .. }
+        | Event::StepOutput { .. }
+        | Event::Note { .. } => false,
+    }
+}
+
+/// How a build ended, or why it could not be carried out.
+type End = Result<Outcome, Box<Failure>>;
+
+/// A journal that grows, and why its build could not be carried out, if that has been read.
+struct Reading(BufReader<File>, Option<Box<Failure>>);
 
 impl Reading {
     /// The journal that stands there now, if it is another one than that which was read.
@@ -187,25 +284,34 @@ impl Reading {
         };
         // One that is open keeps its number.
         let is_same = match last {
-            Some(Self(last)) => last.get_ref().metadata()?.ino() == file.metadata()?.ino(),
+            Some(Self(last, _)) => last.get_ref().metadata()?.ino() == file.metadata()?.ino(),
             None => false,
         };
-        Ok((!is_same).then(|| Self(BufReader::new(file))))
+        Ok((!is_same).then(|| Self(BufReader::new(file), None)))
     }
 
-    /// Says what has come since the last time; the build's outcome, if it has ended.
-    fn rest(&mut self, step: Option<&str>, sink: &Sink) -> io::Result<Option<Outcome>> {
+    /// Says what has come since the last time; the build's end, if it has come.
+    fn rest(&mut self, step: Option<&str>, sink: &Sink) -> io::Result<Option<End>> {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read =
-                self.0.by_ref().take(protocol::socket::MAX_LINE as u64).read_until(b'\n', &mut line)?;
+            let read = self.0.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
             if line.last() != Some(&b'\n') {
+                if read == MAX_LINE {
+                    // Longer than anything that can be handed on.
+                    self.0.skip_until(b'\n')?;
+                    continue;
+                }
                 // The rest of it comes later.
                 self.0.seek(SeekFrom::Current(-(read as i64)))?;
                 return Ok(None);
             }
-            let Ok(event) = serde_json::from_slice::<Stamped>(&line) else { continue };
+            let Ok(event) = serde_json::from_slice::<Stamped>(&line) else {
+                if let Ok(Refused { refused }) = serde_json::from_slice(&line) {
+                    self.1 = Some(Box::new(refused));
+                }
+                continue;
+            };
             let outcome = match event.event {
                 Event::BuildFinished { outcome, .. } => Some(outcome),
                 _ => None,
@@ -213,8 +319,8 @@ impl Reading {
             if step.is_none_or(|step| is_about(&event.event, step)) {
                 sink.reply(Reply::Event(event));
             }
-            if outcome.is_some() {
-                return Ok(outcome);
+            if let Some(outcome) = outcome {
+                return Ok(Some(self.1.take().map_or(Ok(outcome), Err)));
             }
         }
     }
@@ -267,6 +373,11 @@ mod tests {
         stamped(Event::BuildFinished { outcome, steps, ran, reused, failed, written, seconds: 1.0 })
     }
 
+    fn started(step: &str) -> Stamped {
+        let (pod, reason) = ("here".to_owned(), "why".to_owned());
+        stamped(Event::StepStarted { step: StepId::new(step), pod, reason })
+    }
+
     fn sink() -> (Sink, Receiver<Reply>) {
         let (sender, replies) = sync_channel(REPLY_QUEUE);
         (Sink::new(sender), replies)
@@ -289,10 +400,10 @@ mod tests {
         let none = journals.follow(workspace, (None, true), &sink_once, &Cancel::default()).await;
         assert!(none.unwrap_err().message.contains("no build of this project"));
         let journal = journals.write(workspace);
-        for event in [begun(), printed("a", "first".into()), ended(), begun(), printed("b:x", "last".into())]
-        {
+        for event in [begun(), started("a"), printed("a", "first".into()), ended(), begun(), started("b:x")] {
             journal.note(&event);
         }
+        journal.note(&printed("b:x", "last".into()));
         let (live, heard) = sink();
         let following = {
             let (journals, cancel) = (journals.clone(), Cancel::default());
@@ -303,7 +414,10 @@ mod tests {
             )
         };
         tokio::task::yield_now().await;
-        for event in [printed("a", "more".into()), ended(), begun(), printed("b:y", "next".into()), ended()] {
+        for event in [printed("a", "more".into()), ended(), begun(), started("b:y")] {
+            journal.note(&event);
+        }
+        for event in [printed("b:y", "next".into()), ended()] {
             journal.note(&event);
         }
         let mut all = Vec::new();
@@ -329,13 +443,94 @@ mod tests {
         let journals = Journals::of(home.path());
         let journal = journals.write(workspace);
         journal.note(&begun());
+        journal.note(&started("a"));
         // As on a disk that is full.
-        *journal.file.lock() = Some(File::options().write(true).open("/dev/full").unwrap());
+        journal.writing.lock().as_mut().unwrap().file =
+            File::options().write(true).open("/dev/full").unwrap();
         journal.note(&printed("a", "text".into()));
         journal.note(&ended());
         let (sink, _replies) = sink();
-        let outcome = journals.follow(workspace, (None, true), &sink, &Cancel::default()).await;
-        assert_eq!(outcome.unwrap(), None);
+        let ended = journals.follow(workspace, (None, true), &sink, &Cancel::default()).await;
+        assert!(ended.unwrap_err().message.contains("the build has no end"));
+    }
+
+    #[tokio::test]
+    async fn a_look_leaves_the_last_build_there_and_a_killed_one_has_no_end() {
+        let home = tempfile::tempdir().unwrap();
+        let workspace = WorkspaceId::from_random(1);
+        let journals = Journals::of(home.path());
+        let journal = journals.write(workspace);
+        let last = async |journals: &Journals| {
+            let (sink, replies) = sink();
+            let ended = journals.follow(workspace, (None, true), &sink, &Cancel::default()).await;
+            (ended, texts(&replies))
+        };
+        for event in [begun(), started("a"), printed("a", "built".into()), ended()] {
+            journal.note(&event);
+        }
+        // What reused steps had printed is said again, and nothing is run.
+        let reused = stamped(Event::StepFinished {
+            step: StepId::new("a"),
+            how: How::Reused,
+            exit: None,
+            failure: None,
+            reason: None,
+            command: None,
+            seconds: 0.0,
+        });
+        for event in [begun(), printed("a", "again".into()), reused, ended()] {
+            journal.note(&event);
+        }
+        let (outcome, said) = last(&journals).await;
+        assert_eq!((outcome.unwrap(), said), (Some(Outcome::Success), vec!["built".to_owned()]));
+        // Why a build could not be carried out is its end.
+        journal.note(&begun());
+        journal.refused(&border::mistake("no such target"));
+        let failed = ended();
+        let Event::BuildFinished { steps, ran, reused, failed: count, written, seconds, .. } = failed.event
+        else {
+            unreachable!()
+        };
+        let outcome = Outcome::Failure;
+        journal.note(&stamped(Event::BuildFinished {
+            outcome,
+            steps,
+            ran,
+            reused,
+            failed: count,
+            written,
+            seconds,
+        }));
+        let (refused, _) = last(&journals).await;
+        assert_eq!(refused.unwrap_err().message, "no such target");
+        // A line that nobody could hand on is passed over.
+        for event in [begun(), started("a"), printed("a", "x".repeat(MAX_LINE)), printed("a", "short".into())]
+        {
+            journal.note(&event);
+        }
+        // kill -9: another life.
+        let (killed, said) = last(&Journals::of(home.path())).await;
+        assert!(killed.unwrap_err().message.contains("its pod was killed"));
+        assert_eq!(said, ["short"]);
+    }
+
+    #[test]
+    fn journals_of_long_ago_go() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(BEFORE)).unwrap();
+        let journals = Journals::of(home.path());
+        assert!(!home.path().join(BEFORE).exists());
+        let workspaces = (1..=MAX_JOURNALS as u128 + 2).map(WorkspaceId::from_random);
+        for (second, workspace) in (0_u64..).zip(workspaces.clone()) {
+            let journal = journals.write(workspace);
+            journal.note(&begun());
+            journal.note(&started("a"));
+            let file = File::options().append(true).open(journals.path(workspace)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second)).unwrap();
+        }
+        let kept: Vec<bool> = workspaces.map(|workspace| journals.path(workspace).exists()).collect();
+        assert_eq!(kept.iter().filter(|kept| **kept).count(), MAX_JOURNALS);
+        assert!(kept.ends_with(&[true]) && kept.starts_with(&[false, false]));
     }
 
     #[tokio::test]
@@ -345,6 +540,7 @@ mod tests {
         let journals = Journals::of(home.path());
         let journal = journals.write(workspace);
         journal.note(&begun());
+        journal.note(&started("a"));
         for _ in 0..20 {
             journal.note(&printed("a", "x".repeat(1 << 20)));
         }

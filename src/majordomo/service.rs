@@ -156,6 +156,9 @@ pub async fn build_for(
         }
         return Ok(Outcome::Success);
     }
+    if dry_run {
+        return build::build(&host.pod, asked, sink, cancel).await;
+    }
     let sink = written_down(host, &asked.project, sink)?;
     build::build(&host.pod, asked, &sink, cancel).await
 }

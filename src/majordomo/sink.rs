@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 
 use super::journal::Journal;
-use super::request::Reply;
+use super::request::{Failure, Reply};
 
 /// Replies that wait for whoever reads them. A reader that is slower holds the build back, and the build the steps.
 pub const REPLY_QUEUE: usize = 4096;
@@ -96,6 +96,13 @@ impl Sink {
     /// The same, and what is said is written down as well.
     pub fn written_down(&self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self.clone() }
+    }
+
+    /// Writes down why the build that is under way cannot be carried out; whoever asked for it is told as of any request.
+    pub fn refused(&self, failure: &Failure) {
+        if let Some(journal) = &self.journal {
+            journal.refused(failure);
+        }
     }
 
     /// Seconds since the request began.

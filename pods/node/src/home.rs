@@ -52,6 +52,8 @@ const NAMES: &[&str] = &[
     "revoked.new",
     "log",
     "nats",
+    // Of earlier programs.
+    "builds",
 ];
 /// What `mkfs` puts into a disk of one's own.
 const LOST_FOUND: &str = "lost+found";

@@ -7,13 +7,14 @@ use clap::Args;
 use parking_lot::Mutex;
 use protocol::event::{Event, Outcome, Stamped};
 
+use crate::cli::border;
 use crate::cli::context::Context;
 use crate::cli::event_log::EventLog;
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Cause;
+use crate::cli::interrupt::{Cause, Signal};
 use crate::cli::place;
 use crate::cli::progress::{BuildView, Detail, Ticker};
-use crate::majordomo::request::{Failure, Named, OfProject, Reply, Request};
+use crate::majordomo::request::{Failure, Named, OfProject, Reply, Request, WatchNews};
 
 /// Follow the builds of a project, from wherever it is built
 ///
@@ -67,6 +68,7 @@ impl MonitorArgs {
         let majordomo = context.connect()?;
         let interrupt = context.interrupt.clone();
         let (style, talk) = (context.talk_style, context.talk.clone());
+        let shows_on = talk.clone();
         let mut shown: Option<Shown> = None;
         let (mut outcome, mut failed) = (None, None);
         let mut show = |event: Stamped| {
@@ -74,7 +76,7 @@ impl MonitorArgs {
                 return log.write(&event);
             }
             if matches!(event.event, Event::BuildStarted { .. }) {
-                let view = BuildView::new(Detail::Normal, style, talk.clone());
+                let view = BuildView::new(Detail::Normal, style, shows_on.clone());
                 let view = Arc::new(Mutex::new(view));
                 shown = Some(Shown { _ticker: Ticker::start(Arc::clone(&view), interrupt.clone()), view });
             }
@@ -97,6 +99,7 @@ impl MonitorArgs {
             Reply::Failed(failure) => {
                 failed.get_or_insert(failure);
             }
+            Reply::Watch(WatchNews::Refused(failure)) => talk.say(&border::render(&failure, style)),
             Reply::Done { outcome: ended } => outcome = ended,
             _ => {}
         });
@@ -105,7 +108,8 @@ impl MonitorArgs {
         match (outcome, context.interrupt.cause()) {
             (_, Some(Cause::Signal(signal))) => Ok(Exit::Interrupted(signal)),
             (Some(Outcome::Success) | None, _) => Ok(Exit::Done),
-            (Some(Outcome::Failure | Outcome::Cancelled), _) => Ok(Exit::StepFailed),
+            (Some(Outcome::Failure), _) => Ok(Exit::StepFailed),
+            (Some(Outcome::Cancelled), _) => Ok(Exit::Interrupted(Signal::Interrupt)),
         }
     }
 }

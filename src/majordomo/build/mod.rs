@@ -144,6 +144,9 @@ async fn of(
         Ok(done) => (done.outcome, done.steps, done.written),
         Err(_) => (Outcome::Failure, 0, 0),
     };
+    if let Err(failure) = &ended {
+        sink.refused(failure);
+    }
     sink.event(Event::BuildFinished {
         outcome,
         steps,

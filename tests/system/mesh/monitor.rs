@@ -49,13 +49,21 @@ fn the_builds_of_a_project_are_followed_from_anywhere() {
     project.build(&[]).code(1);
     let bad = b.place.majordomo(&["monitor", "p", "--once"]).code(1);
     assert!(bad.stderr.contains("bad failed: exit code 7"), "{}", bad.stderr);
+    // A look leaves it there, whoever looks.
+    project.build(&["--dry-run"]).ok();
+    b.place.majordomo(&["build", "p", "--dry-run"]).ok();
+    b.place.majordomo(&["monitor", "p", "--once"]).code(1);
+    project.write("majordomo.toml", STEPS);
+    project.build(&["nothing"]).code(2);
+    let refused = b.place.majordomo(&["monitor", "p", "--once"]).code(2);
+    assert!(refused.stderr.contains("no step makes `nothing`"), "{}", refused.stderr);
     b.leaves();
     a.leaves();
 }
 
 #[test]
 fn who_follows_is_told_that_the_pod_goes() {
-    let (_ground, _server, a, b) = two();
+    let (_ground, _server, mut a, b) = two();
     let project = registered(&a, "p", "[step.long]\nrun = 'echo begun; sleep 1000'\n", &b);
     let build = project.start(&[]);
     let mut live = follows(&b, &["p"]);
@@ -64,6 +72,10 @@ fn who_follows_is_told_that_the_pod_goes() {
     let ended = live.end().code(3);
     assert!(ended.stderr.contains("the pod `a`, which has the project `p`, went"), "{}", ended.stderr);
     drop(build);
+    // What it had said is still there, and that it has no end.
+    a.comes_back();
+    let said = a.place.majordomo(&["monitor", "project:p", "--once"]).code(3);
+    assert!(said.stderr.contains("its pod was killed in the middle of it"), "{}", said.stderr);
     b.leaves();
-    drop(a);
+    a.leaves();
 }
