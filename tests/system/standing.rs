@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kitchen::{Limits, ZygoteProgram};
+use node::{Home, Pod, PodOptions, PoolOptions, Sandbox};
 use rustix::process::Signal;
 
 use crate::common::{Gate, Place, Running};
@@ -102,8 +104,42 @@ fn nobody_stands_who_could_be_stopped() {
     let place = Place::new();
     let ended = place.pod(&["stop"]).code(2);
     insta::assert_snapshot!(ended.stderr, @r"
+    error: there is no home at `[PLACE]/home`
+
+    hint: name another one: `--home DIR`; the first build or `pod join` makes it
+    ");
+    let project = place.project("p", PROJECT);
+    project.write("source", "1");
+    project.builds(&["s"]);
+    let ended = place.pod(&["stop"]).code(2);
+    insta::assert_snapshot!(ended.stderr, @r"
     error: no pod of its own stands in this home
 
     hint: what a majordomo brings goes by itself when that has ended
     ");
+}
+
+#[test]
+fn a_pod_that_goes_while_its_first_kitchen_is_started_leaves_nothing() {
+    let place = Place::new();
+    let zygote =
+        ZygoteProgram { program: env!("CARGO_BIN_EXE_pod").into(), arguments: vec!["zygote".into()] };
+    let options = PodOptions {
+        zygote,
+        larder: larder::Options::default(),
+        limits: Limits::default(),
+        sandbox: Sandbox::Native,
+        pool: PoolOptions::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let home = Home::take(place.home()).unwrap().unwrap();
+    let pod = Pod::open(home, options, runtime.handle().clone()).unwrap();
+    runtime.block_on(async {
+        // It is started first, and told to go before it stands.
+        let (started, ()) = tokio::join!(pod.warm_up(Sandbox::Native), pod.stop());
+        started.unwrap();
+    });
+    place.assert_nothing_left();
+    let late = runtime.block_on(pod.warm_up(Sandbox::Native)).unwrap_err();
+    assert_eq!(late.to_string(), "this pod is going");
 }

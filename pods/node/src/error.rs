@@ -36,6 +36,9 @@ pub enum NodeError {
     /// A step needs a projection or a normaliser that is not known here, or not in this version.
     #[error("there is no lens `{0}` here, in the version that the step was planned with")]
     Lens(String),
+    /// The pod has been told to go: nothing begins in it any more.
+    #[error("this pod is going")]
+    Going,
     /// A task of ours ended before its time.
     #[error("the task `{0}` ended early")]
     Task(&'static str),

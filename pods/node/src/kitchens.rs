@@ -14,7 +14,7 @@ use kitchen::{Engine, Kitchen, KitchenError, Limits, Podman, ScratchPlace, Zygot
 use larder::Larder;
 use protocol::Digest;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use view::{Flavour, Mount};
 
 use crate::NodeError;
@@ -132,6 +132,8 @@ pub(crate) struct Kitchens {
     scratches: Mutex<Scratches>,
     /// Whoever starts the first kitchen of a kind has its turn; others of that kind wait for it, and nobody else does.
     turns: BTreeMap<Kind, Mutex<()>>,
+    /// The container beside others has been started, or could not be.
+    grown: Notify,
     myself: Weak<Kitchens>,
 }
 
@@ -145,6 +147,8 @@ struct State {
     growing: bool,
     /// Somebody waits for idle containers.
     resting: bool,
+    /// All ends, and nothing is started any more.
+    going: bool,
 }
 
 /// Where scratch folders are.
@@ -176,6 +180,7 @@ impl Kitchens {
             state: parking_lot::Mutex::default(),
             scratches: Mutex::default(),
             turns: [Kind::Native, Kind::Podman].into_iter().map(|kind| (kind, Mutex::default())).collect(),
+            grown: Notify::new(),
             myself: myself.clone(),
         })
     }
@@ -198,14 +203,14 @@ impl Kitchens {
     }
 
     async fn of(&self, kind: Kind) -> Result<Lease, NodeError> {
-        if let Some(lease) = self.there(kind) {
+        if let Some(lease) = self.there(kind)? {
             return Ok(lease);
         }
         let _turn = match self.turns.get(&kind) {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
-        if let Some(lease) = self.there(kind) {
+        if let Some(lease) = self.there(kind)? {
             return Ok(lease);
         }
         let started = self.open(kind, self.next_scratch().await?).await?;
@@ -215,18 +220,25 @@ impl Kitchens {
     }
 
     /// The one with the fewest steps.
-    fn there(&self, kind: Kind) -> Option<Lease> {
+    fn there(&self, kind: Kind) -> Result<Option<Lease>, NodeError> {
+        // What ends with them takes its time: they are dropped when the state is free again.
+        let mut ended = Vec::new();
         let mut state = self.state.lock();
+        if state.going {
+            return Err(NodeError::Going);
+        }
         let there = state.of.entry(kind).or_default();
-        there.retain(|running| !running.has_ended());
+        ended.extend(there.extract_if(.., |running| running.has_ended()));
         let count = there.len();
-        let least = there.iter().min_by_key(|running| running.steps()).cloned()?;
+        let Some(least) = there.iter().min_by_key(|running| running.steps()).cloned() else {
+            return Ok(None);
+        };
         let is_full = least.steps() >= self.pool.steps_each && count < self.pool.maximum;
         if kind == Kind::Podman && is_full && !state.growing {
             state.growing = true;
             self.grow();
         }
-        Some(self.leased(least))
+        Ok(Some(self.leased(least)))
     }
 
     /// To be called while the state is locked, so that the kitchen does not count as idle.
@@ -308,6 +320,7 @@ impl Kitchens {
                     Err(error) => tracing::warn!(%error, "no other container could be started"),
                 }
             }
+            myself.grown.notify_one();
             // Those for whom it was started may all have ended meanwhile.
             myself.rest();
         });
@@ -354,8 +367,16 @@ impl Kitchens {
         is_resting
     }
 
-    /// Waits until nothing of any step is left, and ends all. What a dead pod left is swept here if no step ran before.
+    /// Waits until nothing of any step is left, and ends all, for good. What a dead pod left is swept here if no step ran before.
     pub async fn stop(&self) {
+        self.state.lock().going = true;
+        // What is being started just now is ended as well, and so has to be there first.
+        for turn in self.turns.values() {
+            drop(turn.lock().await);
+        }
+        while self.state.lock().growing {
+            self.grown.notified().await;
+        }
         let all = std::mem::take(&mut self.state.lock().of);
         let scratch = self.scratches.lock().await.place.take();
         let place = kitchen::scratch_place(&self.scratch, &owner(&self.home)).path;
