@@ -318,13 +318,14 @@ impl Wanted {
             tokio::select! {
                 report = news.recv() => {
                     heard = Instant::now();
-                    let Some(RunNews { lines, end, usage, .. }) = report else { break };
+                    let Some(RunNews { lines, end, usage, enclosed, .. }) = report else { break };
                     for (stream, text) in lines {
                         on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));
                     }
                     if let Some(usage) = usage {
                         on_news(NewsOfRun::Used(usage));
                     }
+                    enclosed.into_iter().for_each(|object| on_news(NewsOfRun::Enclosed(object)));
                     if let Some(end) = end {
                         self.is_over = true;
                         return end;

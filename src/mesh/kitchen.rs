@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use view::{HostTools, SourceError};
 
 use super::owned::{Estate, MadeFor};
-use super::presence;
+use super::{enclosing, presence};
 use crate::majordomo::build::{Promises, failure_words};
 use crate::majordomo::sink::Cancel;
 
@@ -164,15 +164,17 @@ impl Kitchen {
         let uses = Arc::clone(&used);
         let mut ended = tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends).await });
         let mut slot = Some(slot);
-        let (mut heard, mut end) = (Instant::now(), None);
+        let (mut heard, mut end, mut enclosed) = (Instant::now(), None, Vec::new());
         loop {
             let mut waiting = Vec::new();
             if end.is_none() {
                 tokio::select! {
                     run_end = &mut ended => {
                         let lost = |_| RunEnd::NotRun("it ended in the middle".to_owned());
-                        end = Some(run_end.unwrap_or_else(lost));
+                        let run_end = run_end.unwrap_or_else(lost);
                         slot = None;
+                        enclosed = enclosing::enclosed(self.pod.larder(), &run_end);
+                        end = Some(run_end);
                     }
                     count = lines.recv_many(&mut waiting, LINES_AT_ONCE), if !lines.is_closed() || !lines.is_empty() => {
                         debug_assert!(count <= LINES_AT_ONCE);
@@ -186,8 +188,9 @@ impl Kitchen {
                 }
             }
             let usage = end.as_ref().and_then(|_| used.get().copied());
+            let (lines, free_slots) = (waiting, self.free_slots());
             let news =
-                RunNews { run, lines: waiting, end: end.clone(), usage, free_slots: self.free_slots() };
+                RunNews { run, lines, end: end.clone(), usage, enclosed: enclosed.clone(), free_slots };
             match self.mesh.ask::<_, bool>(&from, RUN_NEWS, &news, ANSWER).await {
                 Ok(true) if end.is_some() => break,
                 Ok(true) => heard = Instant::now(),

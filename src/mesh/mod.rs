@@ -17,6 +17,7 @@ mod chefs;
 mod claims;
 mod distrust;
 mod earlier;
+mod enclosing;
 mod join;
 pub mod joining;
 mod kitchen;

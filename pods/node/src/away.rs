@@ -8,7 +8,7 @@
 //! a claim: whoever takes it holds its observations against what is seen here.
 
 use futures::future::BoxFuture;
-use protocol::mesh::run::{RunEnd, RunOrder, RunUsage};
+use protocol::mesh::run::{Enclosed, RunEnd, RunOrder, RunUsage};
 use protocol::{Digest, PodId, RelPath};
 use tokio::sync::watch;
 
@@ -45,6 +45,8 @@ pub enum NewsOfRun {
     Line(PrintedLine),
     /// It has ended, and used so much.
     Used(RunUsage),
+    /// It has ended, and this is an object that its end may name.
+    Enclosed(Enclosed),
 }
 
 /// A slot of another pod, as far as is known here. Dropping it gives it up.

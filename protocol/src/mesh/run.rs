@@ -2,14 +2,15 @@
 //!
 //! The pod that wants a step run asks another one with a [`RunOrder`]; what the order names are objects, which that pod pulls over the
 //! swarm. From then on the running pod reports ([`RunNews`]) at least each [`REPORT_EVERY`]: that is the lease on both
-//! sides. Who does not know a run any more says so, and its end is not waited for.
+//! sides. Who does not know a run any more says so, and its end is not waited for. The last report encloses the small objects that the end
+//! names, so that nobody has to fetch them.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::{Digest, RelPath, WorkspaceId};
+use crate::{Digest, ObjectId, ObjectKind, RelPath, WorkspaceId};
 
 /// The matter of a [`RunOrder`].
 pub const RUN: &str = "run";
@@ -19,6 +20,8 @@ pub const RUN_NEWS: &str = "run-news";
 pub const RUN_CANCEL: &str = "run-cancel";
 /// How often a running pod reports at least.
 pub const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// The most bytes of objects that a report encloses; what does not fit is pulled over the swarm.
+pub const MAX_ENCLOSED: usize = 64 << 10;
 
 /// Question: run a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +102,28 @@ pub struct RunNews {
     /// What it has used, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<RunUsage>,
+    /// Small objects that the end names: trace and path set before the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosed: Vec<Enclosed>,
     /// Slots of the running pod that are free now.
     pub free_slots: u32,
+}
+
+/// An object that comes along with what names it. Its name is what its bytes say, so that it cannot pose as another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enclosed {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// All of its bytes.
+    #[serde(with = "super::base64")]
+    pub bytes: Vec<u8>,
+}
+
+impl Enclosed {
+    /// Its name.
+    pub fn id(&self) -> ObjectId {
+        ObjectId::of(self.kind, &self.bytes)
+    }
 }
 
 /// What a run has used.

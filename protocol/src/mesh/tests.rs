@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
+use super::run::{Enclosed, RunEnd, RunNews};
 use super::*;
-use crate::{Digest, RelPath, WorkspaceId};
+use crate::event::Stream;
+use crate::{Digest, ObjectKind, RelPath, WorkspaceId};
 
 fn golden<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(name: &str, value: &T) {
     let path = format!("{}/src/mesh/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -136,6 +138,15 @@ fn messages_have_their_golden_form() {
     );
     golden("join.no", &JoinAnswer::No { why: "the invitation is used up".into() });
     golden("hand-over.take", &Exchange::Take { subject: "log.owner.x".into(), revision: 3 });
+    let news = RunNews {
+        run: 7,
+        lines: vec![(Stream::Stdout, "said".into())],
+        end: Some(RunEnd::Made { trace: Digest::of(b"trace"), path_set: Digest::of(b"set") }),
+        usage: None,
+        enclosed: vec![Enclosed { kind: ObjectKind::PathSet, bytes: vec![0, 255, 7] }],
+        free_slots: 1,
+    };
+    golden("run-news", &news);
     golden("hand-over.refused", &ExchangeAnswer::Refused { why: "the disk is full".into() });
 }
 

@@ -272,6 +272,36 @@ fn a_step_that_fails_elsewhere_fails_once() {
     a.leaves();
 }
 
+/// Bytes of content that a pod has had from another one.
+fn received(member: &Member, from: &str) -> u64 {
+    let pods = member.pods();
+    let of = pods["pods"].as_array().unwrap().iter().find(|pod| pod["name"] == from).unwrap();
+    of["received"].as_u64().unwrap()
+}
+
+#[test]
+fn what_came_of_a_step_elsewhere_comes_with_its_end() {
+    let (_ground, _server, a, b) = two();
+    let mut file: String =
+        (0..4).map(|n| format!("[step.s{n}]\nrun = 'cat words; echo said {n}'\n")).collect();
+    file.push_str("[step.z]\nrun = 'cat words; echo broken; exit 3'\n");
+    let project = a.place.project("p", &file);
+    project.write("words", "to be read\n");
+    let before = received(&a, "b");
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1", "--keep-going"]);
+    build.wait_for(|event| event["event"] == "step-finished" && event["step"] == "z");
+    full.ends();
+    let built = build.built().failed();
+    let started = started(&built);
+    assert!(started["b"] >= 4, "{started:?}\n{}", built.said());
+    assert_eq!(built.output("s2"), ["to be read", "said 2"]);
+    assert_eq!((built.output("z"), built.failure("z")), (vec!["to be read", "broken"], "exit code 3"));
+    assert_eq!(received(&a, "b"), before, "nothing had to be fetched");
+    b.leaves();
+    a.leaves();
+}
+
 #[test]
 fn a_pod_that_goes_ends_nobodys_build() {
     let (_ground, _server, a, b) = two();

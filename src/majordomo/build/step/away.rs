@@ -9,7 +9,7 @@ use std::sync::Arc;
 use larder::ObjectKind;
 use node::{NewsOfRun, Place, Printed, PromisedAt, Wish};
 use parking_lot::Mutex;
-use protocol::mesh::run::{RunEnd, RunFailure, RunLimits, RunOrder, RunUsage};
+use protocol::mesh::run::{Enclosed, RunEnd, RunFailure, RunLimits, RunOrder, RunUsage};
 use protocol::plan::{SharedPlan, SharedStep};
 use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
 
@@ -142,6 +142,8 @@ fn order(
     let others = (0..context.plan.steps.len()).filter(|step| *step != index && !producers.contains(step));
     for producer in producers.iter().copied().chain(others) {
         if made.len() < MAX_MADE.max(producers.len())
+            // What it promises is all that is looked up there.
+            && !context.specs[producer].out.is_empty()
             && let Some(tree) = context.made.good(producer)
         {
             made.push((producer, put(context, &tree)?));
@@ -194,7 +196,7 @@ pub(in super::super) async fn run_away(
     };
     let order = order(context, index, (&pass, &producers), shared)?;
     let id = &context.plan.steps[index].id;
-    let printed = Mutex::new(Printed::default());
+    let (printed, enclosed) = (Mutex::new(Printed::default()), Mutex::new(Vec::new()));
     let on_news = |news| match news {
         NewsOfRun::Line(line) => {
             if !cancel.is_set() {
@@ -207,6 +209,7 @@ pub(in super::super) async fn run_away(
                 say_used(&context.sink, id, (user, system), memory);
             }
         }
+        NewsOfRun::Enclosed(object) => enclosed.lock().push(object),
     };
     let ended = async {
         tokio::select! {
@@ -214,9 +217,12 @@ pub(in super::super) async fn run_away(
             () = cancel.wait() => {}
         }
     };
-    match place.run(order, &on_news, Box::pin(ended)).await {
+    let end = place.run(order, &on_news, Box::pin(ended)).await;
+    let enclosed = std::mem::take(&mut *enclosed.lock());
+    match end {
         RunEnd::Made { trace, path_set } => {
-            let ran = taken_over(context, index, &pass, (&*place, &wish), (trace, path_set)).await;
+            let there = (&*place, &wish);
+            let ran = taken_over(context, index, &pass, there, (trace, path_set, enclosed)).await;
             match ran {
                 Err(Stop::NotYet(path)) => Ok(unmade(context, index, &path)),
                 ran => ran,
@@ -227,7 +233,7 @@ pub(in super::super) async fn run_away(
         RunEnd::Cancelled => Ok(Ran::NotAway { why: format!("{} ended it", place.pod()), is_final: false }),
         RunEnd::Failed(failure) => {
             let printed = std::mem::take(&mut *printed.lock());
-            failed(context, index, &pass, (&*place, &wish), (failure, &printed)).await
+            failed(context, index, &pass, (&*place, &wish), (failure, &printed, enclosed)).await
         }
         RunEnd::NotRun(why) => Ok(Ran::NotAway { why: format!("{}: {why}", place.pod()), is_final: false }),
     }
@@ -260,17 +266,27 @@ async fn differs(
     Ok(Some(format!("{pod} has another `/{path}`")))
 }
 
+/// Stores those objects that came along and are wanted. They are hashed for that, as all that arrives.
+fn keep_enclosed(context: &Context, enclosed: &[Enclosed], wanted: &[ObjectId]) -> Result<(), Stop> {
+    for object in enclosed.iter().filter(|object| wanted.contains(&object.id())) {
+        context.pod.larder().put(object.kind, &object.bytes)?;
+    }
+    Ok(())
+}
+
 /// A failure on another pod, if the step would fail here as well: it saw what is seen here.
 async fn failed(
     context: &Context,
     index: usize,
     pass: &Pass,
     there: (&dyn Place, &Wish),
-    (failure, printed): (RunFailure, &Printed),
+    (failure, printed, enclosed): (RunFailure, &Printed, Vec<Enclosed>),
 ) -> Result<Ran, Stop> {
     let RunFailure { exit, why, command, saw, path_set } = failure;
     let supply = context.pod.supply();
     let (Some(saw), Some(set)) = (saw, path_set) else { return Ok(not_away(why)) };
+    let named = [ObjectId::blob(saw), ObjectId { kind: ObjectKind::PathSet, digest: set }];
+    keep_enclosed(context, &enclosed, &named)?;
     let set = supply.get(ObjectKind::PathSet, &set).await?.and_then(|bytes| PathSet::decode(&bytes).ok());
     let saw = supply.get(ObjectKind::Blob, &saw).await?.and_then(|bytes| Trace::decode(&bytes).ok());
     let (Some(saw), Some(set)) = (saw, set) else { return Ok(not_away(why)) };
@@ -295,21 +311,26 @@ async fn taken_over(
     index: usize,
     pass: &Pass,
     (place, wish): (&dyn Place, &Wish),
-    (digest, set): (Digest, Digest),
+    (digest, set, enclosed): (Digest, Digest, Vec<Enclosed>),
 ) -> Result<Ran, Stop> {
     let supply = context.pod.supply();
     let objects = [(ObjectKind::Trace, digest), (ObjectKind::PathSet, set)];
     let objects = objects.map(|(kind, digest)| ObjectId { kind, digest });
+    keep_enclosed(context, &enclosed, &objects)?;
     supply.bring(objects.to_vec(), node::Urgency::Urgent).await?;
     let Some((trace, set)) = records::trace(supply.larder(), &digest)? else {
         return Ok(not_away("its trace did not come"));
     };
-    if trace.weak != context.specs[index].weak_key() || supply.larder().is_revoked(&digest)? {
+    let is_of_it = trace.weak == context.specs[index].weak_key() && trace.observations(&set).is_some();
+    if !is_of_it || supply.larder().is_revoked(&digest)? {
         return Ok(not_away("its trace is of something else"));
     }
     if let Some(why) = differs(context, pass, (place, wish), (&trace, &set)).await? {
         return Ok(not_away(why));
     }
+    let printed = trace.printed.map(ObjectId::blob);
+    let tree = ObjectId { kind: ObjectKind::Tree, digest: trace.outputs };
+    keep_enclosed(context, &enclosed, &printed.into_iter().chain([tree]).collect::<Vec<_>>())?;
     let Some(tree) = outputs_of(context, &trace).await? else {
         return Ok(not_away("what it made is gone"));
     };
