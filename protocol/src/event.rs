@@ -49,6 +49,18 @@ pub enum How {
     Skipped,
 }
 
+/// A limit that a step was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limited {
+    /// Of its memory.
+    Memory,
+    /// Of its processes and threads.
+    Processes,
+    /// Of what it writes.
+    Disk,
+}
+
 /// How a build ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -138,6 +150,9 @@ pub enum Event {
         /// Why its commands ran, or why they did not have to, one line for people; `None` where that was not asked for.
         #[serde(default)]
         reason: Option<String>,
+        /// Which limit it was over, where that ended it; left out elsewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limited>,
         /// The command that ended a step that failed, as a shell would take it; left out elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<String>,
@@ -193,6 +208,7 @@ mod tests {
                 exit: Some(1),
                 failure: Some("exit code 1".into()),
                 reason: Some("a.c changed".into()),
+                limit: None,
                 command: Some("cc -c a.c".into()),
                 seconds: 0.25,
             },

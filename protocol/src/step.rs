@@ -76,7 +76,7 @@ pub struct StepSpec {
     pub out: Vec<Promise>,
     /// Whether the sizes and exec bits of files of the project that it only looks for matter to it.
     pub sizes: bool,
-    /// Files that it may leave and nobody wants; sorted. They are no outputs.
+    /// Files that it may leave and nobody wants; sorted. They are no outputs, but for those that it promises as well ([`is_mark`](Self::is_mark)).
     pub scratch: Vec<RelPath>,
     /// Which of its own outputs it sees.
     pub keep: Keep,
@@ -95,6 +95,12 @@ pub struct StepSpec {
 }
 
 impl StepSpec {
+    /// Whether a path is a *mark*: promised, so that others can wait for it, and nothing that anybody wants to have.
+    pub fn is_mark(&self, path: &RelPath) -> bool {
+        self.scratch.binary_search(path).is_ok()
+            && self.out.iter().any(|promise| matches!(promise, Promise::File(file) if file == path))
+    }
+
     /// The weak key: everything static about the step. Project, step id, engine, limits and pod are not in it.
     pub fn weak_key(&self) -> Digest {
         let mut writer = Writer::with_format(TRACE_FORMAT);

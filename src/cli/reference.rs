@@ -112,7 +112,7 @@ fn cli_page_is_up_to_date() {
 
 #[test]
 fn events_page_names_every_event_and_field() {
-    use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stream};
+    use protocol::event::{EVENT_SCHEMA, Event, How, Limited, Outcome, Stream};
     use protocol::{BuildId, StepId};
 
     let page = std::fs::read_to_string(format!("{DOCS}/events.md")).unwrap();
@@ -133,6 +133,7 @@ fn events_page_names_every_event_and_field() {
             exit: Some(0),
             failure: None,
             reason: None,
+            limit: Some(Limited::Disk),
             command: Some(text.clone()),
             seconds: 0.0,
         },

@@ -15,6 +15,8 @@ use super::plan::Plan;
 
 /// One image.
 pub struct Image {
+    /// Where it is.
+    pub root: Arc<ImageRoot>,
     /// Its files.
     pub tools: Arc<HostTools>,
     /// Evaluates path sets over them.
@@ -38,9 +40,10 @@ impl Images {
             let image = match by_name.get(name) {
                 Some(image) => Arc::clone(image),
                 None => {
-                    let tools = pod.tools_of(&ImageRoot::open(name)?, access)?;
+                    let root = Arc::new(ImageRoot::open(name)?);
+                    let tools = pod.tools_of(&root, access)?;
                     let evaluator = Evaluator::new(pod.larder().clone(), Arc::clone(&tools));
-                    let image = Arc::new(Image { tools, evaluator });
+                    let image = Arc::new(Image { root, tools, evaluator });
                     by_name.insert(name, Arc::clone(&image));
                     image
                 }

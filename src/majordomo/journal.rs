@@ -475,6 +475,7 @@ mod tests {
             exit: None,
             failure: None,
             reason: None,
+            limit: None,
             command: None,
             seconds: 0.0,
         });

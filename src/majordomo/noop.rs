@@ -203,6 +203,7 @@ pub fn answers(home: &Path, asked: &Asked, sink: &Sink, said: &mut dyn FnMut()) 
                 exit: None,
                 failure: None,
                 reason: None,
+                limit: None,
                 command: None,
                 seconds: 0.0,
             });

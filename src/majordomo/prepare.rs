@@ -109,6 +109,12 @@ impl Scanned {
         let snapshot = Snapshot::scan(&workspace, &manifest, moment).map_err(boxed(border::snapshot))?;
         Ok(Self { workspace, manifest, snapshot })
     }
+
+    /// [`new`](Self::new), on a thread that may wait for the disk.
+    pub async fn aside(workspace: Workspace, manifest: Manifest, moment: Moment) -> Fallible<Self> {
+        let scanning = tokio::task::spawn_blocking(move || Self::new(workspace, manifest, moment));
+        scanning.await.map_err(|_| Box::new(border::machine("scanning the project ended in the middle")))?
+    }
 }
 
 impl Planned {

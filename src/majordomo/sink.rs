@@ -74,6 +74,7 @@ impl Steps {
             exit: None,
             failure: None,
             reason: None,
+            limit: None,
             command: None,
             seconds: 0.0,
         };
@@ -211,8 +212,8 @@ mod tests {
 
     fn finished(step: &str, how: How) -> Event {
         let step = StepId::new(step);
-        let (exit, failure, reason, command) = (None, None, None, None);
-        Event::StepFinished { step, how, exit, failure, reason, command, seconds: 0.0 }
+        let (exit, failure, reason, limit, command) = (None, None, None, None, None);
+        Event::StepFinished { step, how, exit, failure, reason, limit, command, seconds: 0.0 }
     }
 
     #[test]

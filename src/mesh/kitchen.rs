@@ -31,7 +31,7 @@ use view::{HostTools, SourceError};
 
 use super::owned::{Estate, MadeFor};
 use super::{enclosing, presence};
-use crate::majordomo::build::{Promises, failure_words};
+use crate::majordomo::build::{Promises, failure_words, limit_of};
 use crate::majordomo::sink::Cancel;
 
 /// How long whoever asked may be silent.
@@ -287,6 +287,7 @@ impl Kitchen {
             spec: Arc::clone(&spec),
             project: Arc::clone(&project),
             tools: Arc::clone(&tools),
+            image: None,
             timeout: order.timeout,
             limits: Limits { memory, milli_cpus, processes, open_files, disk, time },
             secrets: Vec::new(),
@@ -330,13 +331,13 @@ impl Kitchen {
         if let StepEnd::Failed(how) = &ran.end
             && !matches!(how, HowEnded::Cancelled | HowEnded::Killed)
         {
-            let (exit, why) = failure_words(how, order.timeout);
+            let ((exit, why), limit) = (failure_words(how, order.timeout), limit_of(how));
             let (path_set, saw) = node::evidence(&spec, &project, &tools, &ran).await?;
             let larder = self.pod.larder();
             let path_set = larder.put(ObjectKind::PathSet, &path_set.encode())?;
             let saw = larder.put(ObjectKind::Blob, &saw.encode())?;
             let (path_set, saw) = (Some(path_set), Some(saw));
-            return Ok(RunEnd::Failed(RunFailure { exit, why, command: ran.command, saw, path_set }));
+            return Ok(RunEnd::Failed(RunFailure { exit, why, limit, command: ran.command, saw, path_set }));
         }
         let made_for = MadeFor { workspace: order.workspace, pod: from, label: order.label };
         self.ended(made_for, ran)
@@ -344,7 +345,8 @@ impl Kitchen {
 
     fn ended(&self, made_for: MadeFor, run: StepRun) -> Result<RunEnd, NotRun> {
         let unfounded = |why: String| {
-            RunEnd::Failed(RunFailure { exit: None, why, command: run.command, saw: None, path_set: None })
+            let (command, saw, path_set) = (run.command, None, None);
+            RunEnd::Failed(RunFailure { exit: None, why, limit: None, command, saw, path_set })
         };
         Ok(match run.end {
             StepEnd::Made { path_set, trace, .. } => {

@@ -45,6 +45,30 @@ impl Built {
         Self { ended, events }
     }
 
+    /// How many of the steps whose ids begin so were under way at once, at most.
+    pub fn at_once(&self, prefix: &str) -> usize {
+        let (mut now, mut most) = (0_usize, 0);
+        let is_one = |event: &&Value| event["step"].as_str().is_some_and(|step| step.starts_with(prefix));
+        for event in self.events.iter().filter(is_one) {
+            match event["event"].as_str() {
+                Some("step-started") => now += 1,
+                Some("step-finished") => now -= 1,
+                _ => {}
+            }
+            most = most.max(now);
+        }
+        most
+    }
+
+    /// How many steps began on each pod; on that of the build: `here`.
+    pub fn started_on(&self) -> BTreeMap<String, usize> {
+        let mut pods = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event["event"] == "step-started") {
+            *pods.entry(event["pod"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        pods
+    }
+
     /// The laws of `docs/reference/events.md`.
     #[track_caller]
     fn check(&self) {

@@ -68,6 +68,12 @@ impl<'p> Image<'p> {
         self.made.borrow_mut().push(self.id());
     }
 
+    /// Takes it out of the storage, whoever uses it.
+    pub fn remove(&self) {
+        let removed = self.place.podman().args(["rmi", "--force", &self.name]).output().unwrap();
+        assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    }
+
     /// Its number, which changes with each making.
     pub fn id(&self) -> String {
         let told = self

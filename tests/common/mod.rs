@@ -6,6 +6,7 @@
 //! place goes, nothing of it may be mounted or running any more.
 
 pub mod built;
+pub mod clock;
 pub mod debian;
 pub mod engine;
 pub mod gate;
@@ -24,6 +25,7 @@ pub mod tap;
 pub mod terminal;
 
 pub use built::Built;
+pub use clock::Clock;
 pub use gate::Gate;
 pub use hosts::Hosts;
 pub use nats::Nats;

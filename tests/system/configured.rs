@@ -185,6 +185,11 @@ fn a_byproduct_that_is_not_made_is_missing() {
     project.write("CMakeLists.txt", listed("data.txt"));
     project.build(&[]).ok();
     assert_eq!(project.read("build/use.h"), "42\n");
+    // What stands for a target that makes no file is nothing that anybody wants.
+    assert_eq!(project.files("build"), ["build/data.txt", "build/use.h"]);
+    project.build(&["gen"]).ok();
+    project.builds(&[]);
+    assert_eq!(project.files("build"), ["build/data.txt", "build/use.h"]);
 }
 
 #[test]
@@ -310,24 +315,6 @@ fn a_source_that_nobody_has() {
     project.build(&[]).ok();
 }
 
-/// How many of these steps were under way at once, at most.
-fn at_once(built: &Built, prefix: &str) -> usize {
-    let (mut now, mut most) = (0_usize, 0);
-    for event in built
-        .events
-        .iter()
-        .filter(|event| event["step"].as_str().is_some_and(|step| step.starts_with(prefix)))
-    {
-        match event["event"].as_str() {
-            Some("step-started") => now += 1,
-            Some("step-finished") => now -= 1,
-            _ => {}
-        }
-        most = most.max(now);
-    }
-    most
-}
-
 #[test]
 fn pools_of_a_ninja_file() {
     let place = Place::new();
@@ -338,7 +325,7 @@ fn pools_of_a_ninja_file() {
     }
     let project = with_ninja(&place, &file);
     let built = project.build(&["-j4"]).ok();
-    let most = ["few-", "one-", "many-", "free-"].map(|prefix| at_once(&built, prefix));
+    let most = ["few-", "one-", "many-", "free-"].map(|prefix| built.at_once(prefix));
     assert_eq!((most[0] <= 2, most[1]), (true, 1), "{most:?}");
     assert!(most[2] > 2 && most[3] > 2, "{most:?}");
     // In what is written for the user to edit, too.

@@ -1,7 +1,7 @@
 //! Images of podman's storage in the place of the machine's tools.
 
 use crate::common::image::Image;
-use crate::common::{Place, Project};
+use crate::common::{Gate, Place, Project};
 use crate::engines::has_podman;
 
 /// The example with an image in its project file.
@@ -85,4 +85,43 @@ fn an_image_that_is_not_there_is_named() {
     hint: `image` names what steps see instead of this machine's tools
     hint: podman pull localhost/nobody:1, or make it: tar -C FOLDER -c . | podman import - localhost/nobody:1
     ");
+}
+
+#[test]
+fn an_image_that_is_removed_under_a_step_is_no_failure_of_the_step() {
+    if !has_podman() {
+        return;
+    }
+    let place = Place::new();
+    let image = Image::with(&place, "bash coreutils dash");
+    image.make_again_with("usr/share/greeting", "hello");
+    let gate = Gate::new();
+    let project = place.project(
+        "p",
+        &format!(
+            "[step.s]\nimage = '{}'\nnetwork = true\nrun = '''\n{}\ncat /usr/share/greeting > s\n'''\nout = 's'\n",
+            image.name,
+            gate.command()
+        ),
+    );
+    let building = project.start(&[]);
+    let visitor = gate.arrival();
+    image.remove();
+    visitor.go();
+    let failed = building.built().code(3);
+    let said = failed.said().replace(&image.name, "IMAGE");
+    assert!(
+        said.contains(
+            "error: the kitchen failed\n  caused by: the image `IMAGE` was removed while a step saw its files\n\n\
+             hint: `image` names what steps see instead of this machine's tools\n\
+             hint: podman pull IMAGE, or make it again, and build again; nothing was lost\n"
+        ),
+        "{said}"
+    );
+    // It is there again.
+    image.make_again_with("usr/share/other", "");
+    let building = project.start(&[]);
+    gate.arrival().go();
+    building.built().ok();
+    assert_eq!(project.read("s"), "hello");
 }

@@ -10,6 +10,7 @@ mod faults;
 mod insider;
 mod monitor;
 mod outages;
+mod pools;
 mod projects;
 mod roles;
 mod skew;

@@ -360,3 +360,28 @@ fn a_step_that_keeps_its_links_settles() {
     assert_eq!(shape(&project, "k/l"), "k/l -> ../source");
     project.builds(&[]);
 }
+
+#[test]
+fn a_mark_is_seen_by_steps_and_given_to_nobody() {
+    let place = Place::new();
+    let file = "[step.made]\nrun = 'echo made > thing; touch done'\nout = ['done', 'thing']\nscratch = 'done'\n\
+                [step.after]\nrun = 'cat done thing > copy'\nout = 'copy'\n";
+    let project = place.project("p", file);
+    project.builds(&["after", "made"]);
+    assert_eq!(project.files(""), ["copy", "majordomo.toml", "thing"]);
+    let status = project.ask("status", &["--json"]).ok().json();
+    assert_eq!(status["missing"], serde_json::json!([]));
+    project.builds(&[]);
+    // Not even where it is asked for; and it has to be made.
+    project.build(&["done"]).ok();
+    assert!(!project.has("done"));
+    project.replace("majordomo.toml", "\nscratch = 'done'", "");
+    project.build(&[]).ok();
+    assert!(project.has("done"));
+    project.write("majordomo.toml", file);
+    project.build(&[]).ok();
+    assert!(!project.has("done"));
+    project.replace("majordomo.toml", "; touch done", "");
+    let failed = project.build(&[]).failed();
+    assert!(failed.failure("made").contains("`done`"), "{}", failed.said());
+}

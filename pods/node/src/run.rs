@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitchen::{Clock, Ended, HowEnded, Limits, Line, Prepared, Secret, Streams, UpperDir, Usage};
+use kitchen::{Clock, Ended, HowEnded, ImageRoot, Limits, Line, Prepared, Secret, Streams, UpperDir, Usage};
 use protocol::step::{INPUT_MTIME, PATH, PROJECT};
 use protocol::{Digest, Keep, Look, PathSet, Reader, Reading, RelPath, Seen, StepSpec, Trace, Tree};
 use rustc_hash::FxHashMap;
@@ -31,6 +31,8 @@ pub struct StepOrder {
     pub project: Arc<Project>,
     /// What it sees elsewhere.
     pub tools: Arc<HostTools>,
+    /// The image whose files those are, if they are not this machine's.
+    pub image: Option<Arc<ImageRoot>>,
     /// When it is ended.
     pub timeout: Option<Duration>,
     /// What it may use; the pod's own limits hold where it has none.
@@ -204,12 +206,28 @@ pub(crate) async fn run(
             judged(running, &order, &ended, looks, project_root.readers(), &printed).await?
         }
     };
+    if let Some(image) = order.image.filter(|_| may_be_for_want_of_files(&end)) {
+        let checking = tokio::task::spawn_blocking(move || image.check());
+        checking.await.map_err(|_| NodeError::Task("ask for an image"))??;
+    }
     let tools_looked_at = match end {
         StepEnd::Failed(_) => tools_root.observed(),
         _ => Vec::new(),
     };
     let left = (!matches!(end, StepEnd::Made { .. })).then_some(ended.upper);
     Ok(StepRun { end, printed, command: ended.command, usage: ended.usage, looked_at, tools_looked_at, left })
+}
+
+/// Whether a step that sees an image may have ended so because somebody removed that: then it is not the step that failed.
+fn may_be_for_want_of_files(end: &StepEnd) -> bool {
+    match end {
+        StepEnd::Failed(how) => !matches!(
+            how,
+            HowEnded::Cancelled | HowEnded::TimedOut | HowEnded::OverLimit(_) | HowEnded::Killed
+        ),
+        StepEnd::ToolsChanged(_) | StepEnd::Unreadable(_) => true,
+        StepEnd::Made { .. } | StepEnd::Refused(_) | StepEnd::SourceChanged(_) | StepEnd::Lost(_) => false,
+    }
 }
 
 /// A step's root, and what the kitchen is asked for.

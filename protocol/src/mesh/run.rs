@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{Limited, Stream};
 use crate::{Digest, ObjectId, ObjectKind, RelPath, WorkspaceId};
 
 /// The matter of a [`RunOrder`].
@@ -166,6 +166,9 @@ pub struct RunFailure {
     pub exit: Option<i32>,
     /// Why, in words.
     pub why: String,
+    /// Which limit it was over, where that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limited>,
     /// The place of the command that ran last.
     pub command: usize,
     /// What it saw, in the form of a trace: a blob, since no trace may say so. It failed for whoever sees the same; without it nobody

@@ -133,7 +133,7 @@ impl BuildView {
                     self.say(format!("{step} used {time} of processor time, and {memory} at most"));
                 }
             }
-            Event::StepFinished { step, how, exit, failure, reason, command, seconds } => {
+            Event::StepFinished { step, how, exit, failure, reason, command, seconds, .. } => {
                 let started_for = self.board.finished(&step, how).map(|running| running.reason);
                 let text = match how {
                     How::Ran => reason.or(started_for),

@@ -188,6 +188,7 @@ impl Story {
             exit: failed.then_some(1),
             failure: text.filter(|_| !is_good).map(str::to_owned),
             reason: text.filter(|_| is_good).map(str::to_owned),
+            limit: None,
             command: failed.then(|| format!("gcc -c {}", step.split(':').next_back().unwrap())),
             seconds: 0.214,
         })

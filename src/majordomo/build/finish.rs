@@ -144,7 +144,8 @@ fn deliver_all(
     let id = |step: usize| context.plan.steps[step].id.clone();
     let mut delivery = Delivery::default();
     let mut made: BTreeMap<&RelPath, usize> = BTreeMap::new();
-    for (path, entry, step) in outputs {
+    let is_mark = |path: &RelPath, step: usize| context.specs[step].is_mark(path);
+    for (path, entry, step) in outputs.iter().filter(|(path, _, step)| !is_mark(path, *step)) {
         made.insert(path, *step);
         if *entry != TreeEntry::Deleted
             && !is_source(context, path)

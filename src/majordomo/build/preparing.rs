@@ -14,7 +14,10 @@ use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::workspace::{Lock, Moment, Workspace};
 
 /// On a thread that nobody waits for: scanning and planning may take a while for big projects.
-async fn aside<T: Send + 'static>(act: impl FnOnce() -> Fallible<T> + Send + 'static) -> Result<T, Stop> {
+///
+/// # Errors
+/// What the deed says; or it ended in the middle.
+pub async fn aside<T: Send + 'static>(act: impl FnOnce() -> Fallible<T> + Send + 'static) -> Result<T, Stop> {
     let running = tokio::task::spawn_blocking(act);
     running.await.map_err(|_| Stop::from(NodeError::Task("prepare")))?.map_err(Stop::Fatal)
 }

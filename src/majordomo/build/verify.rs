@@ -131,6 +131,7 @@ async fn own_run(
         spec: Arc::new(StepSpec { keep: Keep::Everything, ..(*context.specs[index]).clone() }),
         project: Arc::new(context.project(index, view, builder.finish())),
         tools: context.tools_of(index),
+        image: context.images.get(index).map(|image| Arc::clone(&image.root)),
         timeout: planned.timeout,
         limits: planned.limits,
         secrets: secrets::resolve(&planned.secrets, &context.caller).unwrap_or_default(),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use kitchen::HowEnded;
+use kitchen::{HowEnded, Limit};
 use node::Entry;
+use protocol::event::Limited;
 use protocol::{Look, PathSet, RelPath, Tree};
 
 use super::context::Context;
@@ -41,6 +42,18 @@ pub fn failure_words(how: &HowEnded, timeout: Option<Duration>) -> (Option<i32>,
             let error = std::io::Error::from_raw_os_error(*errno);
             (None, format!("its `cwd` cannot be entered: {error}"))
         }
+    }
+}
+
+/// Which limit a run was over, if that ended it.
+pub fn limit_of(how: &HowEnded) -> Option<Limited> {
+    match how {
+        HowEnded::OverLimit(limit) => Some(match limit {
+            Limit::Memory(_) => Limited::Memory,
+            Limit::Processes(_) => Limited::Processes,
+            Limit::Disk(_) => Limited::Disk,
+        }),
+        _ => None,
     }
 }
 

@@ -13,8 +13,8 @@ use super::find::Finder;
 use super::heard::overhear;
 use super::program::{Program, ProgramError};
 use super::question::{Question, chain, given};
-use super::{ByChefs, Fallible, register};
-use crate::majordomo::build::{Asked, Stop, run_planning};
+use super::{ByChefs, register};
+use crate::majordomo::build::{Asked, Stop, aside, run_planning};
 use crate::majordomo::inspect;
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{self, Given, Planned, Prepared, Scanned};
@@ -115,7 +115,7 @@ impl Asker<'_> {
         if self.asked.options.dry_run && self.would_run(planned.clone(), first).await? {
             return Ok(ControlFlow::Continue(Round::NotYet));
         }
-        let prepared = self.prepared(planned, questions, first, by_chefs).map_err(Stop::Fatal)?;
+        let prepared = self.prepared(planned, questions, first, by_chefs).await?;
 
         let (overhearing, heard) = overhear(self.hearing.0, questions.iter().map(Question::id).collect());
         let options = &self.asked.options;
@@ -152,15 +152,16 @@ impl Asker<'_> {
         Ok(ControlFlow::Continue(Round::Said(answers)))
     }
 
-    fn prepared(
+    async fn prepared(
         &self,
         planned: Planned,
         questions: &[Question<'_>],
         first: usize,
         by_chefs: &ByChefs,
-    ) -> Fallible<Prepared> {
-        let given = Given { tree: Arc::new(given(self.pod, questions)?), to: first };
-        let prepared = Prepared::of(planned, self.pod, Access::Remember)?;
+    ) -> Result<Prepared, Stop> {
+        let given = Given { tree: Arc::new(given(self.pod, questions).map_err(Stop::Fatal)?), to: first };
+        let pod = self.pod.clone();
+        let prepared = aside(move || Prepared::of(planned, &pod, Access::Remember)).await?;
         Ok(Prepared { given, made_by_now: Arc::new(by_chefs.made.clone()), ..prepared })
     }
 

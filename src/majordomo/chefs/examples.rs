@@ -128,7 +128,7 @@ async fn one(
     let id = place.as_bytes().iter().take(16).fold(0, |id: u128, byte| id << 8 | u128::from(*byte));
     let workspace = Workspace::imagine(project, WorkspaceId::from_random(id));
     let workspace = workspace.map_err(|error| Box::new(border::workspace(&error)))?;
-    let scanned = Scanned::new(workspace, Manifest::default(), Moment::now())?;
+    let scanned = Scanned::aside(workspace, Manifest::default(), Moment::now()).await?;
     let asked = Asked {
         project: project.to_owned(),
         targets: Vec::new(),

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use protocol::StepId;
 use protocol::chef::MAX_ANSWER;
-use protocol::event::{Event, How, Stream};
+use protocol::event::{Event, How, Limited, Stream};
 
 use crate::majordomo::request::Reply;
 use crate::majordomo::sink::{REPLY_QUEUE, Sink};
@@ -14,7 +14,7 @@ use crate::majordomo::sink::{REPLY_QUEUE, Sink};
 /// What was said of chefs that failed.
 #[derive(Default)]
 pub(super) struct Heard {
-    failures: HashMap<StepId, String>,
+    failures: HashMap<StepId, (String, Option<Limited>)>,
     /// The first line of each on stderr.
     first: HashMap<StepId, String>,
 }
@@ -22,9 +22,9 @@ pub(super) struct Heard {
 impl Heard {
     /// Why a chef has no answer; `None`: not by its own failure.
     pub(super) fn failure(&self, step: &StepId) -> Option<String> {
-        let how = self.failures.get(step)?;
-        // The bound of its file, which the kitchen takes for the step's own.
-        if how.contains("disk limit") {
+        let (how, limit) = self.failures.get(step)?;
+        // The bound of its answer.
+        if *limit == Some(Limited::Disk) {
             return Some(format!("it answered with more than {} MiB", MAX_ANSWER >> 20));
         }
         Some(match self.first.get(step) {
@@ -49,10 +49,10 @@ pub(super) fn overhear(sink: &Sink, questions: HashSet<StepId>) -> (Sink, JoinHa
                 Event::StepOutput { step, stream: Stream::Stderr, text } if !text.trim().is_empty() => {
                     heard.first.entry(step.clone()).or_insert_with(|| text.trim().to_owned());
                 }
-                Event::StepFinished { step, how, failure: Some(failure), command, .. }
+                Event::StepFinished { step, how, failure: Some(failure), limit, command, .. }
                     if *how == How::Failed && questions.contains(step) =>
                 {
-                    heard.failures.insert(step.clone(), failure.clone());
+                    heard.failures.insert(step.clone(), (failure.clone(), *limit));
                     (*how, *command) = (How::Cancelled, None);
                 }
                 _ => {}

@@ -37,7 +37,7 @@ pub async fn init(
         Box::new(border::machine(format!("the clock of the project's disk cannot be read: {error}")))
     })?;
     let manifest = build::manifest(pod, &workspace, sink)?;
-    let scanned = Scanned::new(workspace.clone(), manifest, moment)?;
+    let scanned = Scanned::aside(workspace.clone(), manifest, moment).await?;
     let asked = Asked {
         project: project.to_owned(),
         targets: Vec::new(),

@@ -19,13 +19,16 @@ use super::registry::{self, Registered, Registry, RegistryError};
 pub fn lends(home: &Path) -> Result<Vec<LentChef>, RegistryError> {
     let list = Registry::load(home)?;
     let own = list.chefs.iter().filter(|chef| chef.from.is_none() && list.is_enabled(&chef.about.name));
-    Ok(own
-        .map(|chef| LentChef {
-            name: chef.about.name.clone(),
-            version: chef.about.version.clone(),
-            tree: chef.tree,
-        })
-        .collect())
+    Ok(own.map(Registered::lent).collect())
+}
+
+/// The chefs in the list of this home that others lend.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn is_lent(home: &Path) -> Result<Vec<(PodId, LentChef)>, RegistryError> {
+    let list = Registry::load(home)?;
+    Ok(list.chefs.iter().filter_map(|chef| Some((chef.from?, chef.lent()))).collect())
 }
 
 /// Which of the chefs that others lend are to be in the list, each once: the latest version.

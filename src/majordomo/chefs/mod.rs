@@ -53,7 +53,7 @@ pub use ask::ask;
 pub use explain::explain;
 pub use init::init;
 pub use last::file as last_file;
-pub use lent::{adopt, lacking, lends};
+pub use lent::{adopt, is_lent, lacking, lends};
 pub use register::carry_out;
 
 type Fallible<T> = Result<T, Box<Failure>>;

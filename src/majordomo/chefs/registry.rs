@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use larder::{Larder, ObjectKind};
 use parking_lot::{Mutex, MutexGuard};
+use protocol::mesh::LentChef;
 use protocol::{Digest, PodId, Tree};
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +165,11 @@ impl Registry {
 }
 
 impl Registered {
+    /// What the federation is told of it.
+    pub fn lent(&self) -> LentChef {
+        LentChef { name: self.about.name.clone(), version: self.about.version.clone(), tree: self.tree }
+    }
+
     /// Its files.
     ///
     /// # Errors

@@ -70,6 +70,7 @@ pub async fn status_of(
         if entry != TreeEntry::EmptyDir
             && looked.prepared.manifest.get(&path).is_none()
             && looked.prepared.sources.get(&path).is_none()
+            && !looked.plan().steps[step].spec.is_mark(&path)
             && wanted.iter().any(|target| is_wanted(&target.meaning, &path, step))
         {
             report.missing.push(path);

@@ -65,6 +65,7 @@ impl Attempt<'_> {
             spec: Arc::clone(spec),
             project: Arc::new(program.project(outputs, spec)),
             tools: Arc::clone(&world.tools),
+            image: world.image.clone(),
             timeout: Some(Duration::from_millis(call.timeout_ms)),
             limits: program.limits(call),
             secrets: Vec::new(),

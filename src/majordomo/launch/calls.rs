@@ -58,6 +58,7 @@ pub struct Blob {
 
 /// The tools of the machine, or of an image, as they were at some moment.
 pub(super) struct World {
+    pub image: Option<Arc<ImageRoot>>,
     pub tools: Arc<HostTools>,
     pub evaluator: Evaluator,
 }
@@ -105,12 +106,13 @@ fn mistake(words: impl Into<String>) -> Box<Failure> {
 
 impl World {
     fn now(pod: &Pod, roots: &[RelPath], image: Option<&str>) -> Result<Arc<Self>, NodeError> {
-        let tools = match image {
+        let image = image.map(ImageRoot::open).transpose()?.map(Arc::new);
+        let tools = match &image {
             None => pod.tools(roots.to_vec(), Access::Remember)?,
-            Some(name) => pod.tools_of(&ImageRoot::open(name)?, Access::Remember)?,
+            Some(image) => pod.tools_of(image, Access::Remember)?,
         };
         let evaluator = Evaluator::new(pod.larder().clone(), Arc::clone(&tools));
-        Ok(Arc::new(Self { tools, evaluator }))
+        Ok(Arc::new(Self { image, tools, evaluator }))
     }
 }
 

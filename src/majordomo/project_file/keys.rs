@@ -235,7 +235,7 @@ pub const STEP_KEYS: [Key; 26] = [
         "scratch",
         "path or list of paths",
         "none",
-        "Files that the step may leave and nobody wants, such as a compiler's list of headers. They are no outputs.",
+        "Files that the step may leave and nobody wants, such as a compiler's list of headers. They are no outputs. One that `out` promises as well is a *mark*: steps may wait for it, and you are not given it.",
     ),
     key(
         "alters",

@@ -1,23 +1,10 @@
 //! Clocks that are an hour apart, by `libfaketime`, which tells a process another time of day; how fast time goes stays as it is.
 
-use std::path::PathBuf;
-
 use super::steps::{Full, alone, contents, starts_at, wide};
 use super::{Member, STEPS, is_announced, joins, server};
+use crate::common::clock::library;
 use crate::common::{Nats, Place, Running};
 use crate::owning::owners;
-
-/// The library; none, with a printed reason, where it is not installed.
-fn library() -> Option<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
-    let found =
-        folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|library| library.exists());
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "Debian's package `libfaketime` is missing");
-        println!("skipped: Debian's package `libfaketime` is missing");
-    }
-    found
-}
 
 /// A pod joins whose clock is elsewhere.
 fn joins_at(

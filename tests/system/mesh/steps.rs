@@ -9,22 +9,13 @@ use serde_json::Value;
 use super::{Member, POLL, POLLS, is_announced, joins, server};
 use crate::common::gate::Visitor;
 use crate::common::private_mounts::{put_file, unshare_mounts};
-use crate::common::{Built, Gate, Nats, Place, Project, Running};
+use crate::common::{Gate, Nats, Place, Project, Running};
 
 /// A project of so many steps that each take some tenths of a second.
 pub fn wide(count: usize, seconds: &str) -> String {
     (0..count)
         .map(|n| format!("[step.s{n}]\nrun = 'sleep {seconds}; cat words > out/{n}; echo {n} >> out/{n}'\nout = 'out/{n}'\n"))
         .collect()
-}
-
-/// How many steps began on each pod.
-fn started(built: &Built) -> BTreeMap<String, usize> {
-    let mut pods = BTreeMap::new();
-    for event in built.events.iter().filter(|event| event["event"] == "step-started") {
-        *pods.entry(event["pod"].as_str().unwrap().to_owned()).or_default() += 1;
-    }
-    pods
 }
 
 /// How many objects are in a pod's larder.
@@ -97,7 +88,7 @@ fn steps_run_where_there_is_room() {
     (0..4).for_each(|_| drop(starts_at(&mut build, "b")));
     full.ends();
     let built = build.built().ok();
-    let pods = started(&built);
+    let pods = built.started_on();
     assert_eq!(built.ran().len(), 12);
     assert!(pods["b"] >= 4 && pods["here"] >= 1, "{pods:?}\n{}", built.said());
     // What b made is in its own larder: a blob and a tree of each step, and their traces.
@@ -184,7 +175,7 @@ fn a_pod_with_another_tool_is_not_believed() {
     // What it knows by now keeps further ones at home.
     project.write("words", "once more\n");
     let again = project.build(&["--jobs", "1"]).ok();
-    assert_eq!(started(&again).into_iter().collect::<Vec<_>>(), [("here".to_owned(), 8)]);
+    assert_eq!(again.started_on().into_iter().collect::<Vec<_>>(), [("here".to_owned(), 8)]);
     b.leaves();
     a.leaves();
 }
@@ -262,7 +253,7 @@ fn a_step_that_fails_elsewhere_fails_once() {
     starts_at(&mut build, "b");
     full.ends();
     let built = build.built().failed();
-    assert_eq!(started(&built)["b"], 1, "{}", built.said());
+    assert_eq!(built.started_on()["b"], 1, "{}", built.said());
     assert!(!built.has_restarted(), "{}", built.said());
     // They come through two pipes, and in no order.
     let printed: BTreeSet<&str> = built.output("z").into_iter().collect();
@@ -293,7 +284,7 @@ fn what_came_of_a_step_elsewhere_comes_with_its_end() {
     build.wait_for(|event| event["event"] == "step-finished" && event["step"] == "z");
     full.ends();
     let built = build.built().failed();
-    let started = started(&built);
+    let started = built.started_on();
     assert!(started["b"] >= 4, "{started:?}\n{}", built.said());
     assert_eq!(built.output("s2"), ["to be read", "said 2"]);
     assert_eq!((built.output("z"), built.failure("z")), (vec!["to be read", "broken"], "exit code 3"));

@@ -88,12 +88,14 @@ fn written(
 ) -> Result<Value, ChefError> {
     let mut commands = step.commands.clone();
     let mut out: Vec<String> = step.out.iter().map(RelPath::to_string).collect();
+    let mut scratch: Vec<String> = step.scratch.iter().map(RelPath::to_string).collect();
     if makes_nothing && let Some(name) = edge.outputs.explicit.first() {
         // What its first output stands for is done; that it is there says so. Whether the others, its byproducts, are made is for the
-        // command: ninja does not ask, and an empty file in their place would be built from.
+        // command: ninja does not ask, and an empty file in their place would be built from. Nobody wants to have it.
         let touch = [b"touch".as_slice(), b"--", name.as_bytes()];
         commands.push(touch.map(<[u8]>::to_vec).to_vec());
         out.retain(|path| *path == step.id.as_str());
+        scratch.extend(out.iter().cloned());
     }
     let word = |word: &Vec<u8>| {
         String::from_utf8(word.clone()).map_err(|_| ChefError::NoText { place: edge.place.clone() })
@@ -101,7 +103,6 @@ fn written(
     let run: Vec<Vec<String>> =
         commands.iter().map(|command| command.iter().map(word).collect()).collect::<Result<_, _>>()?;
     let mut value = json!({ "run": run, "out": out, "verbatim": true });
-    let scratch: Vec<String> = step.scratch.iter().map(RelPath::to_string).collect();
     if !scratch.is_empty() {
         value["scratch"] = json!(scratch);
     }

@@ -40,7 +40,7 @@ struct Walk<'a> {
     tools: &'a HostTools,
     /// The project's root on the disk.
     root: &'a Path,
-    scratch: &'a [RelPath],
+    spec: &'a StepSpec,
     entries: Vec<(RelPath, TreeEntry)>,
     /// What stands in the upper folder, changed or not; `false` for whiteouts.
     upper: FxHashMap<RelPath, bool>,
@@ -54,15 +54,8 @@ pub(crate) fn judge(
     looks: Vec<(RelPath, Look)>,
     spec: &StepSpec,
 ) -> Result<Result<Judged, Refusal>, NodeError> {
-    let mut walk = Walk {
-        larder,
-        project,
-        tools,
-        root: upper,
-        scratch: &spec.scratch,
-        entries: Vec::new(),
-        upper: FxHashMap::default(),
-    };
+    let mut walk =
+        Walk { larder, project, tools, root: upper, spec, entries: Vec::new(), upper: FxHashMap::default() };
     if let Err(refusal) = walk.folder(upper, &RelPath::root())? {
         return Ok(Err(refusal));
     }
@@ -166,7 +159,8 @@ impl Walk<'_> {
                 continue;
             }
             self.upper.insert(path.clone(), true);
-            if !kind.is_dir() && self.scratch.binary_search(&path).is_ok() {
+            let is_scratch = self.spec.scratch.binary_search(&path).is_ok() && !self.spec.is_mark(&path);
+            if !kind.is_dir() && is_scratch {
                 continue;
             }
             if kind.is_dir() {

@@ -338,10 +338,7 @@ impl Conductor {
         for &step in circle.iter().chain([&index]) {
             self.context.pod.failed().forget(self.context.workspace, &self.context.plan.steps[step].id);
         }
-        self.fail_for_good(
-            index,
-            Failed { exit: None, failure: words, command: None, output: String::new(), seen: Vec::new() },
-        );
+        self.fail_for_good(index, Failed::of(words));
         for other in circle {
             if other != index && !matches!(self.steps[other].phase, Phase::Over | Phase::Running(_)) {
                 self.skip(other, index);

@@ -102,11 +102,12 @@ impl Conductor {
         self.doubted.remove(&index);
         self.steps[index].phase = Phase::Over;
         self.context.made.doubt(index);
-        let Failed { exit, failure, command, output, .. } = failed;
+        let Failed { exit, failure, limit, command, output, .. } = failed;
         let (step, cwd) = (self.context.plan.steps[index].id.clone(), self.context.specs[index].cwd.clone());
         self.context.unexplained.lock().push(Unexplained { step, exit, cwd, output });
         self.failures.push((index, failure.clone()));
-        self.say_finished(index, How::Failed, Ending { exit, failure: Some(failure), reason: None, command });
+        let ending = Ending { exit, failure: Some(failure), reason: None, limit, command };
+        self.say_finished(index, How::Failed, ending);
         self.over(index);
     }
 

@@ -28,7 +28,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use node::{OtherKitchens, Share, Slot};
-use protocol::event::{Event, How};
+use protocol::event::{Event, How, Limited};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -304,6 +304,7 @@ impl Conductor {
             exit: ending.exit,
             failure: ending.failure,
             reason: ending.reason.or_else(|| step.ran.clone()),
+            limit: ending.limit,
             command: ending.command,
             seconds: step.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
         });
@@ -332,6 +333,7 @@ struct Ending {
     failure: Option<String>,
     /// Why it did not have to run, where that is asked for.
     reason: Option<String>,
+    limit: Option<Limited>,
     command: Option<String>,
 }
 

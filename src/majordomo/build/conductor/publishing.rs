@@ -225,8 +225,7 @@ impl Conductor {
 
     /// What a step did is not accepted.
     fn refuse(&mut self, index: usize, failure: String) -> Result<(), Stop> {
-        let failed = Failed { exit: None, failure, command: None, output: String::new(), seen: Vec::new() };
-        self.fail_for_good(index, failed);
+        self.fail_for_good(index, Failed::of(failure));
         Ok(())
     }
 }

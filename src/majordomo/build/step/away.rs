@@ -282,7 +282,7 @@ async fn failed(
     there: (&dyn Place, &Wish),
     (failure, printed, enclosed): (RunFailure, &Printed, Vec<Enclosed>),
 ) -> Result<Ran, Stop> {
-    let RunFailure { exit, why, command, saw, path_set } = failure;
+    let RunFailure { exit, why, limit, command, saw, path_set } = failure;
     let supply = context.pod.supply();
     let (Some(saw), Some(set)) = (saw, path_set) else { return Ok(not_away(why)) };
     let named = [ObjectId::blob(saw), ObjectId { kind: ObjectKind::PathSet, digest: set }];
@@ -302,7 +302,7 @@ async fn failed(
     let inside = inside.filter_map(|(path, look, seen)| Some((in_project(path)?, look, seen.clone())));
     let command = context.specs[index].commands.get(command).map(|argv| shown_command(argv));
     let output = explainable(printed);
-    Ok(Ran::Failed(Box::new(Failed { exit, failure: why, command, output, seen: inside.collect() })))
+    Ok(Ran::Failed(Box::new(Failed { exit, failure: why, limit, command, output, seen: inside.collect() })))
 }
 
 /// What another pod's run came to, if all that it observed holds here.

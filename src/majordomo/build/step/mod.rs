@@ -12,6 +12,7 @@ mod run;
 use std::sync::Arc;
 
 use node::{Outputs, Project};
+use protocol::event::Limited;
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, Trace, Tree};
 
 pub use self::away::Shared;
@@ -104,17 +105,27 @@ pub(super) enum Ran {
 }
 
 /// How a run failed.
+#[derive(Default)]
 pub(super) struct Failed {
     /// Exit code of the command that ended it.
     pub exit: Option<i32>,
     /// Why.
     pub failure: String,
+    /// Which limit it was over.
+    pub limit: Option<Limited>,
     /// The command that ended it.
     pub command: Option<String>,
     /// What it printed, as far as that may explain it.
     pub output: String,
     /// What it had seen of the project until then: paths in it.
     pub seen: Vec<(RelPath, Look, Seen)>,
+}
+
+impl Failed {
+    /// One of which no command is to blame.
+    pub(super) fn of(failure: String) -> Self {
+        Self { failure, ..Self::default() }
+    }
 }
 
 /// Whether a step sees what it left before.

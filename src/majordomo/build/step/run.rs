@@ -11,7 +11,7 @@ use protocol::{Digest, Look, PathSet, PodId, RelPath, Seen, StepId, Trace, Tree}
 use view::SourceError;
 
 use super::super::context::{Changed, Context, Stop};
-use super::super::words::{chain, failure_words, link_out, shown_command, strictly};
+use super::super::words::{chain, failure_words, limit_of, link_out, shown_command, strictly};
 use super::super::{differing, keep, verify, visit};
 use super::{Failed, Hit, Pass, Ran, outputs_of};
 use crate::majordomo::border;
@@ -53,19 +53,14 @@ pub(in super::super) async fn run(
     let secrets = match resolved(context, &planned.secrets).await? {
         Ok(secrets) => secrets,
         Err(failure) => {
-            return Ok(Ran::Failed(Box::new(Failed {
-                exit: None,
-                failure,
-                command: None,
-                output: String::new(),
-                seen: Vec::new(),
-            })));
+            return Ok(Ran::Failed(Box::new(Failed::of(failure))));
         }
     };
     let order = StepOrder {
         spec: Arc::clone(&context.specs[index]),
         project: Arc::clone(&pass.project),
         tools: context.tools_of(index),
+        image: context.images.get(index).map(|image| Arc::clone(&image.root)),
         timeout: planned.timeout,
         limits: planned.limits,
         secrets,
@@ -142,22 +137,17 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
     let planned = &context.plan.steps[index];
     let command = context.specs[index].commands.get(run.command).map(|argv| shown_command(argv));
     let (looked_at, output) = (run.looked_at, explainable(&run.printed));
-    let fail = async |exit: Option<i32>, failure: String| -> Result<Ran, Stop> {
+    let fail = async |failed: Failed| -> Result<Ran, Stop> {
         let seen = seen_by(context, &pass.project, looked_at.clone()).await?;
-        Ok(Ran::Failed(Box::new(Failed {
-            exit,
-            failure,
-            command: command.clone(),
-            output: output.clone(),
-            seen,
-        })))
+        let (command, output) = (command.clone(), output.clone());
+        Ok(Ran::Failed(Box::new(Failed { command, output, seen, ..failed })))
     };
     match run.end {
         StepEnd::Made { path_set, trace, outputs } => {
             if planned.strict
                 && let Some(broken) = strictly(context, planned, &path_set, &outputs)
             {
-                return fail(None, broken).await;
+                return fail(Failed::of(broken)).await;
             }
             let mut made = (trace, path_set, outputs);
             if let (Some(carried), Some(state)) = (&pass.carried, &pass.state)
@@ -173,13 +163,13 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
         }
         StepEnd::Failed(HowEnded::Cancelled) => Ok(Ran::Cancelled),
         StepEnd::Failed(how) => {
-            let (exit, mut words) = failure_words(&how, planned.timeout);
+            let (exit, mut failure) = failure_words(&how, planned.timeout);
             if let Some(link) = link_out(context, &looked_at) {
-                words.push_str(&link);
+                failure.push_str(&link);
             }
-            fail(exit, words).await
+            fail(Failed { exit, limit: limit_of(&how), ..Failed::of(failure) }).await
         }
-        StepEnd::Refused(refusal) => fail(Some(0), refusal.to_string()).await,
+        StepEnd::Refused(refusal) => fail(Failed { exit: Some(0), ..Failed::of(refusal.to_string()) }).await,
         StepEnd::Unreadable(failure) if is_disk_full(&failure) => {
             let mut full =
                 border::machine(format!("the disk is full: `{}` could not be stored", failure.path));
@@ -187,7 +177,7 @@ async fn ended(context: &Context, index: usize, run: StepRun, pass: &Pass) -> Re
             Err(Stop::Fatal(Box::new(full.hint("make room and build again; nothing was lost"))))
         }
         StepEnd::Unreadable(failure) => {
-            fail(None, format!("a file that it needs cannot be read: {}", chain(&failure))).await
+            fail(Failed::of(format!("a file that it needs cannot be read: {}", chain(&failure)))).await
         }
         StepEnd::SourceChanged(path) => {
             let why = format!("`{path}` changed while `{}` ran", planned.id);

@@ -82,6 +82,7 @@ pub(super) async fn ask(place: &Where<'_>, chef: &Program, about: &[About<'_>]) 
         spec,
         project: Arc::new(project),
         tools: Arc::clone(place.tools),
+        image: None,
         timeout: Some(chef.timeout),
         limits: Limits::default(),
         secrets: Vec::new(),

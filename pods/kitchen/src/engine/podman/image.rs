@@ -17,9 +17,12 @@ use crate::error::{KitchenError, Missing};
 
 const WHY: &str = "`image` names what steps see instead of this machine's tools";
 
-/// The files of an image. They can be read as long as this lives.
+/// The files of an image. They can be read as long as this lives, and as podman has it.
 #[derive(Debug)]
 pub struct ImageRoot {
+    name: String,
+    /// Its number in podman's storage: another image may get the name.
+    id: String,
     path: PathBuf,
     _layers: Option<OwnedFd>,
 }
@@ -31,8 +34,7 @@ impl ImageRoot {
     /// There is no podman or no such image, or it cannot be shown here; with advice.
     pub fn open(name: &str) -> Result<Self, KitchenError> {
         let missing = |what: String, mend: String| Missing { what, why: WHY, mend };
-        let format =
-            "{{.GraphDriver.Name}}\n{{range $key, $value := .GraphDriver.Data}}{{$key}} {{$value}}\n{{end}}";
+        let format = "{{.GraphDriver.Name}}\n{{.Id}}\n{{range $key, $value := .GraphDriver.Data}}{{$key}} {{$value}}\n{{end}}";
         let told = match podman(&["image", "inspect", "--format", format, "--", name])? {
             Ok(told) => told,
             Err(said) => {
@@ -45,12 +47,18 @@ impl ImageRoot {
             }
         };
         let told = Told::read(&told);
+        let root = |path: PathBuf, layers: Option<OwnedFd>| Self {
+            name: name.to_owned(),
+            id: told.id.to_owned(),
+            path,
+            _layers: layers,
+        };
         match (told.driver, told.layers.as_slice()) {
-            ("overlay", [one]) => Ok(Self { path: one.clone(), _layers: None }),
+            ("overlay", [one]) => Ok(root(one.clone(), None)),
             ("overlay", layers @ [_, ..]) => match overlay(layers) {
                 Ok(mount) => {
                     let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
-                    Ok(Self { path, _layers: Some(mount) })
+                    Ok(root(path, Some(mount)))
                 }
                 Err(error) => {
                     tracing::debug!(%error, "layers cannot be laid over each other");
@@ -65,7 +73,7 @@ impl ImageRoot {
                 }
             },
             // Each layer is a whole copy; a mount is but the name of the last.
-            ("vfs", _) => whole_copy(name),
+            ("vfs", _) => Ok(root(whole_copy(name)?, None)),
             (driver, _) => {
                 let what = format!("podman's storage driver `{driver}` is not known here");
                 Err(missing(what, "use the driver `overlay` or `vfs`: containers-storage.conf(5)".to_owned())
@@ -78,11 +86,30 @@ impl ImageRoot {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether podman still has it: nobody can hold an image. Blocks until podman has said so.
+    ///
+    /// # Errors
+    /// It was removed; with advice. Or podman cannot be asked.
+    pub fn check(&self) -> Result<(), KitchenError> {
+        let Self { name, id, .. } = self;
+        match podman(&["image", "exists", id])? {
+            // What it complains of is no word on the image.
+            Err(said) if said.trim().is_empty() => Err(Missing {
+                what: format!("the image `{name}` was removed while a step saw its files"),
+                why: WHY,
+                mend: format!("podman pull {name}, or make it again, and build again; nothing was lost"),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What podman says of where an image is.
 struct Told<'a> {
     driver: &'a str,
+    id: &'a str,
     /// Folders of the layers, the uppermost first.
     layers: Vec<PathBuf>,
 }
@@ -91,6 +118,7 @@ impl<'a> Told<'a> {
     fn read(text: &'a str) -> Self {
         let mut lines = text.lines();
         let driver = lines.next().unwrap_or_default().trim();
+        let id = lines.next().unwrap_or_default().trim();
         let field = |name: &str| {
             let find =
                 |line: &'a str| line.split_once(' ').filter(|(key, _)| *key == name).map(|(_, value)| value);
@@ -98,7 +126,7 @@ impl<'a> Told<'a> {
         };
         let layers = [field("UpperDir"), field("LowerDir")];
         let layers = layers.iter().flat_map(|text| text.split(':')).filter(|layer| !layer.is_empty());
-        Self { driver, layers: layers.map(PathBuf::from).collect() }
+        Self { driver, id, layers: layers.map(PathBuf::from).collect() }
     }
 }
 
@@ -115,7 +143,7 @@ fn overlay(layers: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn whole_copy(name: &str) -> Result<ImageRoot, KitchenError> {
+fn whole_copy(name: &str) -> Result<PathBuf, KitchenError> {
     // An ordinary user's storage is mounted in podman's namespace; the folder is the same here.
     let words: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["unshare", PODMAN] };
     let ask = |what| podman(&[words, &["image", what, "--", name]].concat());
@@ -124,7 +152,7 @@ fn whole_copy(name: &str) -> Result<ImageRoot, KitchenError> {
     if let Err(said) = ask("unmount")? {
         tracing::debug!(said, "podman counts this use of an image for longer than it lasts");
     }
-    Ok(ImageRoot { path: PathBuf::from(told.trim()), _layers: None })
+    Ok(PathBuf::from(told.trim()))
 }
 
 /// What podman says, or what it complains of.
@@ -141,11 +169,11 @@ mod tests {
 
     #[test]
     fn layers_come_from_the_top_down() {
-        let told = Told::read("overlay\nLowerDir /b/diff:/c/diff\nMergedDir /m\nUpperDir /a/diff\n");
+        let told = Told::read("overlay\nabc\nLowerDir /b/diff:/c/diff\nMergedDir /m\nUpperDir /a/diff\n");
         assert_eq!(
-            (told.driver, told.layers),
-            ("overlay", ["/a/diff", "/b/diff", "/c/diff"].map(PathBuf::from).to_vec())
+            (told.driver, told.id, told.layers),
+            ("overlay", "abc", ["/a/diff", "/b/diff", "/c/diff"].map(PathBuf::from).to_vec())
         );
-        assert!(Told::read("vfs\n").layers.is_empty());
+        assert!(Told::read("vfs\nabc\n").layers.is_empty());
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! What a pod lends is told for a *lease*, and told again at a third of it and when it changes; who has no lease of a pod asks it, as a newcomer asks all.
 //! When the lease of a chef ends, or its pod takes it back, it goes out of the lists. Only full members are believed. Its files come
-//! over the swarm before it is in the list.
+//! over the swarm before it is in the list. What the list of an earlier life says holds for one lease more.
 
-use std::collections::BTreeMap;
+mod leases;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,23 +15,18 @@ use backplane::keys::Opened;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use protocol::PodId;
-use protocol::mesh::{ChefNews, LentChef, subject};
+use protocol::mesh::{ChefNews, subject};
 
+use self::leases::{LEASE, Leases};
 use super::owned::Estate;
-use crate::majordomo::chefs::{adopt, lacking, lends, list_of};
+use crate::majordomo::chefs::{adopt, is_lent, lacking, lends, list_of};
 
-/// How long what was told holds.
-const LEASE: Duration = Duration::from_secs(300);
 /// How often the list of this home is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The matter of the question which chefs a pod lends.
 const MATTER: &str = "chefs";
 /// How long an answer to it may take.
 const ANSWER: Duration = Duration::from_secs(2);
-/// When a pod that gave none is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
-/// Chefs that one pod may lend.
-const MAX_LENT: usize = 256;
 
 /// What others lend.
 pub(super) struct Lending {
@@ -38,14 +34,6 @@ pub(super) struct Lending {
     pub estate: Estate,
     pub home: PathBuf,
 }
-
-/// What one pod lends, and until when.
-struct Lease {
-    chefs: Vec<LentChef>,
-    until: Instant,
-}
-
-type Leases = BTreeMap<PodId, Lease>;
 
 fn news(home: &Path) -> Result<ChefNews, String> {
     let chefs = lends(home).map_err(|error| error.to_string())?;
@@ -62,7 +50,7 @@ impl Lending {
         };
         self.mesh.serve(MATTER, Arc::new(answer));
         let mut told_by_others = self.hear().await;
-        let mut leases = Leases::new();
+        let mut leases = self.remembered();
         let mut look = tokio::time::interval(LOOK_EVERY);
         let (mut told, mut stamp) = (None::<Instant>, None);
         loop {
@@ -78,12 +66,19 @@ impl Lending {
             if (told.is_none_or(|told| told.elapsed() > LEASE / 3) || now != stamp) && self.tell().await {
                 (told, stamp) = (Some(Instant::now()), now);
             }
-            let count = leases.len();
-            leases.retain(|pod, lease| lease.until > Instant::now() && self.mesh.members().is_believed(pod));
-            if leases.len() != count {
+            if leases.end(Instant::now(), |pod| self.mesh.members().is_believed(pod)) {
                 self.adopt(&leases).await;
             }
         }
+    }
+
+    /// What the list says that others lend.
+    fn remembered(&self) -> Leases {
+        let lent = is_lent(&self.home).unwrap_or_else(|error| {
+            tracing::warn!(%error, "which chefs others lent is not known");
+            Vec::new()
+        });
+        Leases::remembered(lent, Instant::now())
     }
 
     /// What members tell, as soon as the server can be reached.
@@ -97,17 +92,17 @@ impl Lending {
         }
     }
 
-    /// Asks those who are there, and of whom nothing is known.
+    /// Asks those who are there, and have told nothing.
     async fn ask(&self, leases: &mut Leases) {
-        let heard = self.mesh.beats().all();
-        let unknown = heard.into_keys().filter(|pod| !leases.contains_key(pod));
+        let (heard, now) = (self.mesh.beats().all(), Instant::now());
+        let unknown = heard.into_keys().filter(|pod| leases.is_to_be_asked(pod, now));
         let unknown: Vec<PodId> = unknown.filter(|pod| self.mesh.members().is_believed(pod)).collect();
         for pod in unknown {
             match self.mesh.ask::<_, ChefNews>(&pod, MATTER, &(), ANSWER).await {
                 Ok(news) => self.take(leases, pod, news).await,
                 Err(error) => {
                     tracing::debug!(%pod, %error, "it does not say which chefs it lends");
-                    leases.insert(pod, Lease { chefs: Vec::new(), until: Instant::now() + ASK_AGAIN });
+                    leases.silent(pod, Instant::now());
                 }
             }
         }
@@ -117,10 +112,7 @@ impl Lending {
         if from == self.mesh.pod() || !self.mesh.members().is_believed(&from) {
             return;
         }
-        let ChefNews { mut chefs, lease } = news;
-        chefs.truncate(MAX_LENT);
-        let until = Instant::now() + LEASE.min(Duration::from_secs(lease.into()));
-        leases.insert(from, Lease { chefs, until });
+        leases.told(from, news, Instant::now());
         // Even if it is what was known: files may not have come the last time.
         self.adopt(leases).await;
     }
@@ -138,10 +130,7 @@ impl Lending {
 
     /// Brings the list of this home in line with all leases.
     async fn adopt(&self, leases: &Leases) {
-        let lent: Vec<(PodId, LentChef)> = leases
-            .iter()
-            .flat_map(|(pod, lease)| lease.chefs.iter().map(|chef| (*pod, chef.clone())))
-            .collect();
+        let lent = leases.lent();
         match lacking(&self.home, &lent) {
             Ok(lacking) => {
                 for (pod, chef) in lacking {
