@@ -4,6 +4,7 @@
 //! that is being carried out; the second one leaves at once, and the next start cleans up. Nothing here needs to be
 //! restored on the way out: live progress never hides the cursor.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -56,7 +57,30 @@ type Hook = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct State {
     cause: Option<Cause>,
-    hooks: Vec<Hook>,
+    /// In the order of their numbers, which are never used again.
+    hooks: BTreeMap<u64, Hook>,
+    last: u64,
+}
+
+/// A hook that is called as long as this is held.
+#[must_use]
+pub struct Hooked {
+    interrupt: Interrupt,
+    number: Option<u64>,
+}
+
+impl Hooked {
+    /// It stays until the interrupt is set.
+    pub fn for_good(mut self) {
+        self.number = None;
+    }
+}
+
+impl Drop for Hooked {
+    fn drop(&mut self) {
+        // What it holds is dropped when the lock is free again.
+        let _hook = self.number.and_then(|number| self.interrupt.0.lock().hooks.remove(&number));
+    }
 }
 
 /// Set once, when what is being carried out is to be cancelled. Clones share it.
@@ -80,7 +104,7 @@ impl Interrupt {
             state.cause = Some(cause);
             std::mem::take(&mut state.hooks)
         };
-        for hook in hooks {
+        for hook in hooks.into_values() {
             hook();
         }
         true
@@ -91,16 +115,19 @@ impl Interrupt {
         self.0.lock().cause
     }
 
-    /// Calls `hook` when it is set: later on the thread that sets it, or now on this one if that has been. The hook
-    /// must not block (cancel a token, write to a pipe).
-    pub fn on_set(&self, hook: impl FnOnce() + Send + 'static) {
+    /// Calls `hook` when it is set: later on the thread that sets it, or now on this one if that has been; not once what is given back has been
+    /// dropped. The hook must not block (cancel a token, write to a pipe).
+    pub fn on_set(&self, hook: impl FnOnce() + Send + 'static) -> Hooked {
         let mut state = self.0.lock();
         if state.cause.is_none() {
-            state.hooks.push(Box::new(hook));
-            return;
+            state.last += 1;
+            let number = state.last;
+            state.hooks.insert(number, Box::new(hook));
+            return Hooked { interrupt: self.clone(), number: Some(number) };
         }
         drop(state);
         hook();
+        Hooked { interrupt: self.clone(), number: None }
     }
 
     /// From now on the first SIGINT, SIGTERM or SIGHUP sets it, and the second one leaves the process at once. A signal that
@@ -140,11 +167,13 @@ mod tests {
         let (sender, receiver) = channel();
         let interrupt = Interrupt::new();
         let early = sender.clone();
-        interrupt.on_set(move || early.send("early").unwrap());
+        interrupt.on_set(move || early.send("early").unwrap()).for_good();
+        let no_more = sender.clone();
+        drop(interrupt.on_set(move || no_more.send("no more").unwrap()));
         assert!(receiver.try_recv().is_err());
         assert!(interrupt.set(Cause::Signal(Signal::Interrupt)));
         assert!(!interrupt.set(Cause::Unheard));
-        interrupt.on_set(move || sender.send("late").unwrap());
+        interrupt.on_set(move || sender.send("late").unwrap()).for_good();
         assert_eq!(receiver.iter().collect::<Vec<_>>(), ["early", "late"]);
         assert_eq!(interrupt.cause(), Some(Cause::Signal(Signal::Interrupt)));
     }
@@ -161,7 +190,7 @@ mod tests {
         let (sender, receiver) = channel();
         let interrupt = Interrupt::new();
         interrupt.arm().unwrap();
-        interrupt.on_set(move || sender.send(()).unwrap());
+        interrupt.on_set(move || sender.send(()).unwrap()).for_good();
         signal_hook::low_level::raise(SIGTERM).unwrap();
         receiver.recv().unwrap();
         assert_eq!(interrupt.cause().map(|cause| cause == Cause::Signal(Signal::Terminate)), Some(true));

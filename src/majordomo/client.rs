@@ -91,7 +91,7 @@ pub fn ask(
     let Connection { mut stream, mut lines } = connection;
     write_line(&mut stream, request).map_err(broken)?;
     let closing = stream.try_clone().map_err(broken)?;
-    interrupt.on_set(move || {
+    let _hooked = interrupt.on_set(move || {
         closing.shutdown(std::net::Shutdown::Write).ok();
     });
     loop {

@@ -23,6 +23,8 @@ use super::{border, service};
 
 /// Clients that are served at a time; another one is told so and let go.
 pub const MAX_CLIENTS: usize = 64;
+/// Clients that may be told so at a time; beyond that one is let go without a word.
+const MAX_TOLD: usize = 16;
 /// How long a client may take for its greeting and its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long those that watch may take to go when the pod is interrupted.
@@ -116,15 +118,16 @@ fn welcome(stream: UnixStream, host: &Host, clients: &Arc<Clients>) {
         Ok(peer) if peer.uid == mine => {}
         _ => return,
     }
-    {
+    let is_served = {
         let mut count = clients.count.lock();
-        if count.all >= MAX_CLIENTS {
+        if count.all >= MAX_CLIENTS + MAX_TOLD {
             return;
         }
         count.all += 1;
-    }
+        count.all <= MAX_CLIENTS
+    };
     let mut leave = Leave { clients: Arc::clone(clients), lasts: false };
-    let host = host.clone();
+    let host = is_served.then(|| host.clone());
     let spawned = std::thread::Builder::new().name("client".to_owned()).spawn(move || {
         if let Err(error) = converse(stream, host, &mut leave) {
             tracing::debug!(%error, "a client went");
@@ -158,7 +161,8 @@ impl Drop for Leave {
     }
 }
 
-fn converse(mut stream: UnixStream, host: Host, leave: &mut Leave) -> io::Result<()> {
+/// Without a host it is told that there are too many.
+fn converse(mut stream: UnixStream, host: Option<Host>, leave: &mut Leave) -> io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     stream.set_write_timeout(None)?;
     write_line(&mut stream, &Greeting::ours())?;
@@ -176,6 +180,11 @@ fn converse(mut stream: UnixStream, host: Host, leave: &mut Leave) -> io::Result
         }
     };
     stream.set_read_timeout(None)?;
+    let Some(host) = host else {
+        let failure = border::machine(format!("the pod of this home serves {MAX_CLIENTS} others just now"));
+        let failure = failure.hint("ask again later; `watch` and `monitor` stay until they are ended");
+        return write_line(&mut stream, &Reply::Failed(failure));
+    };
     if matches!(request, Request::Watch { .. } | Request::Monitor { .. }) {
         leave.lasts();
     }

@@ -134,7 +134,7 @@ fn embedded(
     let (sender, replies) = sync_channel(REPLY_QUEUE);
     let cancel = Cancel::default();
     let on_interrupt = cancel.clone();
-    interrupt.on_set(move || on_interrupt.set());
+    let _hooked = interrupt.on_set(move || on_interrupt.set());
     // Its own request lasts as long as this process.
     let host = Host { leaving: Cancel::default(), ..holder.host().clone() };
     let carrying = holder.runtime().spawn(service::carry_out(host, request, Sink::new(sender), cancel));

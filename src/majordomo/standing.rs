@@ -51,7 +51,7 @@ pub fn stand<T>(
     };
     say(News::Standing(std::process::id()));
     let on_interrupt = stop.clone();
-    interrupt.on_set(move || on_interrupt.set());
+    let _hooked = interrupt.on_set(move || on_interrupt.set());
     holder.runtime().block_on(stop.wait());
     say(News::Going);
     match interrupt.cause() {

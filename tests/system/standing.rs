@@ -1,5 +1,6 @@
 //! A pod of its own: it holds a home until it is told to go, and majordomos find it.
 
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use kitchen::{Limits, ZygoteProgram};
@@ -97,6 +98,24 @@ fn who_builds_is_answered_before_it_goes() {
     assert_eq!(building.built().ok().ran(), ["s"]);
     pod.end();
     place.assert_nothing_left();
+}
+
+#[test]
+fn one_too_many_is_told_so() {
+    let place = Place::new();
+    let pod = standing(&place);
+    let socket = place.home().join("pod.sock");
+    // They say nothing, and have some seconds for it.
+    let others: Vec<_> = (0..64).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let told = place.pod(&["status"]).code(3);
+    insta::assert_snapshot!(told.stderr, @r"
+    error: the pod of this home serves 64 others just now
+
+    hint: ask again later; `watch` and `monitor` stay until they are ended
+    ");
+    drop(others);
+    place.pod(&["stop"]).ok();
+    pod.end();
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn enter(
     let shown = shown(&url);
     let stop = Cancel::default();
     let on_interrupt = stop.clone();
-    interrupt.on_set(move || on_interrupt.set());
+    let _hooked = interrupt.on_set(move || on_interrupt.set());
     let joined = Arc::new(holder.runtime().block_on(async {
         tokio::select! {
             joined = join(&host.pod, options) => joined,

@@ -100,14 +100,16 @@ impl Program {
     /// Passes on whatever ends the request. A program that has been told by the terminal already heeds the first of both.
     pub(super) fn ends_with(&self, interrupt: &Interrupt) {
         let (process, asked) = (Arc::clone(&self.process), interrupt.clone());
-        interrupt.on_set(move || {
-            let signal = match asked.cause() {
-                Some(Cause::Signal(interrupt::Signal::Interrupt)) => Signal::INT,
-                _ => Signal::TERM,
-            };
-            // Who has ended hears nothing.
-            pidfd_send_signal(process.as_fd(), signal).ok();
-        });
+        interrupt
+            .on_set(move || {
+                let signal = match asked.cause() {
+                    Some(Cause::Signal(interrupt::Signal::Interrupt)) => Signal::INT,
+                    _ => Signal::TERM,
+                };
+                // Who has ended hears nothing.
+                pidfd_send_signal(process.as_fd(), signal).ok();
+            })
+            .for_good();
     }
 
     /// Waits for its end; ends it if it takes long and nobody is left for it.

@@ -80,7 +80,7 @@ impl Talk {
     /// The terminal is as it was before anything ends this process.
     pub(super) fn restores_with(&self, interrupt: &Interrupt) {
         if let Some(raw) = self.raw.clone() {
-            interrupt.on_set(move || raw.leave());
+            interrupt.on_set(move || raw.leave()).for_good();
         }
     }
 
