@@ -143,8 +143,11 @@ impl Away {
         is_taken
     }
 
-    /// The pods that run steps and are heard, brought up to what their last beats say.
+    /// The pods that run steps for this one and are heard, brought up to what their last beats say.
     fn refreshed(&self, pods: &mut FxHashMap<PodId, Known>) -> Vec<PodId> {
+        if !self.mesh.members().is_believed(&self.mesh.pod()) {
+            return Vec::new();
+        }
         let members = self.mesh.members().list();
         let heard = self.mesh.beats().all();
         pods.retain(|pod, _| members.contains_key(pod));

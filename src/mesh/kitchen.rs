@@ -129,15 +129,21 @@ impl Kitchen {
     }
 
     /// Begins a run, if there is a slot.
-    pub fn take(self: &Arc<Self>, from: PodId, order: RunOrder) -> RunAnswer {
-        if self.free_slots() == 0 {
-            return RunAnswer::Busy;
+    ///
+    /// # Errors
+    /// Whoever is not believed has no steps run here: nobody would believe what comes of them.
+    pub fn take(self: &Arc<Self>, from: PodId, order: RunOrder) -> Result<RunAnswer, String> {
+        if !self.mesh.members().is_believed(&from) {
+            return Err("only full members of the federation may have steps run here".to_owned());
         }
-        let Some(Ok(slot)) = self.share.queue().now_or_never() else { return RunAnswer::Busy };
+        if self.free_slots() == 0 {
+            return Ok(RunAnswer::Busy);
+        }
+        let Some(Ok(slot)) = self.share.queue().now_or_never() else { return Ok(RunAnswer::Busy) };
         let (kitchen, cancel) = (self.clone(), Cancel::default());
         self.runs.lock().insert((from, order.run), cancel.clone());
         self.pod.runtime().spawn(async move { kitchen.serve(from, order, slot, cancel).await });
-        RunAnswer::Accepted
+        Ok(RunAnswer::Accepted)
     }
 
     /// Slots for others: what this pod's own builds have taken counts.

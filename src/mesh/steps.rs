@@ -45,8 +45,8 @@ impl Steps {
             let asked = asked.clone();
             move |from, order: RunOrder| {
                 let kitchen = asked.upgrade().filter(|_| slots > 0);
-                let answer = kitchen.map(|kitchen| kitchen.take(from, order));
-                ready(answer.ok_or_else(|| "this pod runs no steps".to_owned()))
+                let kitchen = kitchen.ok_or_else(|| "this pod runs no steps".to_owned());
+                ready(kitchen.and_then(|kitchen| kitchen.take(from, order)))
             }
         });
         serve(mesh, RUN_CANCEL, move |from, cancel: RunCancel| {

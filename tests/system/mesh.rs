@@ -142,6 +142,11 @@ pub fn others_of(pods: &Value) -> impl Iterator<Item = &Value> {
     pods["pods"].as_array().unwrap().iter().filter(|pod| pod["is_me"] == false)
 }
 
+/// What is told of the one that tells.
+pub fn me(pods: &Value) -> &Value {
+    pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap()
+}
+
 /// What is told of a pod; nothing: it is not there.
 pub fn of<'p>(pods: &'p Value, name: &str) -> &'p Value {
     others_of(pods).find(|pod| pod["name"] == name).unwrap_or(&Value::Null)

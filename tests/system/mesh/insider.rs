@@ -1,4 +1,4 @@
-//! A full member that lies: about what it has, how much room it has, what it owns, and what others have made. It speaks with a pod's own libraries.
+//! A member that lies: about what it has, how much room it has, what it owns, and what others have made. It speaks with a pod's own libraries.
 
 use std::io;
 use std::sync::Arc;

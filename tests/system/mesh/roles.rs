@@ -1,7 +1,14 @@
 //! What a pod is in the federation: a *store* runs nothing and gives, a *guest* gives nothing and is not believed.
 
+use std::time::Duration;
+
+use backplane::mesh::AskError;
+use protocol::mesh::run::{RUN, RunAnswer, RunLimits, RunOrder};
+use protocol::{Digest, WorkspaceId};
+
+use super::insider::{self, Insider};
 use super::steps::{Full, starts_at, wide};
-use super::{Member, STEPS, is_announced, joins, joins_so, of, two};
+use super::{Member, STEPS, is_announced, joins, joins_so, me, of, two};
 use crate::common::Place;
 
 /// A pod that wants to be everything comes in by an invitation for less.
@@ -78,4 +85,45 @@ fn neither_runs_anything_and_a_guest_is_not_believed() {
         builds(pod, "by a full member\n", &[]);
     }
     [store, guest, b, a].into_iter().for_each(Member::leaves);
+}
+
+/// What a pod answers to an order of a member of a role, whose program asks nobody whether it may.
+fn answer_to(role: &str) -> Result<RunAnswer, String> {
+    let (_ground, server, a, b) = two();
+    let invitation = a.place.pod(&["invite", "--role", role]).ok().stdout.trim().to_owned();
+    let insider = Insider::new(&server, &invitation);
+    b.waits_until("it is what it was invited to be", |pods| of(pods, insider::NAME)["role"] == role);
+    let it = me(&b.pods())["pod"].as_str().unwrap().parse().unwrap();
+    let nothing = Digest::of(b"nothing");
+    let order = RunOrder {
+        run: 1,
+        workspace: WorkspaceId::from_random(7),
+        label: String::new(),
+        plan: nothing,
+        step: 0,
+        sources: nothing,
+        over: Vec::new(),
+        made: Vec::new(),
+        ahead: Vec::new(),
+        tool_roots: Vec::new(),
+        timeout: None,
+        limits: RunLimits::default(),
+    };
+    let asked = insider.mesh.ask::<_, RunAnswer>(&it, RUN, &order, Duration::from_secs(20));
+    let answer = insider.runtime.block_on(asked).map_err(|error| match error {
+        AskError::Refused(why) => why,
+        error => panic!("{error}"),
+    });
+    drop(insider);
+    [b, a].into_iter().for_each(Member::leaves);
+    answer
+}
+
+#[test]
+fn nobody_runs_steps_of_those_who_are_not_believed() {
+    assert_eq!(answer_to("full"), Ok(RunAnswer::Accepted));
+    for role in ["store", "guest"] {
+        let refused = answer_to(role).unwrap_err();
+        assert_eq!(refused, "only full members of the federation may have steps run here", "{role}");
+    }
 }

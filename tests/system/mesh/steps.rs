@@ -40,8 +40,7 @@ pub fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String,
 /// How many slots a pod has that was not told how many.
 fn slots(member: &Member) -> usize {
     let pods = member.pods();
-    let me = pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap();
-    me["load"]["slots"].as_u64().unwrap() as usize
+    super::me(&pods)["load"]["slots"].as_u64().unwrap() as usize
 }
 
 /// A pod whose slots are all taken. Of a build of it the first step that waits goes on waiting, and all others go elsewhere.

@@ -18,14 +18,9 @@ use swarm::{Keypair, MemoryStore, Swarm};
 
 use super::insider::{self, Insider};
 use super::steps::{Full, alone, contents, starts_at, two, wide};
-use super::{Member, STEPS, is_announced, joins, others_of};
+use super::{Member, STEPS, is_announced, joins, me, others_of};
 use crate::common::{Place, Tap};
 use crate::owning::owners;
-
-/// What a pod says of itself.
-fn me(pods: &Value) -> &Value {
-    pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap()
-}
 
 /// The TCP port at which a pod's swarm listens.
 fn port(member: &Member) -> u16 {
