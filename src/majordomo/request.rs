@@ -4,7 +4,6 @@
 //! connection cancels what was asked. The answers of read-only requests are data; the CLI alone finds words for them.
 
 mod chefs;
-mod failure;
 mod named;
 mod pods;
 mod projects;
@@ -19,17 +18,17 @@ use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
 use super::shell::{ShellNews, ShellRequest};
 
 pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport, InitReport};
-pub use failure::{Failure, FailureKind};
-pub use named::{
-    BuiltReport, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest, TargetKind, TargetReport,
-    TargetsReport, UsedBy,
-};
+pub use named::{BuiltReport, Named, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest};
 pub use pods::{
     ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, LeaveReport, MemberReport,
     OwnerReport, PodReport, PodsReport, PulledReport,
 };
-pub use projects::{
-    CleanReport, Differing, ForgetReport, FsckReport, StatusReport, StepState, VerifyDifference, VerifyReport,
+pub use projects::{CleanReport, ForgetReport, FsckReport};
+pub use protocol::failure::{Failure, FailureKind};
+pub use protocol::mesh::order::{OfProject, OrderOptions, ProjectMade, UsedBy};
+pub use protocol::report::{
+    Differing, StatusReport, StepState, TargetKind, TargetReport, TargetsReport, VerifyDifference,
+    VerifyReport,
 };
 
 /// Which engine runs steps.

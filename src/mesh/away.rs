@@ -16,13 +16,14 @@ use backplane::owners::Owners;
 use futures::future::BoxFuture;
 use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish};
 use parking_lot::Mutex;
-use protocol::mesh::Role;
 use protocol::mesh::run::{REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder};
+use protocol::mesh::{NewsAnswer, Role};
 use protocol::{Digest, PodId, RelPath};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 
 use super::presence;
+use super::steps::hand_on;
 
 /// How long a pod may take to answer an order.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -131,16 +132,16 @@ impl Away {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Takes in what a running pod reports. Whether the run is still wanted.
-    pub async fn heard(&self, from: PodId, news: RunNews) -> bool {
+    /// Takes in what a running pod reports.
+    pub async fn heard(&self, from: PodId, news: RunNews) -> NewsAnswer {
         if let Some(known) = self.pods.lock().get_mut(&from) {
             known.say(news.free_slots, Instant::now());
         }
         let key = (from, news.run);
-        let Some(run) = self.runs.lock().get(&key).cloned() else { return false };
-        let is_taken = run.send(news).await.is_ok();
+        let run = self.runs.lock().get(&key).cloned();
+        let answer = hand_on(run, news).await;
         self.changed();
-        is_taken
+        answer
     }
 
     /// The pods that run steps for this one and are heard, brought up to what their last beats say.
@@ -316,12 +317,16 @@ impl Wanted {
                 return RunEnd::NotRun(error.to_string());
             }
         }
-        let mut heard = Instant::now();
+        let (mut heard, mut last) = (Instant::now(), 0);
         loop {
             tokio::select! {
                 report = news.recv() => {
                     heard = Instant::now();
-                    let Some(RunNews { lines, end, usage, enclosed, .. }) = report else { break };
+                    let Some(RunNews { number, lines, end, usage, enclosed, .. }) = report else { break };
+                    if number <= last {
+                        continue;
+                    }
+                    last = number;
                     for (stream, text) in lines {
                         on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));
                     }

@@ -20,6 +20,7 @@ use node::{
 };
 use parking_lot::Mutex;
 use protocol::event::Stream;
+use protocol::mesh::NewsAnswer;
 use protocol::mesh::run::{
     REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunNews, RunOrder, RunUsage,
 };
@@ -40,8 +41,8 @@ const SILENT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// Lines that wait to be reported; a step that prints faster is held back by nobody, and whoever asked sees less of it live.
 const LINES: usize = 1024;
-/// Lines in one report.
-const LINES_AT_ONCE: usize = 256;
+/// Bytes of lines in one report, beyond which no line more is taken into it.
+const REPORT_BYTES: usize = 32 << 10;
 /// Plans and source trees that are kept for the next step of a build.
 const KEPT: usize = 8;
 
@@ -101,6 +102,11 @@ impl Promised for Promise {
 
 /// A line as it is reported.
 type Line = (Stream, String);
+
+fn gather(line: Line, waiting: &mut Vec<Line>, bytes: &mut usize) {
+    *bytes += line.1.len();
+    waiting.push(line);
+}
 
 /// Why an order is not run, in words for whoever asked.
 struct NotRun(String);
@@ -170,11 +176,14 @@ impl Kitchen {
         let uses = Arc::clone(&used);
         let mut ended = tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends).await });
         let mut slot = Some(slot);
-        let (mut heard, mut end, mut enclosed) = (Instant::now(), None, Vec::new());
+        let (mut heard, mut end, mut enclosed, mut number) = (Instant::now(), None, Vec::new(), 1);
+        // Of what is reported next; the report that is not heard is said again.
+        let (mut waiting, mut bytes, mut unheard) = (Vec::new(), 0, None);
         loop {
-            let mut waiting = Vec::new();
             if end.is_none() {
+                let wait = if unheard.is_none() { REPORT_EVERY } else { Duration::ZERO };
                 tokio::select! {
+                    biased;
                     run_end = &mut ended => {
                         let lost = |_| RunEnd::NotRun("it ended in the middle".to_owned());
                         let run_end = run_end.unwrap_or_else(lost);
@@ -182,25 +191,32 @@ impl Kitchen {
                         enclosed = enclosing::enclosed(self.pod.larder(), &run_end);
                         end = Some(run_end);
                     }
-                    count = lines.recv_many(&mut waiting, LINES_AT_ONCE), if !lines.is_closed() || !lines.is_empty() => {
-                        debug_assert!(count <= LINES_AT_ONCE);
-                    }
-                    () = tokio::time::sleep(REPORT_EVERY) => {}
+                    Some(line) = lines.recv(), if unheard.is_none() => gather(line, &mut waiting, &mut bytes),
+                    () = tokio::time::sleep(wait) => {}
                 }
             }
-            if end.is_some() {
-                while let Ok(line) = lines.try_recv() {
-                    waiting.push(line);
-                }
+            while bytes < REPORT_BYTES
+                && unheard.is_none()
+                && let Ok(line) = lines.try_recv()
+            {
+                gather(line, &mut waiting, &mut bytes);
             }
-            let usage = end.as_ref().and_then(|_| used.get().copied());
-            let (lines, free_slots) = (waiting, self.free_slots());
-            let news =
-                RunNews { run, lines, end: end.clone(), usage, enclosed: enclosed.clone(), free_slots };
-            match self.mesh.ask::<_, bool>(&from, RUN_NEWS, &news, ANSWER).await {
-                Ok(true) if end.is_some() => break,
-                Ok(true) => heard = Instant::now(),
-                Ok(false) => {
+            let news = unheard.take().unwrap_or_else(|| {
+                bytes = 0;
+                // Lines that are left come before the end.
+                let end = end.clone().filter(|_| lines.is_empty());
+                let enclosed = if end.is_some() { std::mem::take(&mut enclosed) } else { Vec::new() };
+                let usage = end.as_ref().and_then(|_| used.get().copied());
+                let lines = std::mem::take(&mut waiting);
+                RunNews { run, number, lines, end, usage, enclosed, free_slots: self.free_slots() }
+            });
+            match self.mesh.ask::<_, NewsAnswer>(&from, RUN_NEWS, &news, ANSWER).await {
+                Ok(NewsAnswer::Taken) if news.end.is_some() => break,
+                Ok(NewsAnswer::Taken) => (heard, number) = (Instant::now(), number + 1),
+                Ok(NewsAnswer::Later) => {
+                    (heard, unheard) = (Instant::now(), Some(news));
+                }
+                Ok(NewsAnswer::Unwanted) => {
                     cancel.set();
                     if end.is_some() {
                         break;
@@ -208,6 +224,7 @@ impl Kitchen {
                 }
                 Err(error) => {
                     tracing::debug!(%from, run, %error, "a report was not heard");
+                    unheard = Some(news);
                     // While the back-plane is away the step goes on.
                     if presence::is_down(&self.mesh) {
                         heard = Instant::now();

@@ -7,9 +7,11 @@ use std::time::Duration;
 use backplane::Mesh;
 use node::Pod;
 use protocol::PodId;
+use protocol::mesh::NewsAnswer;
 use protocol::mesh::run::{RUN, RUN_CANCEL, RUN_NEWS, RunCancel, RunNews, RunOrder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::away::{Away, Others};
@@ -18,6 +20,9 @@ use super::owned::Estate;
 
 /// How long a change of the free slots is kept back, so that a pod of short steps does not talk of nothing else.
 const BEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// How long it is waited for whoever reads news slowly, before it is said that there is no room: shorter than the pod that says them waits for an answer.
+const ROOM: Duration = Duration::from_millis(500);
 
 /// Both directions. When it is dropped no step of others runs here any more, and builds of this pod ask nobody.
 pub(super) struct Steps {
@@ -58,7 +63,7 @@ impl Steps {
             async move {
                 match told {
                     Some(away) => Ok(away.heard(from, news).await),
-                    None => Ok(false),
+                    None => Ok(NewsAnswer::Unwanted),
                 }
             }
         });
@@ -68,6 +73,19 @@ impl Steps {
         ];
         pod.lend(Some(Arc::new(Others(away))));
         Self { pod: pod.clone(), kitchen, tasks }
+    }
+}
+
+/// Takes news in, if there is room for them within [`ROOM`].
+pub(super) async fn hand_on<T>(to: Option<mpsc::Sender<T>>, news: T) -> NewsAnswer {
+    let Some(to) = to else { return NewsAnswer::Unwanted };
+    match tokio::time::timeout(ROOM, to.reserve()).await {
+        Ok(Ok(place)) => {
+            place.send(news);
+            NewsAnswer::Taken
+        }
+        Ok(Err(_)) => NewsAnswer::Unwanted,
+        Err(_) => NewsAnswer::Later,
     }
 }
 
@@ -101,5 +119,22 @@ async fn beat_on_change(mesh: Arc<Mesh>, mut counts: tokio::sync::watch::Receive
         if let Err(error) = mesh.beat().await {
             tracing::debug!(%error, "no beat");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_reads_slowly_is_not_gone() {
+        let (sender, mut news) = mpsc::channel(1);
+        assert_eq!(hand_on(Some(sender.clone()), 1).await, NewsAnswer::Taken);
+        assert_eq!(hand_on(Some(sender.clone()), 2).await, NewsAnswer::Later);
+        assert_eq!(news.recv().await, Some(1));
+        assert_eq!(hand_on(Some(sender.clone()), 2).await, NewsAnswer::Taken);
+        drop(news);
+        assert_eq!(hand_on(Some(sender), 3).await, NewsAnswer::Unwanted);
+        assert_eq!(hand_on(None, 4).await, NewsAnswer::Unwanted);
     }
 }

@@ -12,6 +12,7 @@ mod monitor;
 mod outages;
 mod pools;
 mod projects;
+mod readers;
 mod roles;
 mod skew;
 mod steps;

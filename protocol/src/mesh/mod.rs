@@ -9,6 +9,8 @@ mod chef;
 mod handover;
 mod invitation;
 mod member;
+mod news;
+pub mod order;
 mod owner;
 mod project;
 pub mod run;
@@ -26,6 +28,7 @@ pub use chef::{ChefNews, LentChef};
 pub use handover::{Exchange, ExchangeAnswer};
 pub use invitation::{BadInvitation, Invitation, InvitationEntry, JoinAnswer, JoinRequest};
 pub use member::{Addresses, GenerationEntry, KeyEntry, MAX_ADDRESSES, Member, Role, Standing};
+pub use news::NewsAnswer;
 pub use owner::{ArtefactScope, Ownership};
 pub use project::{BadProjectName, MAX_PROJECT_NAME, PROJECT_PREFIX, ProjectEntry, ProjectName};
 

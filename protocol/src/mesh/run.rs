@@ -88,11 +88,13 @@ pub enum RunAnswer {
     Busy,
 }
 
-/// Question to the pod that wanted a run: what has become of it. Answered by whether that pod still wants it.
+/// Question to the pod that wanted a run: what has become of it. Answered by a [`NewsAnswer`](super::NewsAnswer).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunNews {
     /// Which run.
     pub run: u64,
+    /// Counted from 1: what comes twice is taken once.
+    pub number: u64,
     /// Lines that it has printed since, UTF-8 (lossy).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<(Stream, String)>,

@@ -1,12 +1,20 @@
 //! The golden files are read and written again, word for word.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::run::{Enclosed, RunEnd, RunNews};
+use super::order::*;
+use super::run::*;
 use super::*;
-use crate::event::Stream;
-use crate::{Digest, ObjectKind, RelPath, WorkspaceId};
+use crate::event::{Event, Limited, Outcome, Stamped, Stream};
+use crate::failure::{Failure, FailureKind};
+use crate::report::{
+    Differing, StatusReport, StepState, TargetKind, TargetReport, TargetsReport, VerifyDifference,
+    VerifyReport,
+};
+use crate::{BuildId, Digest, ObjectKind, RelPath, StepId, WorkspaceId};
 
 fn golden<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(name: &str, value: &T) {
     let path = format!("{}/src/mesh/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -138,16 +146,139 @@ fn messages_have_their_golden_form() {
     );
     golden("join.no", &JoinAnswer::No { why: "the invitation is used up".into() });
     golden("hand-over.take", &Exchange::Take { subject: "log.owner.x".into(), revision: 3 });
+    golden("hand-over.refused", &ExchangeAnswer::Refused { why: "the disk is full".into() });
+}
+
+fn paths() -> (RelPath, RelPath) {
+    (RelPath::new(b"a.c").unwrap(), RelPath::new(b"a.o").unwrap())
+}
+
+#[test]
+fn what_is_said_of_runs_has_its_golden_form() {
+    let digest = Digest::of(b"blob");
+    golden(
+        "run.order",
+        &RunOrder {
+            run: 7,
+            workspace: WorkspaceId::from_random(9),
+            label: "p: link".into(),
+            plan: digest,
+            step: 1,
+            sources: digest,
+            over: vec![digest],
+            made: vec![(0, digest)],
+            ahead: vec![digest],
+            tool_roots: vec![RelPath::new(b"opt/tools").unwrap()],
+            timeout: Some(Duration::from_millis(1500)),
+            limits: RunLimits { memory: Some(1 << 30), ..RunLimits::default() },
+        },
+    );
+    golden("run.answer", &[RunAnswer::Accepted, RunAnswer::Busy]);
     let news = RunNews {
         run: 7,
-        lines: vec![(Stream::Stdout, "said".into())],
-        end: Some(RunEnd::Made { trace: Digest::of(b"trace"), path_set: Digest::of(b"set") }),
+        number: 1,
+        lines: Vec::new(),
+        end: None,
         usage: None,
-        enclosed: vec![Enclosed { kind: ObjectKind::PathSet, bytes: vec![0, 255, 7] }],
+        enclosed: Vec::new(),
         free_slots: 1,
     };
-    golden("run-news", &news);
-    golden("hand-over.refused", &ExchangeAnswer::Refused { why: "the disk is full".into() });
+    golden("run.news", &RunNews { lines: vec![(Stream::Stderr, "a warning".into())], ..news.clone() });
+    let usage =
+        RunUsage { user: Duration::from_millis(20), system: Duration::from_millis(10), memory: 1 << 20 };
+    let ended = |number, end| RunNews { number, end: Some(end), usage: Some(usage), ..news.clone() };
+    let enclosed = vec![Enclosed { kind: ObjectKind::PathSet, bytes: vec![0, 255, 7] }];
+    let made = ended(2, RunEnd::Made { trace: digest, path_set: digest });
+    golden("run.news.made", &RunNews { enclosed, ..made });
+    let failure = RunFailure {
+        exit: Some(1),
+        why: "exit code 1".into(),
+        limit: Some(Limited::Memory),
+        command: 0,
+        saw: Some(digest),
+        path_set: Some(digest),
+    };
+    golden("run.news.failed", &ended(2, RunEnd::Failed(failure)));
+    golden("run.news.unmade", &ended(2, RunEnd::Unmade(paths().1)));
+    golden("run.news.not-run", &ended(2, RunEnd::NotRun("it has no disk".into())));
+    golden("run.cancel", &RunCancel { run: 7 });
+    golden("news.answer", &[NewsAnswer::Taken, NewsAnswer::Later, NewsAnswer::Unwanted]);
+}
+
+#[test]
+fn what_is_asked_of_registered_projects_has_its_golden_form() {
+    let name: ProjectName = "libfoo".parse().unwrap();
+    let order = |what| ProjectOrder { run: 7, name: name.clone(), what };
+    let targets = vec!["lib".to_owned()];
+    let options = OrderOptions { keep_going: true, ..OrderOptions::default() };
+    golden("project.build", &order(OfProject::Build { targets: targets.clone(), options }));
+    let used_by = vec![UsedBy { workspace: WorkspaceId::from_random(8), name: "app".into() }];
+    let build = Some(BuildId::from_random(6));
+    golden("project.use", &order(OfProject::Use { targets, used_by, build, as_it_is: false }));
+    golden("project.targets", &order(OfProject::Targets));
+    golden("project.monitor", &order(OfProject::Monitor { step: Some("link".into()), once: true }));
+    golden("project.cancel", &ProjectCancel { run: 7 });
+}
+
+#[test]
+fn what_owners_say_has_its_golden_form() {
+    let (source, output) = paths();
+    let step = StepId::new("link");
+    let failure = Failure {
+        kind: FailureKind::Step,
+        message: "it failed".into(),
+        causes: vec!["no disk".into()],
+        hints: vec!["mend it".into()],
+    };
+    let event = Event::StepOutput { step: step.clone(), stream: Stream::Stdout, text: "hi".into() };
+    let replies = [
+        ProjectReply::Event(Stamped { at: 0.5, event }),
+        ProjectReply::Waiting("another build is running".into()),
+        ProjectReply::Refused(failure.clone()),
+        ProjectReply::Targets(TargetsReport {
+            project: "libfoo".into(),
+            default: vec!["lib".into()],
+            targets: vec![TargetReport {
+                target: "a.o".into(),
+                kind: TargetKind::Output,
+                step: Some(step.clone()),
+            }],
+        }),
+        ProjectReply::Status(StatusReport {
+            project: "libfoo".into(),
+            sources: 1,
+            steps: vec![StepState {
+                step: step.clone(),
+                up_to_date: false,
+                reason: "`a.c` changed".into(),
+                failed: None,
+            }],
+            edited: vec![output],
+            missing: vec![source],
+        }),
+        ProjectReply::Verify(VerifyReport {
+            steps: 1,
+            differences: vec![VerifyDifference {
+                step: step.clone(),
+                differing: Differing::NotDeterministic,
+                words: "`a.o` differs".into(),
+            }],
+        }),
+        ProjectReply::Made(ProjectMade {
+            name: "libfoo".parse().unwrap(),
+            folder: "/src/libfoo".into(),
+            tree: Digest::of(b"tree"),
+            files: 1,
+            bytes: 10,
+            kept_back: vec![step],
+        }),
+        ProjectReply::Done { outcome: Some(Outcome::Success) },
+        ProjectReply::Failed(failure),
+    ];
+    golden("project.replies", &replies);
+    // Of a later program there may be others among them.
+    let replies = replies.iter().map(|reply| serde_json::to_value(reply).unwrap());
+    golden("project.news", &ProjectNews { run: 7, number: 1, replies: replies.take(1).collect() });
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::cli::progress::{BuildView, Detail, Ticker};
 use crate::cli::words::{bytes, counted};
 use crate::cli::{border, place};
 use crate::majordomo::request::{
-    BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, Reply, Report, Request, Sandbox,
+    BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, OrderOptions, OwnOptions, ProjectMade,
+    Reply, Report, Request, Sandbox,
 };
 use crate::mesh::Joined;
 
@@ -122,9 +123,13 @@ impl BuildArgs {
         };
         match named.filter(|_| is_name(self.words.first())) {
             Some((name, targets)) => {
+                let BuildOptions { jobs, dry_run, cold, keep_going, explain, sandbox, take_back, verify } =
+                    options;
+                let options = OrderOptions { dry_run, cold, keep_going, explain, verify };
                 let what = OfProject::Build { targets, options };
+                let own = OwnOptions { jobs, sandbox, take_back };
                 let out = self.out.as_ref().map(|out| cwd.join(out));
-                Ok(Request::Named(Box::new(Named { name, what, out })))
+                Ok(Request::Named(Box::new(Named { name, what, own, out })))
             }
             None => {
                 let (project, targets) =
@@ -215,19 +220,20 @@ impl BuildArgs {
 
 /// Where what was made is.
 fn made(built: &BuiltReport) -> String {
-    let what = format!("{}, {}", counted(built.files, "file"), bytes(built.bytes));
-    let kept_back = |step| {
+    let ProjectMade { files, bytes: size, kept_back, folder, .. } = &built.made;
+    let what = format!("{}, {}", counted(*files, "file"), bytes(*size));
+    let stays = |step| {
         format!(
             "what step `{step}` makes stays with the pod `{}`: step `{step}` has secrets\n",
             built.owner_name
         )
     };
-    let kept_back: String = built.kept_back.iter().map(kept_back).collect();
+    let kept_back: String = kept_back.iter().map(stays).collect();
     match &built.out {
         Some(out) => format!("{kept_back}{what} in `{}`\n", out.display()),
         None => format!(
             "{kept_back}{what} in `{}` of the pod `{}`; `--out DIR` brings them\n",
-            built.folder, built.owner_name
+            folder, built.owner_name
         ),
     }
 }

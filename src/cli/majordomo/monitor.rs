@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::interrupt::{Cause, Signal};
 use crate::cli::place;
 use crate::cli::progress::{BuildView, Detail, Ticker};
-use crate::majordomo::request::{Failure, Named, OfProject, Reply, Request, WatchNews};
+use crate::majordomo::request::{Failure, Named, OfProject, OwnOptions, Reply, Request, WatchNews};
 
 /// Follow the builds of a project, from wherever it is built
 ///
@@ -53,7 +53,7 @@ impl MonitorArgs {
         match place::named_project(&self.project, cwd)? {
             Some(name) => {
                 let what = OfProject::Monitor { step, once };
-                Ok(Request::Named(Box::new(Named { name, what, out: None })))
+                Ok(Request::Named(Box::new(Named { name, what, own: OwnOptions::default(), out: None })))
             }
             None => {
                 let project = place::project(Some(&PathBuf::from(&self.project)), cwd)?;

@@ -12,8 +12,8 @@ use crate::cli::place;
 use crate::cli::table::table;
 use crate::cli::words::{counted, line};
 use crate::majordomo::request::{
-    Failure, Named, OfProject, ProjectReport, ProjectsReport, ProjectsRequest, Report, Request, TargetKind,
-    TargetsReport,
+    Failure, Named, OfProject, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest, Report, Request,
+    TargetKind, TargetsReport,
 };
 
 /// Register projects in the federation, so that they can be built by their names from every pod
@@ -69,7 +69,8 @@ impl ProjectsArgs {
                 });
             }
             Command::Targets { name } => {
-                let request = Request::Named(Box::new(Named { name, what: OfProject::Targets, out: None }));
+                let (what, own) = (OfProject::Targets, OwnOptions::default());
+                let request = Request::Named(Box::new(Named { name, what, own, out: None }));
                 return context.ask(request, self.json, |report, style| match report {
                     Report::Targets(found) => Some(Said::Data(targets(found, style.width))),
                     _ => None,

@@ -8,16 +8,20 @@ use backplane::keys::random;
 use backplane::mesh::AskError;
 use protocol::PodId;
 use protocol::event::{Event, HERE, Outcome, Stamped};
-use protocol::mesh::ProjectName;
+use protocol::mesh::order::{
+    ORDER, ORDER_CANCEL, OfProject, ProjectCancel, ProjectNews, ProjectOrder, ProjectReply,
+};
 use protocol::mesh::run::REPORT_EVERY;
+use protocol::mesh::{NewsAnswer, ProjectName};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{NEWS_WAITING, News, ORDER, Order, Projects, WITHDRAW, Withdrawal};
+use super::{NEWS_WAITING, Projects};
 use crate::majordomo::border::machine;
-use crate::majordomo::request::{Failure, OfProject, Reply};
+use crate::majordomo::request::{BuiltReport, Failure, Reply, Report, WatchNews};
 use crate::majordomo::sink::Cancel;
 use crate::mesh::presence;
+use crate::mesh::steps::hand_on;
 
 /// How long the owner may take to answer an order, or that it is withdrawn.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -55,13 +59,10 @@ impl From<Box<Failure>> for Unanswered {
 }
 
 impl Projects {
-    /// Takes in what an owner says. Whether more is wanted.
-    pub(super) async fn heard(&self, from: PodId, news: News) -> bool {
+    /// Takes in what an owner says.
+    pub(super) async fn heard(&self, from: PodId, news: ProjectNews) -> NewsAnswer {
         let asked = self.asked.lock().get(&(from, news.run)).cloned();
-        match asked {
-            Some(asked) => asked.send(news).await.is_ok(),
-            None => false,
-        }
+        hand_on(asked, news).await
     }
 
     /// Has the owner of a project do something; `take` gets its replies, but the last.
@@ -78,7 +79,7 @@ impl Projects {
         let (sender, news) = mpsc::channel(NEWS_WAITING);
         self.asked.lock().insert((*owner, run), sender);
         let ordered = Ordered { projects: self, owner: *owner, run, is_over: false };
-        ordered.until_its_end(Order { run, name: name.clone(), what }, news, take, cancel).await
+        ordered.until_its_end(ProjectOrder { run, name: name.clone(), what }, news, take, cancel).await
     }
 
     fn is_not_there(&self, owner: &PodId, name: &ProjectName, why: &str) -> Unanswered {
@@ -95,14 +96,14 @@ impl Projects {
 }
 
 /// A reply of an owner: fit for this terminal, and what the owner calls `here` has a name. None: it is one of a later program.
-fn as_seen_from_here(mut said: Value, owner: &str) -> Option<Reply> {
+fn as_seen_from_here(mut said: Value, owner: &str) -> Option<ProjectReply> {
     // What steps print is cleaned where it is shown, colours and all.
     if said["with"]["event"] != "step-output" {
-        let is_long = said["reply"] == "failed";
+        let is_long = said["reply"] == "failed" || said["reply"] == "refused";
         clean(&mut said, is_long);
     }
     let mut reply = serde_json::from_value(said).ok()?;
-    if let Reply::Event(Stamped { event: Event::StepStarted { pod, .. }, .. }) = &mut reply
+    if let ProjectReply::Event(Stamped { event: Event::StepStarted { pod, .. }, .. }) = &mut reply
         && pod == HERE
     {
         owner.clone_into(pod);
@@ -134,8 +135,8 @@ fn clean(said: &mut Value, may_have_lines: bool) {
 impl Ordered<'_> {
     async fn until_its_end(
         mut self,
-        order: Order,
-        mut news: mpsc::Receiver<News>,
+        order: ProjectOrder,
+        mut news: mpsc::Receiver<ProjectNews>,
         take: &mut (dyn FnMut(Reply) + Send),
         cancel: &Cancel,
     ) -> Result<Option<Outcome>, Unanswered> {
@@ -172,18 +173,27 @@ impl Ordered<'_> {
                     }
                     number = said.number;
                     for reply in said.replies {
-                        match as_seen_from_here(reply, &pod) {
-                            None => {}
-                            Some(Reply::Done { outcome }) => {
+                        let Some(reply) = as_seen_from_here(reply, &pod) else { continue };
+                        take(match reply {
+                            ProjectReply::Done { outcome } => {
                                 self.is_over = true;
                                 return Ok(outcome);
                             }
-                            Some(Reply::Failed(failure)) => {
+                            ProjectReply::Failed(failure) => {
                                 self.is_over = true;
                                 return Err(Unanswered::Failed(Box::new(failure)));
                             }
-                            Some(reply) => take(reply),
-                        }
+                            ProjectReply::Event(event) => Reply::Event(event),
+                            ProjectReply::Waiting(what) => Reply::Waiting(what),
+                            ProjectReply::Refused(why) => Reply::Watch(WatchNews::Refused(why)),
+                            ProjectReply::Targets(report) => Reply::Report(Report::Targets(report)),
+                            ProjectReply::Status(report) => Reply::Report(Report::Status(report)),
+                            ProjectReply::Verify(report) => Reply::Report(Report::Verify(report)),
+                            ProjectReply::Made(made) => {
+                                let (owner, owner_name) = (self.owner, pod.clone());
+                                Reply::Report(Report::Built(BuiltReport { made, owner, owner_name, out: None }))
+                            }
+                        });
                     }
                 }
                 () = cancel.wait(), if withdrawn.is_none() => {
@@ -207,7 +217,7 @@ impl Ordered<'_> {
     fn withdraw(&self) {
         let (mesh, owner, run) = (Arc::clone(&self.projects.mesh), self.owner, self.run);
         tokio::spawn(async move {
-            let told = mesh.ask::<_, bool>(&owner, WITHDRAW, &Withdrawal { run }, ANSWER).await;
+            let told = mesh.ask::<_, bool>(&owner, ORDER_CANCEL, &ProjectCancel { run }, ANSWER).await;
             if let Err(error) = told {
                 // It hears so when it has something to say.
                 tracing::debug!(%owner, %error, "an order was not withdrawn yet");
@@ -235,14 +245,14 @@ mod tests {
             "reply": "failed",
             "with": { "kind": "user", "message": "no\nerror: forged\u{1b}[2J", "causes": ["a\rb"], "hints": [] },
         });
-        let Some(Reply::Failed(failure)) = as_seen_from_here(failure, "a") else { panic!() };
+        let Some(ProjectReply::Failed(failure)) = as_seen_from_here(failure, "a") else { panic!() };
         assert_eq!(failure.message, "no\n  error: forged[2J");
         assert_eq!(failure.causes, ["ab"]);
         let note = serde_json::json!({
             "reply": "event",
             "with": { "at": 0.5, "event": "note", "warning": true, "text": "x\n\u{1b}]0;y\u{7}" },
         });
-        let Some(Reply::Event(Stamped { event: Event::Note { text, .. }, .. })) =
+        let Some(ProjectReply::Event(Stamped { event: Event::Note { text, .. }, .. })) =
             as_seen_from_here(note, "a")
         else {
             panic!()
@@ -250,6 +260,11 @@ mod tests {
         assert_eq!(text, "x ]0;y");
         assert_eq!(line("/home/me\n  forged  row"), "/home/me   forged  row");
         // One that only a later program knows.
-        assert_eq!(as_seen_from_here(serde_json::json!({ "reply": "later" }), "a"), None);
+        for later in [
+            serde_json::json!({ "reply": "later" }),
+            serde_json::json!({ "reply": "event", "with": { "at": 0.5, "event": "later" } }),
+        ] {
+            assert_eq!(as_seen_from_here(later, "a"), None);
+        }
     }
 }

@@ -26,12 +26,11 @@ use futures::future::BoxFuture;
 use node::Pod;
 use parking_lot::{Condvar, Mutex};
 use protocol::event::Outcome;
-use protocol::mesh::{ProjectEntry, ProjectName};
+use protocol::mesh::order::{ORDER, ORDER_CANCEL, ORDER_NEWS, ProjectCancel, ProjectNews, ProjectOrder};
+use protocol::mesh::{NewsAnswer, ProjectEntry, ProjectName};
 use protocol::{Digest, PodId, StepId, WorkspaceId};
 use rustc_hash::FxHashMap;
 use rustix::fs::statvfs;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{Joined, presence, steps};
@@ -40,45 +39,13 @@ use crate::majordomo::build::{self, Asked};
 use crate::majordomo::holder::Host;
 use crate::majordomo::inspect;
 use crate::majordomo::request::{
-    BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, ProjectReport, ProjectsReport,
-    ProjectsRequest, Reply, Report,
+    BuiltReport, Failure, FailureKind, Named, OfProject, OrderOptions, OwnOptions, ProjectMade,
+    ProjectReport, ProjectsReport, ProjectsRequest, Reply, Report,
 };
 use crate::majordomo::service;
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::tree_files::{self, Brought};
 use crate::majordomo::workspace::Workspace;
-
-/// The matter of an [`Order`].
-const ORDER: &str = "project";
-/// The matter of [`News`].
-const NEWS: &str = "project-news";
-/// The matter of a [`Withdrawal`].
-const WITHDRAW: &str = "project-cancel";
-
-/// Question to the owner of a project: do this, and tell me.
-#[derive(Serialize, Deserialize)]
-struct Order {
-    /// A number that the asking pod gives no other order.
-    run: u64,
-    name: ProjectName,
-    what: OfProject,
-}
-
-/// Question to whoever ordered: the next replies. Answered by whether they are still wanted.
-#[derive(Serialize, Deserialize)]
-struct News {
-    run: u64,
-    /// Counted from 1: what comes twice is taken once.
-    number: u64,
-    /// [`Reply`]s; of those of a later program the ones that are not known are ignored.
-    replies: Vec<Value>,
-}
-
-/// Question to the owner: end it. Answered by whether there was such an order.
-#[derive(Serialize, Deserialize)]
-struct Withdrawal {
-    run: u64,
-}
 
 /// How long orders of others may take to end when the pod goes.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -99,7 +66,7 @@ pub(super) struct Projects {
     /// One of them has ended.
     ended: Condvar,
     /// What was ordered of others.
-    asked: Mutex<FxHashMap<(PodId, u64), mpsc::Sender<News>>>,
+    asked: Mutex<FxHashMap<(PodId, u64), mpsc::Sender<ProjectNews>>>,
     host: OnceLock<WeakHost>,
 }
 
@@ -156,23 +123,23 @@ impl Projects {
         // What the mesh has of it is weak: it has the mesh.
         let (orders, news, withdrawals) =
             (Arc::downgrade(&projects), Arc::downgrade(&projects), Arc::downgrade(&projects));
-        steps::serve(mesh, ORDER, move |from, order: Order| {
+        steps::serve(mesh, ORDER, move |from, order: ProjectOrder| {
             let taken = match orders.upgrade() {
                 Some(projects) => projects.take(from, order),
                 None => Err("this pod goes".to_owned()),
             };
             std::future::ready(taken)
         });
-        steps::serve(mesh, NEWS, move |from, said: News| {
+        steps::serve(mesh, ORDER_NEWS, move |from, said: ProjectNews| {
             let projects = news.upgrade();
             async move {
                 match projects {
                     Some(projects) => Ok(projects.heard(from, said).await),
-                    None => Ok(false),
+                    None => Ok(NewsAnswer::Unwanted),
                 }
             }
         });
-        steps::serve(mesh, WITHDRAW, move |from, withdrawal: Withdrawal| {
+        steps::serve(mesh, ORDER_CANCEL, move |from, withdrawal: ProjectCancel| {
             let known = withdrawals.upgrade().is_some_and(|projects| {
                 projects
                     .served
@@ -226,6 +193,14 @@ impl Projects {
     }
 }
 
+impl Projects {
+    /// As it is told to this pod's own clients.
+    fn own_report(&self, made: ProjectMade) -> BuiltReport {
+        let owner = self.mesh.pod();
+        BuiltReport { made, owner, owner_name: presence::name(&self.mesh, &owner), out: None }
+    }
+}
+
 /// A project of this pod.
 struct Own {
     name: ProjectName,
@@ -233,29 +208,26 @@ struct Own {
     folder: PathBuf,
 }
 
-/// What is carried out for another pod. How a build goes on its owner's machine, and what of the owner's files it overwrites, is the owner's matter alone.
+/// What is asked of another pod. How a build goes on its owner's machine, and what of the owner's files it overwrites, is the owner's matter alone.
 ///
 /// # Errors
 /// It is not for others to ask.
-fn of_another(what: OfProject) -> Result<OfProject, Failure> {
-    let OfProject::Build { targets, options } = what else { return Ok(what) };
-    if options.take_back || options.sandbox.is_some() {
-        let option = if options.take_back { "--take-back" } else { "--sandbox" };
+fn of_another(own: OwnOptions) -> Result<(), Failure> {
+    if own.take_back || own.sandbox.is_some() {
+        let option = if own.take_back { "--take-back" } else { "--sandbox" };
         return Err(mistake(format!("`{option}` is the matter of whoever has the project"))
             .hint(format!("leave `{option}` away, or build where the project is")));
     }
-    let BuildOptions { dry_run, cold, keep_going, explain, verify, .. } = options;
-    let options = BuildOptions { dry_run, cold, keep_going, explain, verify, ..BuildOptions::default() };
-    Ok(OfProject::Build { targets, options })
+    Ok(())
 }
 
 /// What was asked came to an end: how, of a build, and what it made.
-type Carried = (Option<Outcome>, Option<BuiltReport>);
+type Carried = (Option<Outcome>, Option<ProjectMade>);
 
-/// Carries out on this machine what is asked of one of its projects. `stays`: what it makes is for this machine.
+/// Carries out on this machine what is asked of one of its projects. `options`: it is this pod that asks, and what it makes is for this machine.
 fn carry_out<'a>(
     host: &'a Host,
-    (own, stays): (&'a Own, bool),
+    (own, options): (&'a Own, Option<OwnOptions>),
     what: OfProject,
     sink: &'a Sink,
     cancel: &'a Cancel,
@@ -265,10 +237,11 @@ fn carry_out<'a>(
         let environment = own_environment();
         let made = async |targets: &[String]| {
             let (made, kept_back) =
-                inspect::handed_over(&host.pod, &own.folder, &environment, (targets, stays)).await?;
+                inspect::handed_over(&host.pod, &own.folder, &environment, (targets, options.is_some()))
+                    .await?;
             built(host, own, &made, kept_back)
         };
-        let (targets, options, used_by, build) = match what {
+        let (targets, wanted, used_by, build) = match what {
             OfProject::Targets => {
                 let targets = inspect::targets(&host.pod, &own.folder, &environment).await?;
                 sink.reply(Reply::Report(Report::Targets(targets)));
@@ -284,38 +257,33 @@ fn carry_out<'a>(
                 if as_it_is {
                     return Ok((Some(Outcome::Success), Some(made(&targets).await?)));
                 }
-                (targets, BuildOptions::default(), used_by, build)
+                (targets, OrderOptions::default(), used_by, build)
             }
         };
-        let makes = !options.dry_run;
         let asked = Asked {
             project: own.folder.clone(),
             targets: targets.clone(),
-            options,
+            options: options.unwrap_or_default().with(wanted),
             environment: environment.clone(),
         };
         let outcome = service::build_for(host, asked, (&used_by, build), sink, cancel).await?;
-        if !makes || outcome != Outcome::Success {
+        if wanted.dry_run || outcome != Outcome::Success {
             return Ok((Some(outcome), None));
         }
         Ok((Some(outcome), Some(made(&targets).await?)))
     })
 }
 
-fn built(host: &Host, own: &Own, made: &protocol::Tree, kept_back: Vec<StepId>) -> Fallible<BuiltReport> {
-    let joined = host.joined.get().ok_or_else(|| Box::new(machine("this pod has left its federation")))?;
+fn built(host: &Host, own: &Own, made: &protocol::Tree, kept_back: Vec<StepId>) -> Fallible<ProjectMade> {
     let tree = host.pod.larder().put(protocol::ObjectKind::Tree, &made.encode());
     let (files, bytes) = tree_files::count(made);
-    Ok(BuiltReport {
+    Ok(ProjectMade {
         name: own.name.clone(),
-        owner: joined.pod(),
-        owner_name: presence::name(&joined.mesh, &joined.pod()),
         folder: own.folder.display().to_string(),
         tree: tree.map_err(|error| Box::new(border::node(&error.into())))?,
         files,
         bytes,
         kept_back,
-        out: None,
     })
 }
 
@@ -403,14 +371,16 @@ impl Joined {
         sink: &Sink,
         cancel: &Cancel,
     ) -> Fallible<Option<Outcome>> {
-        let Named { name, what, out } = named;
+        let Named { name, what, own, out } = named;
         let found = projects::get(&self.mesh, &name);
         let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
         let owner = found.and_then(|project| project.owner).ok_or_else(|| Box::new(unknown(&name)))?;
         let (outcome, built) = if owner == self.pod() {
-            carry_out(host, (&self.projects.own(&name)?, true), what, sink, cancel).await?
+            let own_project = self.projects.own(&name)?;
+            let (outcome, made) = carry_out(host, (&own_project, Some(own)), what, sink, cancel).await?;
+            (outcome, made.map(|made| self.projects.own_report(made)))
         } else {
-            let what = of_another(what)?;
+            of_another(own)?;
             let mut built = None;
             let mut take = |reply| match reply {
                 Reply::Report(Report::Built(report)) => built = Some(report),
@@ -419,8 +389,6 @@ impl Joined {
             (self.projects.ask(&owner, &name, what, &mut take, cancel).await.map_err(Box::from)?, built)
         };
         if let Some(mut built) = built {
-            // Not as it says.
-            (built.owner, built.owner_name) = (owner, presence::name(&self.mesh, &owner));
             if let Some(out) = &out
                 && !self.write_out(&host.pod, (&name, &built), out, (sink, cancel)).await?
             {
@@ -441,14 +409,14 @@ impl Joined {
         (sink, cancel): (&Sink, &Cancel),
     ) -> Fallible<bool> {
         let site = tree_files::site(out)?;
-        if !self.bring(pod, name, (built.owner, built.tree), cancel).await? {
+        if !self.bring(pod, name, (built.owner, built.made.tree), cancel).await? {
             return Ok(false);
         }
         let Some(lock) = build::lock(&site, sink, cancel).await? else { return Ok(false) };
         let brought = Brought {
             project: name.clone(),
             owner: built.owner_name.clone(),
-            tree: built.tree,
+            tree: built.made.tree,
             take_back: false,
         };
         let larder = pod.larder().clone();

@@ -1,7 +1,7 @@
 //! The owner's side: orders are carried out, and their replies sent as they come.
 //!
-//! Replies go in batches, each of which is answered by whether more is wanted; the next is not sent before. So a slow link holds the build back, as a slow reader
-//! of the socket does. Who is silent for [`SILENT`] while the back-plane is there wants nothing more.
+//! Replies go in batches, each of which is answered by whether more is wanted, or by that there is no room for it yet; the next is not sent before it is taken. So a slow link holds the build back, as a slow reader
+//! does, who may stop for as long as he likes. A pod that is silent for [`SILENT`] while the back-plane is there wants nothing more.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use backplane::bus::BusError;
 use backplane::mesh::AskError;
 use protocol::PodId;
+use protocol::mesh::NewsAnswer;
+use protocol::mesh::order::{ORDER_NEWS, OfProject, ProjectNews, ProjectOrder, ProjectReply};
 use protocol::mesh::run::REPORT_EVERY;
 use serde_json::Value;
 
-use super::{NEWS, News, Order, Projects, carry_out, of_another};
+use super::{Projects, carry_out};
 use crate::majordomo::border::machine;
-use crate::majordomo::request::{Failure, OfProject, Reply, Report};
+use crate::majordomo::request::{Failure, Reply, Report, WatchNews};
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::presence;
 
@@ -52,12 +54,12 @@ impl Drop for Serving {
 
 impl Projects {
     /// Begins to carry an order out.
-    pub(super) fn take(self: Arc<Self>, from: PodId, order: Order) -> Result<(), String> {
+    pub(super) fn take(self: Arc<Self>, from: PodId, order: ProjectOrder) -> Result<(), String> {
         if !self.mesh.members().is_believed(&from) {
             return Err("only full members of the federation may ask for that".to_owned());
         }
         let host = self.its_host().ok_or("this pod has only begun, or goes")?;
-        let what = of_another(order.what).map_err(|failure| failure.message)?;
+        let what = order.what;
         let own = self.own(&order.name).map_err(|failure| failure.message)?;
         let key = (from, order.run);
         let cancel = Cancel::default();
@@ -79,17 +81,17 @@ impl Projects {
             }
             served.insert(key, Served { cancel: cancel.clone(), is_monitor });
         }
-        let serving = Serving(Arc::clone(&self), key);
+        let (serving, projects) = (Serving(Arc::clone(&self), key), Arc::clone(&self));
         let (sender, replies) = sync_channel(REPLY_QUEUE);
         let (runtime, ended) = (host.pod.runtime().clone(), cancel.clone());
         let telling = runtime.clone();
         runtime.spawn(async move {
             let sink = Sink::new(sender);
-            let carried = carry_out(&host, (&own, false), what, &sink, &cancel).await;
+            let carried = carry_out(&host, (&own, None), what, &sink, &cancel).await;
             sink.reply(match carried {
-                Ok((outcome, built)) => {
-                    if let Some(built) = built {
-                        sink.reply(Reply::Report(Report::Built(built)));
+                Ok((outcome, made)) => {
+                    if let Some(made) = made {
+                        sink.reply(Reply::Report(Report::Built(projects.own_report(made))));
                     }
                     Reply::Done { outcome }
                 }
@@ -117,15 +119,16 @@ impl Projects {
             let (mut batch, is_over) = gather(replies);
             while is_wanted {
                 number += 1;
-                let news = News { run, number, replies: batch.clone() };
-                match runtime.block_on(self.mesh.ask::<_, bool>(&to, NEWS, &news, ANSWER)) {
-                    Ok(wanted) => {
-                        (heard, is_wanted) = (Instant::now(), wanted && !is_last);
+                let news = ProjectNews { run, number, replies: batch.clone() };
+                match runtime.block_on(self.mesh.ask::<_, NewsAnswer>(&to, ORDER_NEWS, &news, ANSWER)) {
+                    Ok(NewsAnswer::Later) => (heard, number) = (Instant::now(), number - 1),
+                    Ok(answer) => {
+                        (heard, is_wanted) = (Instant::now(), answer == NewsAnswer::Taken && !is_last);
                         break;
                     }
                     Err(AskError::Bus(BusError::TooLarge { bound, .. })) if !is_last => {
                         number -= 1;
-                        batch = said(&Reply::Failed(too_long(bound))).into_iter().collect();
+                        batch = said(Reply::Failed(too_long(bound))).into_iter().collect();
                         is_last = true;
                     }
                     Err(error) => {
@@ -150,9 +153,23 @@ impl Projects {
     }
 }
 
-/// A reply as it travels.
-fn said(reply: &Reply) -> Option<Value> {
-    serde_json::to_value(reply).ok()
+/// A reply as it travels; none of it is for other pods that no order is answered with.
+fn said(reply: Reply) -> Option<Value> {
+    let said = match reply {
+        Reply::Event(event) => ProjectReply::Event(event),
+        Reply::Waiting(what) => ProjectReply::Waiting(what),
+        Reply::Watch(WatchNews::Refused(why)) => ProjectReply::Refused(why),
+        Reply::Report(Report::Targets(report)) => ProjectReply::Targets(report),
+        Reply::Report(Report::Status(report)) => ProjectReply::Status(report),
+        Reply::Report(Report::Verify(report)) => ProjectReply::Verify(report),
+        Reply::Report(Report::Built(report)) => ProjectReply::Made(report.made),
+        Reply::Done { outcome } => ProjectReply::Done { outcome },
+        Reply::Failed(failure) => ProjectReply::Failed(failure),
+        Reply::Progress { .. } | Reply::Watch(_) | Reply::Launch(_) | Reply::Shell(_) | Reply::Report(_) => {
+            return None;
+        }
+    };
+    serde_json::to_value(said).ok()
 }
 
 fn too_long(bound: usize) -> Failure {
@@ -166,7 +183,7 @@ fn gather(replies: &Receiver<Reply>) -> (Vec<Value>, bool) {
     loop {
         match replies.recv_timeout(wait) {
             Ok(reply) => {
-                let said = said(&reply);
+                let said = said(reply);
                 bytes += said.as_ref().map_or(0, |said| said.to_string().len());
                 batch.extend(said);
                 wait = GATHER.saturating_sub(begun.get_or_insert_with(Instant::now).elapsed());

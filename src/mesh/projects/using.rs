@@ -13,7 +13,9 @@ use super::asking::Unanswered;
 use super::{Fallible, Own, carry_out};
 use crate::majordomo::border::{machine, mistake};
 use crate::majordomo::holder::Host;
-use crate::majordomo::request::{BuiltReport, Failure, FailureKind, OfProject, Reply, Report, UsedBy};
+use crate::majordomo::request::{
+    Failure, FailureKind, OfProject, OwnOptions, ProjectMade, Reply, Report, UsedBy,
+};
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::{Joined, presence};
 
@@ -71,14 +73,14 @@ pub(super) fn check(own: &Own, used_by: &[UsedBy]) -> Fallible<()> {
 /// What the build of a used project says, as far as whoever uses it wants to know.
 #[derive(Default)]
 struct Heard {
-    built: Option<BuiltReport>,
+    made: Option<ProjectMade>,
     failed: Vec<String>,
 }
 
 impl Heard {
     fn take(&mut self, reply: Reply, sink: &Sink) {
         match reply {
-            Reply::Report(Report::Built(report)) => self.built = Some(report),
+            Reply::Report(Report::Built(report)) => self.made = Some(report.made),
             Reply::Event(Stamped {
                 event: Event::StepFinished { step, how: How::Failed, failure, .. },
                 ..
@@ -126,11 +128,11 @@ impl Joined {
             });
             let carried = {
                 let own = Sink::new(sender);
-                carry_out(host, (&project, true), what, &own, cancel).await
+                carry_out(host, (&project, Some(OwnOptions::default())), what, &own, cancel).await
             };
             heard = hearing.await.map_err(|_| Box::new(machine("a build ended in the middle")))?;
             let (outcome, built) = carried?;
-            heard.built = built;
+            heard.made = built;
             outcome
         } else {
             let mut take = |reply| heard.take(reply, sink);
@@ -141,15 +143,15 @@ impl Joined {
             }
         };
         let pod = presence::name(&self.mesh, &owner);
-        match (outcome, heard.built) {
-            (Some(Outcome::Success), Some(built)) => {
-                for step in &built.kept_back {
+        match (outcome, heard.made) {
+            (Some(Outcome::Success), Some(made)) => {
+                for step in &made.kept_back {
                     let text =
                         format!("what step `{step}` of `{name}` makes stays with `{pod}`: it has secrets");
                     sink.note_in_build(true, text);
                 }
-                match self.bring(&host.pod, name, (owner, built.tree), cancel).await {
-                    Ok(true) => Ok(Used::Tree { tree: built.tree, owner: pod }),
+                match self.bring(&host.pod, name, (owner, made.tree), cancel).await {
+                    Ok(true) => Ok(Used::Tree { tree: made.tree, owner: pod }),
                     Ok(false) => Ok(Used::Cancelled),
                     // It went when all was made.
                     Err(failure) if presence::is_gone(&self.mesh, &owner, ASKED).await => {
