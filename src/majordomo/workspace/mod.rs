@@ -3,7 +3,7 @@
 //! | name | what |
 //! |---|---|
 //! | `version` | the number of this layout; written last, so a folder without it is an unfinished one |
-//! | `id` | 128 random bits: the workspace's name in the federation |
+//! | `id` | 128 random bits: the workspace's name in the federation; and the folder that it is of, so that a copy of it is told apart |
 //! | `lock` | one build at a time ([`Lock`]) |
 //! | `manifest` | what was handed over ([`Manifest`]) |
 //! | `intents` | what is being handed over; there only during a hand-over or after a crash in one |
@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 pub use protocol::Stamp;
 use protocol::WorkspaceId;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, RenameFlags, StatxFlags, renameat_with, statx};
 
 pub use error::WorkspaceError;
 pub use lock::{Holder, LOCK_POLL, Lock};
@@ -69,7 +69,11 @@ impl Workspace {
         if !check_folder(&folder)? || read_version(&folder)?.is_none() {
             return Ok(None);
         }
-        let id = read_id(&folder)?;
+        let id = match read_id(&folder)? {
+            Named::Here(id) => id,
+            // The next build gives it a name; until then nothing is known of it.
+            Named::Elsewhere => new_id(&folder)?,
+        };
         Ok(Some(Self { project, root: Arc::new(root), folder, id }))
     }
 
@@ -109,11 +113,15 @@ impl Workspace {
             Err(WorkspaceError::Damaged { path, why }) => {
                 // A power cut may leave it empty. Only what the last builds came to was known by it, and the manifest is not.
                 tracing::warn!(path = %path.display(), why, "the workspace gets a new id");
-                set_aside(&path)?;
-                create(&folder)?;
-                read_id(&folder)?
+                named_anew(&folder)?
             }
-            id => id?,
+            // As `cp -r` of a project makes it, or an image of a disk: two folders of one name would be one for the federation.
+            Ok(Named::Elsewhere) => {
+                tracing::info!(path = %folder.display(), "a copy of a workspace gets an id of its own");
+                named_anew(&folder)?
+            }
+            Ok(Named::Here(id)) => id,
+            Err(error) => return Err(error),
         };
         Ok(Self { project, root: Arc::new(root), folder, id })
     }
@@ -218,7 +226,8 @@ fn create(folder: &Path) -> Result<(), WorkspaceError> {
     // Two builds may get here at once: the first id stays.
     let beside = tmp.join(format!("id-{id}"));
     let path = folder.join("id");
-    fs::write(&beside, format!("{id}\n")).map_err(|e| WorkspaceError::io("written", &path, e))?;
+    let text = format!("{id}\n{}\n", mark(folder)?);
+    fs::write(&beside, text).map_err(|e| WorkspaceError::io("written", &path, e))?;
     match renameat_with(CWD, &beside, CWD, &path, RenameFlags::NOREPLACE).map_err(io::Error::from) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(WorkspaceError::io("written", &path, error));
@@ -229,14 +238,33 @@ fn create(folder: &Path) -> Result<(), WorkspaceError> {
     seal::replace(&folder.join("version"), &tmp, format!("{VERSION}\n").as_bytes())
 }
 
-/// Renames a damaged file, so that another one can take its place.
-fn set_aside(path: &Path) -> Result<(), WorkspaceError> {
-    match fs::rename(path, path.with_extension("damaged")) {
+/// Sets the file with the id aside, and makes another one.
+fn named_anew(folder: &Path) -> Result<WorkspaceId, WorkspaceError> {
+    let path = folder.join("id");
+    match fs::rename(&path, path.with_extension("old")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(WorkspaceError::io("written", path, error))
+            return Err(WorkspaceError::io("written", &path, error));
         }
-        _ => Ok(()),
+        _ => create(folder)?,
     }
+    match read_id(folder)? {
+        Named::Here(id) => Ok(id),
+        Named::Elsewhere => Err(WorkspaceError::Damaged { path, why: "it is of another folder".to_owned() }),
+    }
+}
+
+/// What tells a folder from its copies, on this disk and on others: its inode, and when that was made (statx(2); 0 where the file system does not
+/// know). A folder that is moved keeps both, unless it goes to another disk.
+fn mark(folder: &Path) -> Result<String, WorkspaceError> {
+    let wanted = StatxFlags::INO | StatxFlags::BTIME;
+    let stat = statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, wanted)
+        .map_err(|error| WorkspaceError::io("read", folder, error.into()))?;
+    let born = if StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME) {
+        i128::from(stat.stx_btime.tv_sec) * 1_000_000_000 + i128::from(stat.stx_btime.tv_nsec)
+    } else {
+        0
+    };
+    Ok(format!("{} {born}", stat.stx_ino))
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, WorkspaceError> {
@@ -258,11 +286,21 @@ fn read_version(folder: &Path) -> Result<Option<u64>, WorkspaceError> {
     }
 }
 
-fn read_id(folder: &Path) -> Result<WorkspaceId, WorkspaceError> {
+/// Whose name the file `id` has.
+enum Named {
+    Here(WorkspaceId),
+    /// That of the folder from which this one was copied.
+    Elsewhere,
+}
+
+fn read_id(folder: &Path) -> Result<Named, WorkspaceError> {
     let path = folder.join("id");
     let damaged = |why: String| WorkspaceError::Damaged { path: path.clone(), why };
     let text = read_text(&path)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
-    text.parse().map_err(|bad: protocol::ids::BadId| damaged(bad.to_string()))
+    let (id, of) = text.split_once('\n').unwrap_or((&text, ""));
+    let id = id.parse().map_err(|bad: protocol::ids::BadId| damaged(bad.to_string()))?;
+    // Whoever wrote it before marks were written did not know of copies.
+    if of.is_empty() || of == mark(folder)? { Ok(Named::Here(id)) } else { Ok(Named::Elsewhere) }
 }
 
 #[cfg(test)]
@@ -282,6 +320,25 @@ mod tests {
         assert_eq!(Workspace::open(dir.path()).unwrap().unwrap().id(), first.id());
         let other = tempfile::tempdir().unwrap();
         assert_ne!(Workspace::open_or_create(other.path()).unwrap().id(), first.id());
+    }
+
+    #[test]
+    fn a_copy_of_a_workspace_is_another_one_and_what_is_moved_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, copy, moved] = ["first", "copy", "moved"].map(|name| dir.path().join(name));
+        fs::create_dir(&first).unwrap();
+        let id = Workspace::open_or_create(&first).unwrap().id();
+        fs::create_dir_all(copy.join(FOLDER)).unwrap();
+        for name in ["id", "version"] {
+            fs::copy(first.join(FOLDER).join(name), copy.join(FOLDER).join(name)).unwrap();
+        }
+        assert_ne!(Workspace::open(&copy).unwrap().unwrap().id(), id, "for who looks");
+        let copied = Workspace::open_or_create(&copy).unwrap().id();
+        assert_ne!(copied, id);
+        assert_eq!(Workspace::open_or_create(&copy).unwrap().id(), copied, "it stays so");
+        assert_eq!(Workspace::open(&copy).unwrap().unwrap().id(), copied);
+        fs::rename(&first, &moved).unwrap();
+        assert_eq!(Workspace::open_or_create(&moved).unwrap().id(), id);
     }
 
     #[test]
