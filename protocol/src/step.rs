@@ -161,9 +161,9 @@ impl StepSpec {
                 writer.bytes(name.as_bytes());
             }
         }
-        // Its traces carry what earlier passes saw, too; those from before that was so answer for nothing.
+        // Its traces carry what earlier passes saw, too, and who listed folders; those from before that was so answer for nothing.
         if self.keep != Keep::Nothing {
-            writer.byte(5);
+            writer.byte(6);
         }
         Digest::in_context(context::WEAK_KEY, &writer.finish())
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
 use crate::cli::interrupt::{Cause, Interrupt};
+use crate::cli::place::Around;
 use crate::cli::style::{Style, Tone};
 use crate::cli::{Majordomo, Open, border, place};
 use crate::env_vars::{self, EnvVar};
@@ -125,6 +126,16 @@ impl<'a> Context<'a> {
     /// It is gone, or may not be entered.
     pub fn cwd(&self) -> Result<&Path, Failure> {
         self.cwd.as_deref().map_err(Clone::clone)
+    }
+
+    /// Where a project is looked for.
+    ///
+    /// # Errors
+    /// As [`cwd`](Self::cwd).
+    pub fn around(&self) -> Result<Around, Failure> {
+        let cwd = self.cwd()?.to_owned();
+        let home = place::home(self.home.as_deref(), &self.env, Some(&cwd)).ok();
+        Ok(Around { cwd, home })
     }
 
     /// Finds the engine; from here on a signal cancels instead of killing.

@@ -19,6 +19,7 @@ use protocol::mesh::{BadProjectName, PROJECT_PREFIX, ProjectName};
 use crate::cli::border;
 use crate::cli::context::Environment;
 use crate::env_vars;
+use crate::majordomo::chefs;
 use crate::majordomo::request::{Failure, FailureKind};
 use crate::majordomo::workspace::FOLDER;
 
@@ -50,18 +51,27 @@ pub fn home(said: Option<&Path>, env: &Environment, cwd: Option<&Path>) -> Resul
         })
 }
 
+/// Where somebody stands who names a project, or none.
+pub struct Around {
+    /// The current folder.
+    pub cwd: PathBuf,
+    /// The pod's home, whose chefs may know a folder.
+    pub home: Option<PathBuf>,
+}
+
 /// The project that is meant: the folder that was named, else the nearest one with a project file, from the current
 /// folder upwards, else the nearest one that was built, else the current folder if a chef would know it. Absolute, links resolved.
 ///
 /// # Errors
 /// The folder is not there, no project is found, or its path is not UTF-8.
-pub fn project(named: Option<&Path>, cwd: &Path) -> Result<PathBuf, Failure> {
+pub fn project(named: Option<&Path>, around: &Around) -> Result<PathBuf, Failure> {
+    let cwd = around.cwd.as_path();
     match named {
         Some(named) => resolved(named, cwd),
-        None => match nearest(cwd).or_else(|| built(cwd)).or_else(|| known(cwd)) {
+        None => match nearest(cwd).or_else(|| built(cwd)).or_else(|| known(cwd, around)) {
             Some(project) => resolved(&project, cwd),
             None => Err(border::mistake(format!(
-                "no `{PROJECT_FILE}` in `{}` or in a folder above it, and no built-in chef knows that folder",
+                "no `{PROJECT_FILE}` in `{}` or in a folder above it, and no chef knows that folder",
                 cwd.display()
             ))
             .hint(format!("go to a project, name its folder, or write a `{PROJECT_FILE}`"))),
@@ -76,14 +86,14 @@ pub fn project(named: Option<&Path>, cwd: &Path) -> Result<PathBuf, Failure> {
 /// What is said to be a name is none.
 pub fn named_and_targets(
     words: &[String],
-    cwd: &Path,
+    around: &Around,
 ) -> Result<Option<(ProjectName, Vec<String>)>, Failure> {
     let Some((first, targets)) = words.split_first() else { return Ok(None) };
     let is_said = first.starts_with(PROJECT_PREFIX);
-    if !is_said && project(None, cwd).is_ok() {
+    if !is_said && project(None, around).is_ok() {
         return Ok(None);
     }
-    Ok(named_project(first, cwd)?.map(|name| (name, targets.to_vec())))
+    Ok(named_project(first, &around.cwd)?.map(|name| (name, targets.to_vec())))
 }
 
 /// The registered project that a word means, if it is the name of one, and no folder.
@@ -108,19 +118,22 @@ pub fn named_project(word: &str, cwd: &Path) -> Result<Option<ProjectName>, Fail
 pub fn project_and_targets(
     named: Option<&Path>,
     words: &[String],
-    cwd: &Path,
+    around: &Around,
 ) -> Result<(PathBuf, Vec<String>), Failure> {
+    let cwd = around.cwd.as_path();
     let first_is_project = named.is_none()
         && words.first().is_some_and(|first| {
             let folder = cwd.join(first);
             let is_nowhere = || nearest(cwd).is_none() && built(cwd).is_none();
             has_project_file(&folder)
                 || folder.join(FOLDER).is_dir()
-                || (folder.is_dir() && is_nowhere() && (known(&folder).is_some() || known(cwd).is_none()))
+                || (folder.is_dir()
+                    && is_nowhere()
+                    && (known(&folder, around).is_some() || known(cwd, around).is_none()))
         });
     let (first, targets) = if first_is_project { words.split_at(1) } else { words.split_at(0) };
     let named = named.or(first.first().map(Path::new));
-    let project = project(named, cwd).map_err(|failure| match words.first() {
+    let project = project(named, around).map_err(|failure| match words.first() {
         Some(first) if named.is_none() => {
             failure.hint(format!("`{first}` is no folder, so it was taken for a target"))
         }
@@ -142,10 +155,11 @@ fn built(cwd: &Path) -> Option<PathBuf> {
     cwd.ancestors().find(|folder| folder.join(FOLDER).is_dir()).map(Path::to_owned)
 }
 
-/// The current folder, if a built-in chef would recognise it. A folder that cannot be read is one: a build says why.
-fn known(cwd: &Path) -> Option<PathBuf> {
-    let knows = |chef: &chef_builtin::Chef| (chef.detect)(cwd).map_or(true, |detected| detected.sure > 0);
-    chef_builtin::ALL.iter().any(knows).then(|| cwd.to_owned())
+/// A folder, if a chef would recognise it: a built-in one, or one that the home has. One that cannot be read is known: a build says why.
+fn known(folder: &Path, around: &Around) -> Option<PathBuf> {
+    let knows = |chef: &chef_builtin::Chef| (chef.detect)(folder).map_or(true, |detected| detected.sure > 0);
+    let is_of_home = || around.home.as_deref().is_some_and(|home| chefs::may_know(home, folder));
+    (chef_builtin::ALL.iter().any(knows) || is_of_home()).then(|| folder.to_owned())
 }
 
 fn resolved(named: &Path, cwd: &Path) -> Result<PathBuf, Failure> {
@@ -200,7 +214,7 @@ mod tests {
         }
         let meant = |cwd: &Path, words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            project_and_targets(None, &words, cwd)
+            project_and_targets(None, &words, &Around { cwd: cwd.to_owned(), home: None })
         };
         // A folder that is no project is a target, once there is a project to have targets.
         assert_eq!(meant(&outer, &["html"]).unwrap(), (outer.clone(), vec!["html".into()]));
@@ -225,7 +239,7 @@ mod tests {
         // What `--project` names is the project, and all words are targets.
         let words = ["inner".to_owned()];
         assert_eq!(
-            project_and_targets(Some(Path::new("..")), &words, &inner).unwrap(),
+            project_and_targets(Some(Path::new("..")), &words, &Around { cwd: inner, home: None }).unwrap(),
             (outer, vec!["inner".into()])
         );
     }

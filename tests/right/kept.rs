@@ -252,3 +252,63 @@ fn what_a_kept_step_of_the_projects_own_had_read() {
     other.build(&[]).ok();
     assert_eq!(other.read("out/b"), "four\nd\n");
 }
+
+/// A tool that makes several results in one process, knows of the one source of each, and of nothing else.
+const ONE_PROCESS: &str = r#"
+import os
+conf = None
+os.makedirs("out", exist_ok=True)
+for name in sorted(os.listdir("in")):
+    made = "out/" + name
+    if not os.path.exists(made) or os.path.getmtime("in/" + name) > os.path.getmtime(made):
+        conf = conf or open("conf").read()
+        open(made, "w").write(conf + open("in/" + name).read())
+        print("made", name)
+"#;
+
+#[test]
+fn one_process_that_makes_several_results_of_one_file() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'python3 tool.py'\nkeep = true\n");
+    project.write("tool.py", ONE_PROCESS);
+    project.write("conf", "one ");
+    project.write("in/a", "a\n");
+    project.write("in/b", "b\n");
+    project.build(&[]).ok();
+    let made = ["out/a", "out/b", "out/c"];
+    // What it knows of it makes anew, and no more.
+    project.write("in/a", "A\n");
+    assert_eq!(builds_as_clean(&project, &made).output("s"), ["made a"]);
+    // It reads the other one for that one's sake alone.
+    project.write("conf", "two ");
+    project.write("in/a", "aa\n");
+    let built = builds_as_clean(&project, &made);
+    assert!(built.said().contains("conf changed"), "{}", built.said());
+    // A name more makes it read, too.
+    project.write("conf", "three ");
+    project.write("in/c", "c\n");
+    builds_as_clean(&project, &made);
+    project.write("conf", "four ");
+    builds_as_clean(&project, &made);
+}
+
+#[test]
+fn a_folder_that_make_lists_and_a_recipe_too() {
+    let place = Place::new();
+    let project = prog(&place);
+    project.append("Makefile", "\nSEEN := $(wildcard texts/*)\n");
+    project.build(&[]).ok();
+    project.write("texts/b", "b\n");
+    builds_as_clean(&project, &MADE);
+    assert_eq!(project.read("all.txt"), "a\nb\n");
+    // One of two recipes that list it, which has other reasons, too.
+    project.append("Makefile", "\nall: more.txt\nmore.txt: main.c\n\tls texts > $@\n");
+    let made = [&MADE[..], &["more.txt"]].concat();
+    builds_as_clean(&project, &made);
+    project.write("texts/c", "c\n");
+    project.append("main.c", "int more;\n");
+    builds_as_clean(&project, &made);
+    // Where only make lists, a name more is make's business.
+    project.write("notes", "");
+    assert_eq!(compiled(&project.build(&[]).ok()), [] as [&str; 0]);
+}

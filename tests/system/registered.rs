@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Place, Project};
+use crate::common::{Place, Project, Running};
 
 const PAGE: &str = include_str!("../../docs/how-to/write-a-chef.md");
 
@@ -41,11 +41,16 @@ fn the_chef_of_the_book_is_registered_and_builds() {
     let (tools, project) = (tools(&place), notes(&place, "p"));
     let said = chef(&place, &["add", tools.at("notes.py").to_str().unwrap()]);
     assert_eq!(said, "the chef `notes` is registered: version 1.0\n");
-    // The larder has it.
+    // The larder has it. As the book says it: in the folder, with no more words.
     tools.remove("notes.py");
+    let mut bare = place.command("majordomo", &["build"]);
+    bare.current_dir(project.path());
+    Running::start(bare).end().ok();
+    assert!(project.has("site/one.html"));
+    project.write("one.note", "# One\nfirst, edited\n");
     let built = project.build(&[]).ok();
-    assert!(built.ran().contains(&"chef:notes"), "{:?}", built.ran());
-    assert_eq!(project.read("site/one.html"), "<h1>One</h1>\nfirst\n");
+    assert_eq!(built.ran(), ["index", "page:one.note"]);
+    assert_eq!(project.read("site/one.html"), "<h1>One</h1>\nfirst, edited\n");
     assert_eq!(project.read("index.txt"), "site/one.html\nsite/two.html\n");
     project.builds(&[]);
     project.write("two.note", "# Two\nsekond\n");
@@ -215,6 +220,15 @@ fn a_chef_answers_its_own_examples() {
     assert!(failures[0].as_str().unwrap().contains("and was to say"), "{report}");
     assert_eq!(failures[1], &Value::Null);
     assert!(failures[2].as_str().unwrap().contains("`request.json` cannot be read"), "{report}");
+    // One that is a single program has them beside it, as the book shows.
+    tools.write("notes.py", of_the_book());
+    tools.chmod("notes.py", 0o755);
+    tools.write("examples/detect/request.json", r#"{"protocol":1,"request":"detect"}"#);
+    tools.write("examples/detect/answer.json", r#"{"protocol":1,"answer":"detect","sure":0}"#);
+    assert_eq!(
+        chef(&place, &["test", tools.at("notes.py").to_str().unwrap()]),
+        "detect: as it should be\nthe chef `notes` 1.0: 1 of 1 example answered as they should\n"
+    );
     // Nothing is left beside the chef, and it may be registered with its examples.
     assert!(!tools.has("notes/examples/nothing/project/.majordomo"));
     chef(&place, &["add", &path]);

@@ -322,7 +322,7 @@ fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
 /// What was looked at.
 type Looks = Vec<(RelPath, Look)>;
 
-/// Who read files, and how often.
+/// Who read files and listed folders, and how often.
 type Readers = Vec<(RelPath, Vec<(Reader, u32)>)>;
 
 async fn judged(
@@ -367,13 +367,14 @@ async fn judged(
     Ok(StepEnd::Made { path_set, trace, outputs })
 }
 
-/// Who read files whose contents count, by their places in a path set.
+/// Who read files whose contents count, and folders whose names do, by their places in a path set.
 fn placed(set: &PathSet, readers: Readers) -> Vec<Reading> {
     let prefix = project_prefix();
     let mut readers: FxHashMap<RelPath, Vec<(Reader, u32)>> =
         readers.into_iter().map(|(path, readers)| (prefix.join(&path), readers)).collect();
     let mut readings = Vec::new();
-    for (place, (path, _)) in (0..).zip(set.looks()).filter(|(_, (_, look))| *look == Look::Content) {
+    let is_read = |look: Look| matches!(look, Look::Content | Look::Listing);
+    for (place, (path, _)) in (0..).zip(set.looks()).filter(|(_, (_, look))| is_read(*look)) {
         let mut who = readers.remove(path).unwrap_or_default();
         who.sort_unstable();
         readings.extend(who.into_iter().map(|(reader, times)| Reading {

@@ -110,16 +110,15 @@ impl BuildArgs {
             take_back: self.take_back,
             verify: false,
         };
-        let cwd = context.cwd()?;
+        let around = context.around()?;
         let named = match &self.project {
-            None => place::named_and_targets(&self.words, cwd)?,
+            None => place::named_and_targets(&self.words, &around)?,
             Some(_) => None,
         };
         // Where nobody can have registered anything a word is no name.
         let is_name = |word: Option<&String>| {
-            let home = place::home(context.home.as_deref(), &context.env, Some(cwd));
             word.is_some_and(|word| word.starts_with(PROJECT_PREFIX))
-                || home.is_ok_and(|home| Joined::is_member(&home))
+                || around.home.as_deref().is_some_and(Joined::is_member)
         };
         match named.filter(|_| is_name(self.words.first())) {
             Some((name, targets)) => {
@@ -128,12 +127,12 @@ impl BuildArgs {
                 let options = OrderOptions { dry_run, cold, keep_going, explain, verify };
                 let what = OfProject::Build { targets, options };
                 let own = OwnOptions { jobs, sandbox, take_back };
-                let out = self.out.as_ref().map(|out| cwd.join(out));
+                let out = self.out.as_ref().map(|out| around.cwd.join(out));
                 Ok(Request::Named(Box::new(Named { name, what, own, out })))
             }
             None => {
                 let (project, targets) =
-                    place::project_and_targets(self.project.as_deref(), &self.words, cwd)?;
+                    place::project_and_targets(self.project.as_deref(), &self.words, &around)?;
                 if self.out.is_some() {
                     return Err(border::mistake(
                         "`--out` is for a registered project: what this one makes is written into it",

@@ -11,7 +11,7 @@ use crate::majordomo::request::{Failure, InitReport, Report, Request};
 
 /// Write a project file that says what is there
 ///
-/// Asks the built-in chefs, as a build without a project file does, and writes the plan of the surest one as `majordomo.toml`,
+/// Asks the chefs, as a build without a project file does, and writes the plan of the surest one as `majordomo.toml`,
 /// ready to be edited. One that is there is never overwritten. Nothing that was built is made again for it.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -27,7 +27,7 @@ impl InitArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         // A new project file belongs here, whatever stands above.
         let named = self.project.or(self.named);
-        let project = place::project(Some(named.as_deref().unwrap_or(Path::new("."))), context.cwd()?)?;
+        let project = place::project(Some(named.as_deref().unwrap_or(Path::new("."))), &context.around()?)?;
         let environment = context.env.texts();
         match context.report(Request::Init { project, environment }, &mut |_| ())? {
             Report::Init(written) => context.talk.say(&render(&written)),

@@ -144,6 +144,6 @@ fn ask(
     request: impl FnOnce(PathBuf) -> Request,
     said: impl FnOnce(&Report, Style) -> Option<Said>,
 ) -> Result<Exit, Failure> {
-    let project = place::project(project, context.cwd()?)?;
+    let project = place::project(project, &context.around()?)?;
     context.ask(request(project), json, said)
 }

@@ -48,15 +48,15 @@ struct Shown {
 
 impl MonitorArgs {
     fn asked(&self, context: &Context<'_>) -> Result<Request, Failure> {
-        let cwd = context.cwd()?;
+        let around = context.around()?;
         let (step, once) = (self.step.clone(), self.once);
-        match place::named_project(&self.project, cwd)? {
+        match place::named_project(&self.project, &around.cwd)? {
             Some(name) => {
                 let what = OfProject::Monitor { step, once };
                 Ok(Request::Named(Box::new(Named { name, what, own: OwnOptions::default(), out: None })))
             }
             None => {
-                let project = place::project(Some(&PathBuf::from(&self.project)), cwd)?;
+                let project = place::project(Some(&PathBuf::from(&self.project)), &around)?;
                 Ok(Request::Monitor { project, step, once })
             }
         }

@@ -51,7 +51,7 @@ pub struct VerifyArgs {
 impl VerifyArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let (project, targets) =
-            place::project_and_targets(self.project.as_deref(), &self.words, context.cwd()?)?;
+            place::project_and_targets(self.project.as_deref(), &self.words, &context.around()?)?;
         let options = BuildOptions {
             jobs: self.jobs.map(NonZeroUsize::get),
             sandbox: self.sandbox,

@@ -60,8 +60,8 @@ enum Command {
     ///
     /// An example is a folder `examples/NAME` with `request.json`, `answer.json`, and `project/` if a project is to be there.
     Test {
-        /// The chef's folder
-        #[arg(value_name = "DIR")]
+        /// The chef's folder, or its one program, which has the examples beside it
+        #[arg(value_name = "DIR|FILE")]
         from: PathBuf,
     },
 }
@@ -69,8 +69,9 @@ enum Command {
 impl ChefArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let cwd = context.cwd()?.to_owned();
+        let place = |from: PathBuf| cwd.join(from).components().collect();
         let (request, words): (_, fn(&ChefsReport) -> String) = match self.command {
-            Command::Add { from } => (ChefRequest::Add { from: cwd.join(from) }, added),
+            Command::Add { from } => (ChefRequest::Add { from: place(from) }, added),
             Command::List => (ChefRequest::List, |report| list(report)),
             Command::Show { name } => {
                 (ChefRequest::Show { name }, |report| report.chefs.iter().map(show).collect())
@@ -84,7 +85,7 @@ impl ChefArgs {
             }
             Command::Test { from } => {
                 let environment = context.env.texts();
-                (ChefRequest::Test { from: cwd.join(from), environment }, |_| String::new())
+                (ChefRequest::Test { from: place(from), environment }, |_| String::new())
             }
         };
         let report = context.report(Request::Chef(request), &mut |_| ())?;

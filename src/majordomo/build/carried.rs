@@ -4,6 +4,7 @@
 //! that a recipe lists. So each pass carries on what the pass before it saw, and its trace says all that its result stands on. If some of
 //! that is another by now, the tool has to have noticed: all who had read the file have read it again, or the step runs once more, from nothing.
 //! Who reads in a pass for which nothing had changed (make its Makefiles, and what it has the shell read for them) reads whatever happens, and has noticed nothing.
+//! Who may have been called for another change, and has left out some of what it had read before, has not done all again that it had done.
 //! What no tool can be trusted to notice – a source that is gone, or that hides another one now, a tool of the machine – spoils what is kept
 //! before anything runs. Only a step that keeps all of its own (`keep = true`) believes; one that keeps what matches reads its sources each time.
 
@@ -155,6 +156,7 @@ impl Carried {
         let own = Own::new([&*state.before, &*state.own, &*outputs]);
         let changed: Vec<&Changed> = self.changed.iter().filter(|it| !own.is(context, &it.path)).collect();
         let mut begun_anew: FxHashSet<Reader> = FxHashSet::default();
+        let short = self.left_something_out(&changed, &all);
         for Changed { path, look, readers, words } in changed.iter().copied() {
             let again = all.get(&(path.clone(), *look));
             let is_noticed = match look {
@@ -162,9 +164,15 @@ impl Carried {
                     begun_anew.extend(again.readers.keys());
                     match is_known(context, index, path) {
                         true => !again.readers.is_empty(),
-                        false => have_all_read_again(readers, &again.readers),
+                        false => {
+                            have_all_read_again(readers, &again.readers)
+                                && again.readers.keys().all(|reader| !short.contains(reader))
+                        }
                     }
                 }),
+                Look::Listing if !readers.is_empty() => {
+                    again.is_some_and(|again| have_all_listed_again(readers, &again.readers))
+                }
                 Look::Listing | Look::Link | Look::Content => again.is_some(),
                 Look::Kind | Look::Probe => {
                     Look::ALL.iter().any(|look| all.contains_key(&(path.clone(), *look)))
@@ -218,6 +226,33 @@ impl Carried {
     }
 }
 
+impl Carried {
+    /// Who read a changed file now, may have been called for something else that changed, and has not read all that it had read before.
+    /// One process that makes several results of one file makes those anew whose other sources have changed, as far as it knows.
+    fn left_something_out(
+        &self,
+        changed: &[&Changed],
+        now: &BTreeMap<(RelPath, Look), Held>,
+    ) -> FxHashSet<Reader> {
+        let mut causes: FxHashMap<Reader, usize> = FxHashMap::default();
+        for it in changed.iter().filter(|it| it.look == Look::Content) {
+            let readers = now.get(&(it.path.clone(), it.look)).into_iter().flat_map(|now| now.readers.keys());
+            readers.for_each(|reader| *causes.entry(*reader).or_default() += 1);
+        }
+        // Nobody can tell whom a name more has called.
+        let more = usize::from(changed.iter().any(|it| it.look == Look::Listing));
+        causes.retain(|_, count| *count + more > 1);
+        let has_left_out = |reader: &Reader| {
+            self.holds.iter().any(|(key, held)| {
+                let before = held.readers.get(reader).map_or(0, |before| before.times);
+                let again = now.get(key).and_then(|now| now.readers.get(reader)).map_or(0, |now| now.times);
+                key.1 == Look::Content && before > again
+            })
+        };
+        causes.into_keys().filter(has_left_out).collect()
+    }
+}
+
 /// Whether a file's reader knows what a change of it spoils.
 fn is_known(context: &Context, index: usize, path: &RelPath) -> bool {
     let notices = &context.plan.steps[index].notices;
@@ -230,6 +265,14 @@ fn have_all_read_again(before: &Readers, now: &Readers) -> bool {
     before.iter().all(|(reader, before)| {
         let now = now.get(reader).map_or(0, |now| now.times);
         *reader != Reader::UNKNOWN && !before.is_idle && now >= before.times
+    })
+}
+
+/// Whether a folder that has other names was listed by all who had listed it, but for those who do so in each pass: they go by what they find.
+fn have_all_listed_again(before: &Readers, now: &Readers) -> bool {
+    before.iter().all(|(reader, before)| {
+        let now = now.get(reader).map_or(0, |now| now.times);
+        before.is_idle || *reader != Reader::UNKNOWN && now >= before.times
     })
 }
 

@@ -49,7 +49,9 @@ pub(super) async fn test(
     let chef = of_content(&about, &tree, Vec::new());
     let empty = nothing(pod.home().path())?;
     let mut examples = Vec::new();
-    for folder in folders(&from.join(EXAMPLES))? {
+    // Those of a chef that is one program are beside it.
+    let home = if from.is_dir() { from } else { from.parent().unwrap_or(from) };
+    for folder in folders(&home.join(EXAMPLES))? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let project = folder.join("project");
         let project = if project.is_dir() { project } else { empty.clone() };

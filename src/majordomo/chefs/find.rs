@@ -1,5 +1,7 @@
 //! Who may be asked: the built-in chefs, those that are registered, and those in a folder of the project.
 
+use std::collections::VecDeque;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use larder::Larder;
@@ -82,6 +84,41 @@ impl Finder {
 pub(super) fn is_there(tool: &str, more: &[PathBuf]) -> bool {
     let folders = PATH.split(':').map(Path::new).chain(more.iter().map(PathBuf::as_path));
     folders.map(|folder| folder.join(tool)).any(|path| path.is_file())
+}
+
+/// The most entries of a folder that are looked at for whether a registered chef may know it.
+const MAX_LOOKED_AT: usize = 10_000;
+
+/// Whether a chef that is registered in a home may know a folder: it recognises something in it. One that is asked of everything says
+/// nothing of this one.
+pub fn may_know(home: &Path, folder: &Path) -> bool {
+    let Ok(registry) = Registry::load(home) else { return false };
+    let enabled = registry.chefs.iter().filter(|chef| registry.is_enabled(&chef.about.name));
+    let patterns: Vec<Glob> = enabled.flat_map(|chef| chef.about.patterns()).collect();
+    !patterns.is_empty() && has_match(folder, &patterns)
+}
+
+/// Whether one of the patterns matches a file in a folder or not far below.
+fn has_match(folder: &Path, patterns: &[Glob]) -> bool {
+    let mut todo = VecDeque::from([(folder.to_owned(), RelPath::root())]);
+    let mut left = MAX_LOOKED_AT;
+    while let Some((place, path)) = todo.pop_front() {
+        for entry in std::fs::read_dir(&place).into_iter().flatten().flatten() {
+            let Some(inside) = path.child(entry.file_name().as_bytes()) else { continue };
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_folder && patterns.iter().any(|pattern| pattern.matches(inside.as_bytes())) {
+                return true;
+            }
+            if is_folder && inside.reserved().is_none() {
+                todo.push_back((entry.path(), inside));
+            }
+            left -= 1;
+            if left == 0 {
+                return false;
+            }
+        }
+    }
+    false
 }
 
 /// Whether one of the patterns matches a file of the project; no pattern: it may be anything.

@@ -51,6 +51,7 @@ use super::snapshot::record::HostFile;
 
 pub use ask::ask;
 pub use explain::explain;
+pub use find::may_know;
 pub use init::init;
 pub use last::file as last_file;
 pub use lent::{adopt, is_lent, lacking, lends};

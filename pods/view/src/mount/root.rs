@@ -137,8 +137,8 @@ impl RootState {
         self.notes_readers.load(Ordering::Relaxed)
     }
 
-    /// Notes who opened a file.
-    pub fn opened(&self, index: u32, reader: Reader) {
+    /// Notes who opened a file, or listed a folder.
+    pub fn read_by(&self, index: u32, reader: Reader) {
         if let Some(entry) = self.paths.lock().entries.get_mut(index as usize) {
             match entry.readers.iter_mut().find(|(known, _)| *known == reader) {
                 Some((_, times)) => *times += 1,
@@ -196,7 +196,8 @@ impl RootState {
 
     fn readers(&self) -> Vec<(RelPath, Vec<(Reader, u32)>)> {
         let paths = self.paths.lock();
-        let is_read = |entry: &&Entry| entry.looks & bit(Look::Content) != 0 && !entry.readers.is_empty();
+        let read = bit(Look::Content) | bit(Look::Listing);
+        let is_read = |entry: &&Entry| entry.looks & read != 0 && !entry.readers.is_empty();
         let read = paths.entries.iter().filter(is_read);
         read.map(|entry| (entry.path.clone(), entry.readers.clone())).collect()
     }
@@ -242,12 +243,12 @@ impl Root {
         self.state.observed()
     }
 
-    /// From now on it is noted who opens files, which costs each open some looks into `/proc`.
+    /// From now on it is noted who opens files and lists folders, which costs each time some looks into `/proc`.
     pub fn note_readers(&self) {
         self.state.notes_readers.store(true, Ordering::Relaxed);
     }
 
-    /// Who opened the files whose content was read, and how often: in no order. Empty unless it was to be
+    /// Who opened the files whose content was read, and who listed folders, and how often: in no order. Empty unless it was to be
     /// [noted](Self::note_readers). In a [`crate::Flavour::Tools`] mount opens are not seen.
     pub fn readers(&self) -> Vec<(RelPath, Vec<(Reader, u32)>)> {
         self.state.readers()

@@ -365,7 +365,7 @@ impl Filesystem for Server {
         let noted = root.notes_readers().then(|| (Arc::clone(&root), processes, req.pid()));
         let ask = async move {
             if let Some((root, processes, pid)) = noted {
-                root.opened(index, readers::reader(processes, pid).await);
+                root.read_by(index, readers::reader(processes, pid).await);
             }
             match size {
                 0 => Ok(Some(empty())),
@@ -422,24 +422,51 @@ impl Filesystem for Server {
         reply.ok();
     }
 
-    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        // The kernel never asks again, and keeps listings: only the first reading of one is seen, which is enough.
-        reply.error(Errno::ENOSYS);
+    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        if self.core.flavour == Flavour::Tools {
+            // The kernel never asks again, and keeps listings: only the first reading of one is seen, which is enough.
+            return reply.error(Errno::ENOSYS);
+        }
+        // So it is here, unless it matters who lists.
+        let is_noted = self.path(ino).is_some_and(|(root, _)| root.notes_readers());
+        let kept = FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE;
+        reply.opened(FileHandle(0), if is_noted { FopenFlags::empty() } else { kept });
     }
 
-    fn readdir(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, reply: ReplyDirectory) {
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        reply.ok();
+    }
+
+    fn readdir(&self, req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, reply: ReplyDirectory) {
         if Number::of(ino) == Number::Mount {
             // The mount itself lists no roots: nobody but the kitchen looks here.
             return reply.ok();
         }
         let Some((root, index)) = self.path(ino) else { return reply.error(Errno::ESTALE) };
         root.looked(index, Look::Listing);
-        if let Some(listing) = root.listing(index) {
+        let processes = self.core.options.processes.clone();
+        let is_noted = offset == 0 && root.notes_readers();
+        let noted = is_noted.then(|| (Arc::clone(&root), processes, req.pid()));
+        if noted.is_none()
+            && let Some(listing) = root.listing(index)
+        {
             return reply_listing(&root, index, &listing, offset, reply);
         }
         let Some(path) = root.path(index) else { return reply.error(Errno::ESTALE) };
         let (source, asked) = (Arc::clone(&root.source), path.clone());
-        let ask = async move { source.list(&asked).await };
+        let ask = async move {
+            if let Some((root, processes, pid)) = noted {
+                root.read_by(index, readers::reader(processes, pid).await);
+            }
+            source.list(&asked).await
+        };
         let closed = Arc::clone(&root);
         answer(&self.core.runtime, &closed.closed, ask, move |listing| match listing {
             Ok(Some(mut names)) => {

@@ -72,7 +72,7 @@ struct Came {
 
 impl ShellArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let project = place::project(self.project.as_deref(), context.cwd()?)?;
+        let project = place::project(self.project.as_deref(), &context.around()?)?;
         let options = BuildOptions {
             jobs: self.jobs.map(NonZeroUsize::get),
             sandbox: self.sandbox,

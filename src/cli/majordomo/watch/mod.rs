@@ -99,7 +99,7 @@ impl WatchArgs {
 
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let (project, targets) =
-            place::project_and_targets(self.project.as_deref(), &self.words, context.cwd()?)?;
+            place::project_and_targets(self.project.as_deref(), &self.words, &context.around()?)?;
         let log = self.events.as_deref().map(EventLog::open).transpose()?;
         let request = Request::Watch {
             project: project.clone(),
