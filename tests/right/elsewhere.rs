@@ -82,6 +82,27 @@ fn t14_a_checkout_that_moves() {
 }
 
 #[test]
+fn t14_an_edit_in_a_checkout_that_was_never_built() {
+    let place = Place::new();
+    // Named so that it comes first among those that could open a circle; the folder that all make is nobody's promise.
+    let file = "[step.all]\nrun = 'cat o/*.txt > all'\nout = 'all'\n\
+                [step.one]\neach = 'src/*.in'\nrun = 'cat {in} common > {out}; mkdir -p d/{stem}'\nout = 'o/{stem}.txt'\n";
+    let project = place.project("p", file);
+    project.write("common", "1\n");
+    (10..22).for_each(|n| project.write(format!("src/f{n}.in"), format!("{n}\n")));
+    let other = project.checkout("other");
+    assert_eq!(project.build(&[]).ok().ran().len(), 13);
+    // All has been made, and nothing of it holds: that is no circle.
+    other.write("common", "2\n");
+    let built = other.build(&[]).ok();
+    assert_eq!(built.ran().len(), 13);
+    assert_eq!(built.passes("all"), 1, "{}", built.said());
+    assert!(!built.has_restarted(), "{}", built.said());
+    assert_eq!(built.output("all"), [""; 0]);
+    assert_eq!(other.read("all"), (10..22).map(|n| format!("{n}\n2\n")).collect::<String>());
+}
+
+#[test]
 fn t14_another_home_that_is_given_the_same_objects() {
     let place = Place::new();
     let project = program(&place);

@@ -49,7 +49,8 @@ pub(super) struct Circles {
 }
 
 impl Conductor {
-    fn graph(&self) -> DiGraph<(), (), usize> {
+    /// Who waits for whom, as far as is known: from consumers to producers.
+    pub(super) fn graph(&self) -> DiGraph<(), (), usize> {
         let mut graph = DiGraph::<(), (), usize>::default();
         for _ in &self.steps {
             graph.add_node(());

@@ -1,5 +1,9 @@
 //! When nothing moves by itself any more: the next round of those that go round, a circle is opened, or failures are final.
 
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::NodeIndex;
+use rustc_hash::FxHashSet;
+
 use super::super::context::Stop;
 use super::holding::is_held;
 use super::state::Phase;
@@ -24,8 +28,9 @@ impl Conductor {
         Ok(self.give_up_all())
     }
 
-    /// The step with the smallest id that waits for one that waits, too.
+    /// The step with the smallest id that waits for one that waits, too; and for none that could run.
     fn first_in_a_circle(&self) -> Option<usize> {
+        let waits_for_others = self.waiting_for_deferred();
         let waits = |index: &usize| match &self.steps[*index].phase {
             phase @ Phase::Running(_) => is_held(phase),
             Phase::Waiting(_) => {
@@ -34,8 +39,27 @@ impl Conductor {
             }
             _ => false,
         };
-        let waiting = (0..self.steps.len()).filter(waits);
+        let waiting = (0..self.steps.len()).filter(waits).filter(|index| !waits_for_others.contains(index));
         waiting.min_by_key(|&index| &self.context.plan.steps[index].id)
+    }
+
+    /// Steps that wait, by however many others, for deferred ones which do not wait for them in turn. Empty where nothing is deferred.
+    fn waiting_for_deferred(&self) -> FxHashSet<usize> {
+        let deferred: FxHashSet<usize> = self.deferred().into_iter().collect();
+        let mut waiting = FxHashSet::default();
+        if deferred.is_empty() {
+            return waiting;
+        }
+        let graph = self.graph();
+        // Those that are waited for come before those that wait.
+        for circle in tarjan_scc(&graph) {
+            let outside = |other: &NodeIndex<usize>| !circle.contains(other);
+            let mut waited_for = circle.iter().flat_map(|&step| graph.neighbors(step)).filter(outside);
+            if waited_for.any(|other| deferred.contains(&other.index()) || waiting.contains(&other.index())) {
+                waiting.extend(circle.iter().map(|step| step.index()));
+            }
+        }
+        waiting
     }
 
     /// A circle is opened at a step that has not started.
