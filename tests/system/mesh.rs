@@ -199,6 +199,32 @@ fn what_one_has_built_another_with_an_empty_larder_need_not_build() {
 }
 
 #[test]
+fn what_chefs_have_answered_one_another_need_not_ask() {
+    let (_ground, _server, a, b) = two();
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    let without_a_file = |pod: &Member| {
+        let folder = pod.place.project("make", STEPS).at("");
+        std::fs::remove_file(folder.join("majordomo.toml")).unwrap();
+        folder
+    };
+    let (there, here) = (without_a_file(&a), without_a_file(&b));
+    for (pod, folder) in [(&a, &there), (&b, &here)] {
+        let project = Project::new(&pod.place, folder.clone());
+        project.write("Makefile", "made: words\n\ttr a-z A-Z < words > made\n");
+        project.write("words", "to be made once\n");
+    }
+    let there = Project::new(&a.place, there);
+    assert_eq!(there.build(&[]).ok().ran_without_chefs(), ["make"]);
+    is_announced(&b, &a);
+    let here = Project::new(&b.place, here);
+    assert_eq!(here.build(&[]).ok().ran(), [""; 0]);
+    assert_eq!(here.read("made"), "TO BE MADE ONCE\n");
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
 fn what_was_built_before_joining_need_not_be_built_either() {
     let ground = Place::new();
     let server = server(&ground);

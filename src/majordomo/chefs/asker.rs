@@ -139,7 +139,7 @@ impl Asker<'_> {
         let mut answers = Vec::with_capacity(questions.len());
         for (question, step) in questions.iter().zip(asking) {
             answers.push(match (&planning.made[step], heard.failure(&question.id())) {
-                (Some(tree), _) => question.answer(self.pod, tree)?,
+                (Some(tree), _) => question.answer(self.pod, tree).await?,
                 (None, Some(why)) => Err(why),
                 // What comes before it failed, and has been shown.
                 (None, None) => {

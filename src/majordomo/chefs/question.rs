@@ -76,13 +76,14 @@ impl<'a> Question<'a> {
     }
 
     /// What the chef said, and the answer's digest; or why there is none.
-    pub fn answer(&self, pod: &Pod, made: &Tree) -> Result<Result<(Say, Digest), String>, Stop> {
+    pub async fn answer(&self, pod: &Pod, made: &Tree) -> Result<Result<(Say, Digest), String>, Stop> {
         let path = self.file("answer");
         // The shell makes the file before the chef starts; who removes it says nothing.
         let Some(TreeEntry::File { digest, .. }) = made.get(&path) else {
             return Ok(Err("nothing was said".to_owned()));
         };
-        let bytes = pod.larder().get(ObjectKind::Blob, digest)?.ok_or(Stop::Lost(path))?;
+        // It may have been given on another pod.
+        let bytes = pod.supply().get(ObjectKind::Blob, digest).await?.ok_or(Stop::Lost(path))?;
         Ok(Answer::read(&bytes).map(|answer| (answer.say, *digest)).map_err(|bad| chain(&bad)))
     }
 }
