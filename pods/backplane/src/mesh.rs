@@ -151,6 +151,7 @@ impl Mesh {
         let members = Members::new(id, identity.clone(), ring.clone());
         ledger.set_policy(members.clone());
         ledger.add_view(members.clone())?;
+        ledger.drop_outcasts()?;
         let envelope = Envelope::new(id, identity.clone(), ring.clone(), clock.clone(), kept.life);
         Ok(Arc::new(Self {
             federation: Federation { id, identity, ring, clock, ledger, members },

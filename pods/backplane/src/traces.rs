@@ -95,23 +95,34 @@ impl Traces {
     }
 }
 
+impl Maps {
+    fn forget(&mut self, name: &str) {
+        if let Some(weak) = self.weak_of.remove(name)
+            && let Some(list) = self.by_weak.get_mut(&weak)
+        {
+            list.retain(|old| subject::trace(&old.by, &old.news.trace) != name);
+            if list.is_empty() {
+                self.by_weak.remove(&weak);
+            }
+        }
+    }
+}
+
 impl View for Index {
+    fn forget(&self, entry: &Entry) {
+        // What it has revoked stays so.
+        self.maps.write().forget(&entry.subject);
+    }
+
     fn wants(&self, name: &str) -> bool {
         name.starts_with(subject::TRACES)
     }
 
     fn apply(&self, entry: &Entry) {
         let mut maps = self.maps.write();
-        let Maps { by_weak, weak_of, revoked } = &mut *maps;
         // What the subject's trace said before, if anything, is not its last word any more.
-        if let Some(weak) = weak_of.remove(&entry.subject)
-            && let Some(list) = by_weak.get_mut(&weak)
-        {
-            list.retain(|old| subject::trace(&old.by, &old.news.trace) != entry.subject);
-            if list.is_empty() {
-                by_weak.remove(&weak);
-            }
-        }
+        maps.forget(&entry.subject);
+        let Maps { by_weak, weak_of, revoked } = &mut *maps;
         let Ok(news) = serde_json::from_value::<TraceNews>(entry.body.clone()) else { return };
         if subject::trace(&entry.from, &news.trace) != entry.subject {
             return;

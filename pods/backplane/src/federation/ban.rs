@@ -118,8 +118,19 @@ impl Federation {
             return Ok(());
         }
         let Some(agreed) = self.members.generation() else { return Ok(()) };
+        let given = |pod: &PodId| -> Result<Option<KeyEntry>, ActError> {
+            let entry = self.ledger.get(&subject::key(pod)).map_err(ChangeError::from)?;
+            Ok(entry.and_then(|entry| serde_json::from_value(entry.body).ok()))
+        };
+        // Whoever made the present key may not have heard of a ban yet that was said meanwhile.
+        let was_given = |pod: &PodId| match given(pod) {
+            Ok(given) => given.is_some_and(|given| given.generation == agreed.generation),
+            Err(_) => false,
+        };
         let unanswered = |member: &KnownMember| match member.standing {
-            Standing::Banned => member.knew_generation.is_some_and(|knew| knew >= agreed.generation),
+            Standing::Banned => {
+                member.knew_generation.is_some_and(|knew| knew >= agreed.generation) || was_given(&member.pod)
+            }
             // It says so itself, and is not believed to know a key that is still to come.
             Standing::Left => member.knew_generation == Some(agreed.generation),
             Standing::Member => false,
@@ -143,10 +154,8 @@ impl Federation {
         let overwritten = self.ledger.overwritten();
         for member in members.values().filter(|member| member.is_member()).filter(is_ours) {
             let name = subject::key(&member.pod);
-            let given = self.ledger.get(&name).map_err(ChangeError::from)?;
-            let given = given.and_then(|entry| serde_json::from_value::<KeyEntry>(entry.body).ok());
             // A later one than is agreed upon is no key, whatever that entry says.
-            if given.is_none_or(|given| given.generation != agreed.generation) {
+            if given(&member.pod)?.is_none_or(|given| given.generation != agreed.generation) {
                 self.seal_ring_to(&member.pod, &member.seal_key).await?;
             } else if overwritten.contains(&name) {
                 self.seal_ring_unless(&member.pod, &member.seal_key, |_, _| false).await?;

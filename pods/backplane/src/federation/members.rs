@@ -323,6 +323,12 @@ impl View for Members {
         state.heard.retain(|pod, _| list.get(pod).is_some_and(KnownMember::is_member));
         self.list.send_if_modified(|old| std::mem::replace(old, list.clone()) != list);
     }
+
+    fn forget(&self, entry: &Entry) {
+        if entry.subject.starts_with(subject::ADDRESSES) {
+            self.state.lock().addresses.remove(&entry.from);
+        }
+    }
 }
 
 impl Policy for Members {
@@ -368,11 +374,17 @@ impl Policy for Members {
                 return needs(own(prefix));
             }
         }
+        // Those of a banned pod let nobody in, and who comes with one is told why.
+        if about(subject::INVITATIONS) {
+            return match role {
+                None => Judgement::Wait,
+                Some(Role::Full) => Judgement::Take,
+                Some(_) => Judgement::Refuse,
+            };
+        }
         // A trace is believed of full members alone; of others it would only take their place.
         let for_full = entry.subject == subject::GENERATION
-            || [subject::KEYS, subject::INVITATIONS, subject::OWNERS, subject::PROJECTS]
-                .into_iter()
-                .any(about)
+            || [subject::KEYS, subject::OWNERS, subject::PROJECTS].into_iter().any(about)
             || (about(subject::TRACES) && own(subject::TRACES));
         // What nobody knows would fill every pod's ledger.
         if for_full { needs(full) } else { Judgement::Refuse }
@@ -383,5 +395,11 @@ impl Policy for Members {
         let state = self.state.lock();
         let heard = state.heard.iter().filter(|(pod, at)| **pod != us && at.elapsed() < SETTLING);
         heard.map(|(pod, _)| *pod).collect()
+    }
+
+    fn outcasts(&self) -> Vec<PodId> {
+        let state = self.state.lock();
+        let banned = state.raw.iter().filter(|(_, raw)| raw.member.standing == Standing::Banned);
+        banned.map(|(pod, _)| *pod).collect()
     }
 }

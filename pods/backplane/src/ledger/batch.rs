@@ -165,6 +165,7 @@ impl Batch<'_> {
         self.news.push(News { entry, replaced, position });
         if decisive {
             self.commit()?;
+            self.ledger.drop_from(&mut self.state)?;
             self.state.ripe = true;
             self.state.store.begin()?;
         }

@@ -16,6 +16,7 @@ mod change;
 mod digests;
 mod entry;
 mod follow;
+mod outcasts;
 mod parked;
 mod store;
 pub mod sync;
@@ -51,6 +52,8 @@ pub trait View: Send + Sync + 'static {
     fn wants(&self, subject: &str) -> bool;
     /// The last word on a subject is now this.
     fn apply(&self, entry: &Entry);
+    /// This word, which was the last on its subject, counts no more, and there is no other.
+    fn forget(&self, entry: &Entry);
 }
 
 /// Who may say what. Called with the ledger locked: it must not call back.
@@ -59,6 +62,8 @@ pub trait Policy: Send + Sync + 'static {
     fn judge(&self, entry: &Entry) -> Judgement;
     /// Pods that are heard at present, for which a new log waits.
     fn alive(&self) -> Vec<PodId>;
+    /// Pods whose words count no more, whenever they were said, but for those on members, invitations and generations.
+    fn outcasts(&self) -> Vec<PodId>;
 }
 
 /// What a policy says.
@@ -128,6 +133,8 @@ struct State {
     generation: Option<(Position, u32)>,
     /// Key rings of which the log has something else than the last word.
     overwritten: BTreeSet<String>,
+    /// Pods whose words have been dropped.
+    outcasts: BTreeSet<PodId>,
 }
 
 /// What a ledger needs.
@@ -166,6 +173,7 @@ impl Ledger {
                 ripe: false,
                 generation,
                 overwritten: BTreeSet::new(),
+                outcasts: BTreeSet::new(),
             }),
             status: watch::Sender::new(Status::default()),
             changes: watch::Sender::new(0),

@@ -160,6 +160,10 @@ impl Store {
         self.run(sql, params![entry.subject, entry.signed, leaf, hash, seen]).map(|_| ())
     }
 
+    pub(super) fn remove(&self, subject: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM entries WHERE subject = ?1", [subject]).map(|_| ())
+    }
+
     /// The log of this incarnation has the entry.
     pub(super) fn saw(&self, subject: &str, position: Position) -> Result<(), StoreError> {
         let sql = "UPDATE entries SET seen = ?2 WHERE subject = ?1 AND seen <> ?2";

@@ -141,3 +141,111 @@ async fn who_is_banned_lets_nobody_in_and_bans_nobody() {
     assert_eq!(offer(&ban[0].subject, &ban[0].signed), Taken::New);
     assert!(!fresh.members().list().contains_key(&z.pod()));
 }
+
+/// Waits until all know the same.
+async fn know_the_same(pods: &[&Pod]) {
+    for pod in pods {
+        until("all know the same", pod, |mesh| {
+            pods.iter().all(|other| other.mesh.ledger().digest() == mesh.ledger().digest())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_banned_pod_had_said_is_known_to_nobody_any_more() {
+    let (server, a) = twin().await;
+    let b = enters(&server, &a, "b").await;
+    let c = enters(&server, &a, "c").await;
+    let (theirs, ours) = (word_of(&b.mesh.pod(), "theirs"), word_of(&c.mesh.pod(), "ours"));
+    until("itself", &b, |mesh| mesh.members().is_member(&b.mesh.pod())).await;
+    b.mesh.ledger().say(&theirs, json!(1)).await.unwrap();
+    invited(&b, &InviteOptions::default()).await;
+    until("itself", &c, |mesh| mesh.members().is_member(&c.mesh.pod())).await;
+    c.mesh.ledger().say(&ours, json!(1)).await.unwrap();
+    for pod in [&a, &c] {
+        until("both words", pod, |mesh| {
+            [&theirs, &ours].iter().all(|name| mesh.ledger().get(name).unwrap().is_some())
+        })
+        .await;
+    }
+    a.mesh.federation().ban(&b.mesh.pod()).await.unwrap();
+    let d = enters(&server, &a, "d").await;
+    until("a word", &d, |mesh| mesh.ledger().get(&ours).unwrap().is_some()).await;
+    know_the_same(&[&a, &c, &d]).await;
+    for pod in [&a, &c, &d] {
+        let about: Vec<_> = pod.mesh.ledger().all("").unwrap();
+        let of_it = about.iter().filter(|word| word.from == b.mesh.pod());
+        let is_invitation = |word: &Entry| word.subject.starts_with(subject::INVITATIONS);
+        assert!(of_it.clone().all(is_invitation), "{:?}", of_it.collect::<Vec<_>>());
+        assert!(pod.mesh.ledger().get(&ours).unwrap().is_some());
+    }
+}
+
+/// Waits until all have the key that was agreed upon last, and reads with it what another one says.
+async fn read_each_other(pods: &[&Pod], out: &[&Pod]) {
+    for pod in pods {
+        until("those who are out are out, and all have the key", pod, |mesh| {
+            let federation = mesh.federation();
+            let agreed = mesh.members().generation();
+            out.iter().all(|out| mesh.members().standing(&out.mesh.pod()) == Some(Standing::Banned))
+                && agreed.is_some_and(|agreed| {
+                    let ring = federation.ring.read();
+                    ring.newest() == agreed.generation
+                        && ring.commitment(agreed.generation) == Some(agreed.commitment)
+                })
+        })
+        .await;
+    }
+    know_the_same(pods).await;
+    for (number, by) in pods.iter().enumerate() {
+        let name = word_of(&by.mesh.pod(), "read by all");
+        by.mesh.ledger().say(&name, json!(number)).await.unwrap();
+        for pod in pods {
+            until("a word", pod, |mesh| {
+                mesh.ledger().get(&name).unwrap().is_some_and(|word| word.body == json!(number))
+            })
+            .await;
+        }
+        for out in out {
+            assert_eq!(out.mesh.ledger().get(&name).unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_bans_at_once_are_both_in_force() {
+    for _ in 0..5 {
+        let (server, a) = twin().await;
+        let b = enters(&server, &a, "b").await;
+        let c = enters(&server, &a, "c").await;
+        let (x, y) = (enters(&server, &a, "x").await, enters(&server, &b, "y").await);
+        for pod in [&a, &b, &c] {
+            until("all", pod, |mesh| mesh.members().list().len() == 5).await;
+        }
+        let (one, other) = (x.mesh.pod(), y.mesh.pod());
+        let (by_a, by_b) = tokio::join!(a.mesh.federation().ban(&one), b.mesh.federation().ban(&other));
+        by_a.unwrap();
+        by_b.unwrap();
+        read_each_other(&[&a, &b, &c], &[&x, &y]).await;
+    }
+}
+
+#[tokio::test]
+async fn who_was_given_a_key_after_its_ban_has_none_of_the_present() {
+    let (server, a) = twin().await;
+    let b = enters(&server, &a, "b").await;
+    let y = enters(&server, &a, "y").await;
+    until("itself", &y, |mesh| mesh.members().is_member(&y.mesh.pod())).await;
+    a.mesh.federation().ban(&y.mesh.pod()).await.unwrap();
+    // As by a pod that makes a key and has not heard of the ban.
+    let federation = a.mesh.federation();
+    let seal_key = y.mesh.federation().identity.seal_key();
+    federation.seal_ring_to(&y.mesh.pod(), &seal_key).await.unwrap();
+    until("it has the key", &y, |mesh| mesh.federation().ring.read().newest() == 2).await;
+    for pod in [&a, &b] {
+        until("another one", pod, |mesh| mesh.federation().ring.read().newest() == 3).await;
+    }
+    read_each_other(&[&a, &b], &[&y]).await;
+    assert_eq!(y.mesh.federation().ring.read().newest(), 2);
+}

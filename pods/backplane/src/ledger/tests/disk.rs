@@ -29,6 +29,8 @@ impl View for Seen {
     fn apply(&self, entry: &Entry) {
         self.0.lock().push(entry.subject.clone());
     }
+
+    fn forget(&self, _: &Entry) {}
 }
 
 #[tokio::test]
@@ -73,6 +75,10 @@ impl Policy for Slow {
     }
 
     fn alive(&self) -> Vec<PodId> {
+        Vec::new()
+    }
+
+    fn outcasts(&self) -> Vec<PodId> {
         Vec::new()
     }
 }

@@ -13,6 +13,10 @@ impl Policy for Always {
     fn alive(&self) -> Vec<PodId> {
         Vec::new()
     }
+
+    fn outcasts(&self) -> Vec<PodId> {
+        Vec::new()
+    }
 }
 
 #[tokio::test]

@@ -333,9 +333,18 @@ impl View for OwnerMap {
         name.starts_with(subject::OWNERS)
     }
 
+    fn forget(&self, entry: &Entry) {
+        self.take(entry, Brief::deserialize(&entry.body).map(|brief| Brief { owner: None, ..brief }).ok());
+    }
+
     fn apply(&self, entry: &Entry) {
-        let brief = Brief::deserialize(&entry.body);
-        if let (Some(key), Ok(brief)) = (OwnerKey::of_subject(&entry.subject), brief) {
+        self.take(entry, Brief::deserialize(&entry.body).ok());
+    }
+}
+
+impl OwnerMap {
+    fn take(&self, entry: &Entry, brief: Option<Brief>) {
+        if let (Some(key), Some(brief)) = (OwnerKey::of_subject(&entry.subject), brief) {
             let is_other = self.maps.write().put(key, entry.epoch, brief);
             if is_other
                 && let Some(known) = ownership(entry).filter(|known| known.scope == ArtefactScope::Outputs)
