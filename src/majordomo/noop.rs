@@ -21,7 +21,7 @@ use protocol::{Digest, StepId};
 use super::build::{self, Asked};
 use super::request::{Reply, Request};
 use super::revoked;
-use super::sink::{REPLY_QUEUE, Sink};
+use super::sink::Sink;
 use super::snapshot::StampRecord;
 use super::tool_roots::{self, ToolRoot};
 use super::uses;
@@ -34,6 +34,9 @@ const FORMAT: u8 = 2;
 
 /// What steps print is recorded up to so many bytes; a build that printed more has no record.
 pub const MAX_PRINTED: usize = 256 * 1024;
+
+/// Replies that wait: each event is passed on before the next one is said. A queue is memory that is made ready at once.
+const QUEUE: usize = 1;
 
 /// What a record says beside the stamps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +160,7 @@ pub fn answers_request(home: &Path, request: &Request, on: &mut dyn FnMut(Reply)
         options: options.clone(),
         environment: environment.clone(),
     };
-    let (sender, replies) = sync_channel(REPLY_QUEUE);
+    let (sender, replies) = sync_channel(QUEUE);
     let is_answered =
         answers(home, &asked, &Sink::new(sender), &mut || replies.try_iter().for_each(&mut *on));
     if is_answered {

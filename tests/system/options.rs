@@ -224,6 +224,18 @@ fn what_a_reused_step_printed_is_shown_again() {
 }
 
 #[test]
+fn much_that_was_printed_is_shown_again_where_there_is_nothing_to_do() {
+    let place = Place::new();
+    let project = place.project("p", "[step.s]\nrun = 'seq 1 5000'\n[step.t]\nrun = 'seq 1 200'\n");
+    let first = project.builds(&["s", "t"]);
+    let again = project.builds(&[]);
+    for step in ["s", "t"] {
+        assert_eq!(again.output(step), first.output(step));
+    }
+    assert_eq!((again.output("s").len(), again.output("t").len()), (5000, 200));
+}
+
+#[test]
 fn targets_choose_what_is_made() {
     let place = Place::new();
     let project = place.project(

@@ -186,8 +186,11 @@ impl StampRecord {
     pub fn still_holds(&self, project: &Path) -> bool {
         let Ok(root) = beneath::root(project) else { return false };
         let files: usize = self.groups.iter().map(|group| group.names.len() + 1).sum();
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
-        let threads = (files / FILES_PER_THREAD).clamp(1, cores);
+        let threads = match files / FILES_PER_THREAD {
+            // Asking for the cores reads files of its own.
+            0 | 1 => 1,
+            many => std::thread::available_parallelism().map_or(1, |n| n.get()).min(8).min(many),
+        };
         let check = |path: &mut Vec<u8>, group: &Group| {
             if holds(root.as_fd(), group, path) { Ok(()) } else { Err(()) }
         };

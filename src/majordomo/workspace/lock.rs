@@ -32,6 +32,9 @@ pub struct Holder {
     pub pid: Option<u32>,
 }
 
+/// Characters of the number of a lock's holder; no number of a process is longer.
+const NAME: usize = 10;
+
 impl Workspace {
     /// Takes the lock, or says who has it. Sweeps `.majordomo/tmp` when it is had.
     pub fn try_lock(&self) -> Result<Result<Lock, Holder>, WorkspaceError> {
@@ -48,11 +51,9 @@ impl Workspace {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Err(holder(&file))),
             Err(errno) => return Err(WorkspaceError::io("locked", &path, errno.into())),
         }
-        // Only advice for others: a lock without a name is a lock.
-        let named = file
-            .set_len(0)
-            .and_then(|()| file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0));
-        if let Err(error) = named {
+        // Only advice for others: a lock without a name is a lock. Always of the same length: a file that was truncated is
+        // written to the disk when it is closed, and that would be waited for.
+        if let Err(error) = file.write_all_at(format!("{:>NAME$}\n", std::process::id()).as_bytes(), 0) {
             tracing::debug!(%error, "the lock has no name in it");
         }
         self.sweep()?;
@@ -83,7 +84,8 @@ impl Workspace {
 fn holder(file: &File) -> Holder {
     let mut text = [0; 16];
     let read = file.read_at(&mut text, 0).unwrap_or(0);
-    Holder { pid: std::str::from_utf8(&text[..read]).ok().and_then(|text| text.trim().parse().ok()) }
+    let text = std::str::from_utf8(&text[..read]).ok();
+    Holder { pid: text.and_then(|text| text.lines().next()?.trim().parse().ok()) }
 }
 
 impl Lock {
@@ -104,6 +106,8 @@ mod tests {
     fn the_second_build_is_told_who_has_it() {
         let dir = tempfile::tempdir().unwrap();
         let workspace = Workspace::open_or_create(dir.path()).unwrap();
+        // What was in it before is not part of the name.
+        std::fs::write(workspace.lock_path(), "7\nsomebody before\n").unwrap();
         let lock = workspace.try_lock().unwrap().unwrap();
         let other = Workspace::open_or_create(dir.path()).unwrap();
         assert_eq!(other.try_lock().unwrap().unwrap_err(), Holder { pid: Some(std::process::id()) });
