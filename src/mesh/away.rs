@@ -35,6 +35,10 @@ const DIFFERS_FOR: Duration = Duration::from_secs(600);
 const MAX_DIFFERENT: usize = 1024;
 /// Files of which it is remembered who made them.
 const MAX_MAKERS: usize = 1 << 20;
+/// How long a step waits at a pod for a slot before it is taken back: what it waits behind may take long, and others may have room.
+const NEXT_FOR: Duration = Duration::from_secs(1);
+/// How long a pod is given no steps to wait there after one waited in vain.
+const NO_NEXT_FOR: Duration = Duration::from_secs(10);
 /// Reports of a run that wait for the build.
 const NEWS: usize = 64;
 
@@ -57,6 +61,12 @@ struct Known {
     free: u32,
     /// Orders that it has not answered: it may not have counted them.
     asked: u32,
+    /// Steps of ours that run there.
+    running: u32,
+    /// Steps of ours that wait there for a slot.
+    next: u32,
+    /// When one has waited in vain.
+    in_vain: Option<Instant>,
     /// What it has otherwise than we, outside of projects, and since when.
     different: FxHashMap<RelPath, Instant>,
     /// Programs of steps that saw it.
@@ -71,6 +81,9 @@ impl Known {
             at: Instant::now(),
             free: 0,
             asked: 0,
+            running: 0,
+            next: 0,
+            in_vain: None,
             different: FxHashMap::default(),
             programs: FxHashMap::default(),
             silent: None,
@@ -80,6 +93,22 @@ impl Known {
     /// It said at a moment that so many are free.
     fn say(&mut self, free: u32, at: Instant) {
         (self.free, self.at) = (free.saturating_sub(self.asked), at);
+    }
+
+    fn count(&mut self, stage: Stage) -> &mut u32 {
+        match stage {
+            Stage::Asked => &mut self.asked,
+            Stage::Next => &mut self.next,
+            Stage::Runs => &mut self.running,
+        }
+    }
+
+    /// How many more steps may wait there: one behind each of ours that runs.
+    fn room_for_next(&self) -> u32 {
+        match self.in_vain.is_some_and(|since| since.elapsed() < NO_NEXT_FOR) {
+            true => 0,
+            false => self.running.saturating_sub(self.next),
+        }
     }
 
     fn fits(&self, wish: &Wish) -> bool {
@@ -173,13 +202,40 @@ impl Away {
     }
 }
 
-/// An order that has no answer yet.
-struct Asking(Arc<Away>, PodId);
+/// How far a run has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is ordered for a free slot, and there is no answer.
+    Asked,
+    /// It waits for a slot, or is ordered to.
+    Next,
+    /// It has one.
+    Runs,
+}
 
-impl Drop for Asking {
+/// A run, counted in what is known of its pod until this is dropped.
+struct Counted {
+    away: Arc<Away>,
+    pod: PodId,
+    stage: Stage,
+}
+
+impl Counted {
+    fn turns(&mut self, stage: Stage) {
+        if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
+            let before = known.count(self.stage);
+            *before = before.saturating_sub(1);
+            *known.count(stage) += 1;
+        }
+        self.stage = stage;
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(known) = self.0.pods.lock().get_mut(&self.1) {
-            known.asked = known.asked.saturating_sub(1);
+        if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
+            let count = known.count(self.stage);
+            *count = count.saturating_sub(1);
         }
     }
 }
@@ -191,7 +247,8 @@ impl OtherKitchens for Others {
     fn free(&self) -> usize {
         let mut pods = self.0.pods.lock();
         let alive = self.0.refreshed(&mut pods);
-        alive.iter().filter_map(|pod| pods.get(pod)).map(|known| known.free as usize).sum()
+        let known = alive.iter().filter_map(|pod| pods.get(pod));
+        known.map(|known| (known.free + known.room_for_next()) as usize).sum()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -202,24 +259,27 @@ impl OtherKitchens for Others {
         let has = self.0.bytes_of(&wish.inputs);
         let mut pods = self.0.pods.lock();
         let alive = self.0.refreshed(&mut pods);
-        let with_room = alive
-            .into_iter()
-            .filter(|pod| pods.get(pod).is_some_and(|known| known.free > 0 && known.fits(wish)));
-        // Of those that have as much, the one with the most room.
-        let best = with_room.max_by_key(|pod| {
-            (has.get(pod).copied().unwrap_or(0), pods.get(pod).map_or(0, |known| known.free))
-        })?;
-        let known = pods.get_mut(&best)?;
-        known.free -= 1;
-        known.asked += 1;
+        let best = |room: fn(&Known) -> u32| {
+            let known = alive.iter().filter_map(|pod| Some((pod, pods.get(pod)?)));
+            let with_room = known.filter(|(_, known)| room(known) > 0 && known.fits(wish));
+            // Of those that have as much, the one with the most room.
+            let best = with_room.max_by_key(|(pod, known)| (has.get(pod).copied().unwrap_or(0), room(known)));
+            best.map(|(pod, _)| *pod)
+        };
+        let (pod, stage) = match best(|known| known.free) {
+            Some(pod) => (pod, Stage::Asked),
+            None if wish.may_wait => (best(Known::room_for_next)?, Stage::Next),
+            None => return None,
+        };
+        let known = pods.get_mut(&pod)?;
+        if stage == Stage::Asked {
+            known.free -= 1;
+        }
+        *known.count(stage) += 1;
         drop(pods);
-        let asking = Mutex::new(Some(Asking(self.0.clone(), best)));
-        Some(Box::new(Taken {
-            name: presence::name(&self.0.mesh, &best),
-            pod: best,
-            away: self.0.clone(),
-            asking,
-        }))
+        let counted = Counted { away: self.0.clone(), pod, stage };
+        let name = presence::name(&self.0.mesh, &pod);
+        Some(Box::new(Taken { name, pod, away: self.0.clone(), stage, counted: Mutex::new(Some(counted)) }))
     }
 }
 
@@ -228,8 +288,9 @@ struct Taken {
     pod: PodId,
     name: String,
     away: Arc<Away>,
-    /// Until the order is answered.
-    asking: Mutex<Option<Asking>>,
+    stage: Stage,
+    /// Until it is run.
+    counted: Mutex<Option<Counted>>,
 }
 
 impl Place for Taken {
@@ -239,6 +300,10 @@ impl Place for Taken {
 
     fn id(&self) -> PodId {
         self.pod
+    }
+
+    fn is_next(&self) -> bool {
+        self.stage == Stage::Next
     }
 
     fn run<'a>(
@@ -254,8 +319,11 @@ impl Place for Taken {
             let (sender, news) = mpsc::channel(NEWS);
             self.away.runs.lock().insert((self.pod, run), sender);
             let wanted = Wanted { away: self.away.clone(), pod: self.pod, run, is_over: false };
-            let asking = self.asking.lock().take();
-            wanted.run((RunOrder { run, ..order }, asking), news, on_news, cancel).await
+            let Some(counted) = self.counted.lock().take() else {
+                return RunEnd::NotRun("this place was used before".to_owned());
+            };
+            let order = RunOrder { run, may_wait: self.is_next(), ..order };
+            wanted.run((order, counted), news, on_news, cancel).await
         })
     }
 
@@ -292,7 +360,7 @@ struct Wanted {
 impl Wanted {
     async fn run(
         mut self,
-        (order, asking): (RunOrder, Option<Asking>),
+        (order, mut counted): (RunOrder, Counted),
         mut news: mpsc::Receiver<RunNews>,
         on_news: &(dyn Fn(NewsOfRun) + Send + Sync),
         mut cancel: BoxFuture<'_, ()>,
@@ -302,11 +370,18 @@ impl Wanted {
             answer = mesh.ask::<_, RunAnswer>(&self.pod, RUN, &order, ANSWER) => answer,
             () = &mut cancel => return RunEnd::Cancelled,
         };
-        drop(asking);
+        let ordered_at = Instant::now();
         match ordered {
-            Ok(RunAnswer::Accepted) => {}
+            Ok(RunAnswer::Accepted) => {
+                counted.turns(Stage::Runs);
+                on_news(NewsOfRun::Begun);
+                // Another one may come next.
+                self.away.changed();
+            }
+            Ok(RunAnswer::Waits) => counted.turns(Stage::Next),
             Ok(RunAnswer::Busy) => {
                 self.is_over = true;
+                self.waited_in_vain(&counted);
                 return RunEnd::NotRun("all of its slots are taken".to_owned());
             }
             Err(error) => {
@@ -322,11 +397,19 @@ impl Wanted {
             tokio::select! {
                 report = news.recv() => {
                     heard = Instant::now();
-                    let Some(RunNews { number, lines, end, usage, enclosed, .. }) = report else { break };
+                    let Some(RunNews { number, lines, waits, end, usage, enclosed, .. }) = report else { break };
                     if number <= last {
                         continue;
                     }
                     last = number;
+                    if counted.stage == Stage::Next && !waits {
+                        counted.turns(Stage::Runs);
+                        on_news(NewsOfRun::Begun);
+                        self.away.changed();
+                    } else if counted.stage == Stage::Next && end.is_none() && ordered_at.elapsed() >= NEXT_FOR {
+                        self.waited_in_vain(&counted);
+                        return RunEnd::NotRun("none of its slots came free".to_owned());
+                    }
                     for (stream, text) in lines {
                         on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));
                     }
@@ -349,6 +432,15 @@ impl Wanted {
             }
         }
         RunEnd::NotRun("it is silent".to_owned())
+    }
+
+    /// Gives the pod no steps to wait there for a while, if this one did.
+    fn waited_in_vain(&self, counted: &Counted) {
+        if counted.stage == Stage::Next
+            && let Some(known) = self.away.pods.lock().get_mut(&self.pod)
+        {
+            known.in_vain = Some(Instant::now());
+        }
     }
 
     /// Gives the pod no steps for a while, unless it is the back-plane that is away.

@@ -14,7 +14,7 @@ use backplane::mesh::MeshParts;
 use backplane::traces::Traces;
 use node::{Pod, Stock};
 use protocol::PodId;
-use protocol::mesh::{Addresses, FederationId, Invitation, Role, TraceNews, subject};
+use protocol::mesh::{Addresses, Beat, FederationId, Invitation, Role, TraceNews, subject};
 use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -203,7 +203,6 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     }
     let swarm = swarm(pod, &identity, &mesh, &options)?;
     let (loaded, offer, role) = (pod.clone(), options.offer.clone(), options.role);
-    mesh.set_load(move || load::beat(&loaded, &offer, role));
     let (announcements, announced) = mpsc::channel(ANNOUNCEMENTS);
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
@@ -215,6 +214,8 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let estate = Estate::open(&mesh, pod.larder().clone(), swarm.clone(), keeps);
     let estate = estate.map_err(|error| machine(&error))?;
     let steps = Steps::begin(&mesh, &estate, pod, load::slots(&options.offer, role));
+    let waiting = steps.waiting();
+    mesh.set_load(move || Beat { queue: waiting(), ..load::beat(&loaded, &offer, role) });
     let others = Others {
         me: mesh.pod(),
         traces,

@@ -1,8 +1,10 @@
 //! Steps of other pods' builds in this pod's kitchen.
 //!
-//! Actors. [`Kitchen`] takes orders while it has free slots, runs them over what the order names – pulled over the swarm, most of it as the step
+//! Actors. [`Kitchen`] takes orders while it has free slots, and as many as it has slots to come next, so that none is idle while reports and orders
+//! are on their way. It runs them over what the order names – pulled over the swarm, most of it as the step
 //! opens it –, with the tools of this machine, publishes what comes of them as it does for its own, and reports to the pod that asked. That one
-//! answers whether it still wants the run: if it does not, or is silent for [`SILENT`] while the back-plane is there, the step is ended.
+//! answers whether it still wants the run: if it does not, or is silent for [`SILENT`] while the back-plane is there, the step is ended. A slot goes
+//! to the next step when the commands have ended, while what they made is judged and stored.
 //!
 //! Errors: what cannot be run is [`RunEnd::NotRun`], and nobody here is told. A crash loses the steps that run; whoever asked finds out.
 
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FusedFuture};
 use kitchen::{Clock, HowEnded, Limits, Usage};
 use larder::{Added, ObjectKind};
 use node::{
@@ -27,7 +29,7 @@ use protocol::mesh::run::{
 use protocol::plan::SharedPlan;
 use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree};
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use view::{HostTools, SourceError};
 
 use super::owned::{Estate, MadeFor};
@@ -53,12 +55,24 @@ pub(super) struct Kitchen {
     pod: Pod,
     share: Share,
     slots: u32,
-    runs: Mutex<FxHashMap<(PodId, u64), Cancel>>,
+    runs: Mutex<FxHashMap<(PodId, u64), Taken>>,
+    /// Runs whose commands have ended, and that are judged without a slot.
+    judged: Semaphore,
     plans: Mutex<Vec<(Digest, Arc<Known>)>>,
     sources: Mutex<Vec<(Digest, Arc<SharedSources>)>>,
     /// The tools that steps see; made anew when no step has run for a while.
     tools: Mutex<Option<(Vec<RelPath>, Arc<HostTools>)>>,
 }
+
+/// A run that was taken.
+struct Taken {
+    cancel: Cancel,
+    /// It has no slot yet.
+    waits: bool,
+}
+
+/// How a run gets its slot: what it was taken with, and whom to tell when one that waited has it.
+type Begins = (Option<Slot>, oneshot::Sender<()>);
 
 /// A plan, and what follows from it.
 struct Known {
@@ -128,13 +142,14 @@ impl Kitchen {
             share,
             slots,
             runs: Mutex::default(),
+            judged: Semaphore::new(slots as usize),
             plans: Mutex::default(),
             sources: Mutex::default(),
             tools: Mutex::default(),
         })
     }
 
-    /// Begins a run, if there is a slot.
+    /// Begins a run, if there is a slot, or lets it wait for one.
     ///
     /// # Errors
     /// Whoever is not believed has no steps run here: nobody would believe what comes of them.
@@ -142,14 +157,42 @@ impl Kitchen {
         if !self.mesh.members().is_believed(&from) {
             return Err("only full members of the federation may have steps run here".to_owned());
         }
-        if self.free_slots() == 0 {
+        let (kitchen, cancel, slot) = (self.clone(), Cancel::default(), self.free_slot());
+        let waits = slot.is_none();
+        if waits && (!order.may_wait || self.waiting() >= self.slots) {
             return Ok(RunAnswer::Busy);
         }
-        let Some(Ok(slot)) = self.share.queue().now_or_never() else { return Ok(RunAnswer::Busy) };
-        let (kitchen, cancel) = (self.clone(), Cancel::default());
-        self.runs.lock().insert((from, order.run), cancel.clone());
+        self.runs.lock().insert((from, order.run), Taken { cancel: cancel.clone(), waits });
         self.pod.runtime().spawn(async move { kitchen.serve(from, order, slot, cancel).await });
-        Ok(RunAnswer::Accepted)
+        Ok(if waits { RunAnswer::Waits } else { RunAnswer::Accepted })
+    }
+
+    /// How many steps wait for a slot.
+    pub fn waiting(&self) -> u32 {
+        let waiting = self.runs.lock().values().filter(|run| run.waits).count();
+        u32::try_from(waiting).unwrap_or(u32::MAX)
+    }
+
+    /// A slot for others, if one is free.
+    fn free_slot(&self) -> Option<Slot> {
+        if self.free_slots() == 0 {
+            return None;
+        }
+        self.share.queue().now_or_never()?.ok()
+    }
+
+    /// The next slot that is free for others, and that this pod's own builds do not wait for.
+    async fn next_slot(&self) -> Slot {
+        let mut counts = self.pod.slots().watch();
+        loop {
+            counts.mark_unchanged();
+            if let Some(slot) = self.free_slot() {
+                return slot;
+            }
+            if counts.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Slots for others: what this pod's own builds have taken counts.
@@ -160,22 +203,25 @@ impl Kitchen {
 
     /// Ends a run. Whether there was such a one.
     pub fn cancel(&self, from: PodId, run: u64) -> bool {
-        self.runs.lock().get(&(from, run)).map(Cancel::set).is_some()
+        self.runs.lock().get(&(from, run)).map(|run| run.cancel.set()).is_some()
     }
 
     /// Ends all runs.
     pub fn cancel_all(&self) {
-        self.runs.lock().values().for_each(Cancel::set);
+        self.runs.lock().values().for_each(|run| run.cancel.set());
     }
 
     /// Runs, and reports until whoever asked has the end, or does not want it.
-    async fn serve(self: Arc<Self>, from: PodId, order: RunOrder, slot: Slot, cancel: Cancel) {
-        let run = order.run;
+    async fn serve(self: Arc<Self>, from: PodId, order: RunOrder, slot: Option<Slot>, cancel: Cancel) {
+        let (run, mut waits) = (order.run, slot.is_none());
+        let (begins, begun) = oneshot::channel();
+        let mut begun = Some(begun);
         let (sender, mut lines) = mpsc::channel(LINES);
         let (kitchen, ends, used) = (self.clone(), cancel.clone(), Arc::new(OnceLock::new()));
         let uses = Arc::clone(&used);
-        let mut ended = tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends).await });
-        let mut slot = Some(slot);
+        let begins = (slot, begins);
+        let mut ended =
+            tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends, begins).await });
         let (mut heard, mut end, mut enclosed, mut number) = (Instant::now(), None, Vec::new(), 1);
         // Of what is reported next; the report that is not heard is said again.
         let (mut waiting, mut bytes, mut unheard) = (Vec::new(), 0, None);
@@ -187,10 +233,11 @@ impl Kitchen {
                     run_end = &mut ended => {
                         let lost = |_| RunEnd::NotRun("it ended in the middle".to_owned());
                         let run_end = run_end.unwrap_or_else(lost);
-                        slot = None;
+                        waits &= matches!(run_end, RunEnd::Cancelled | RunEnd::NotRun(_));
                         enclosed = enclosing::enclosed(self.pod.larder(), &run_end);
                         end = Some(run_end);
                     }
+                    has_begun = told(&mut begun), if waits && unheard.is_none() => waits = !has_begun,
                     Some(line) = lines.recv(), if unheard.is_none() => gather(line, &mut waiting, &mut bytes),
                     () = tokio::time::sleep(wait) => {}
                 }
@@ -208,7 +255,7 @@ impl Kitchen {
                 let enclosed = if end.is_some() { std::mem::take(&mut enclosed) } else { Vec::new() };
                 let usage = end.as_ref().and_then(|_| used.get().copied());
                 let lines = std::mem::take(&mut waiting);
-                RunNews { run, number, lines, end, usage, enclosed, free_slots: self.free_slots() }
+                RunNews { run, number, lines, waits, end, usage, enclosed, free_slots: self.free_slots() }
             });
             match self.mesh.ask::<_, NewsAnswer>(&from, RUN_NEWS, &news, ANSWER).await {
                 Ok(NewsAnswer::Taken) if news.end.is_some() => break,
@@ -239,7 +286,6 @@ impl Kitchen {
                 }
             }
         }
-        drop(slot);
         let mut runs = self.runs.lock();
         runs.remove(&(from, run));
         if runs.is_empty() {
@@ -253,8 +299,9 @@ impl Kitchen {
         (from, order): (PodId, RunOrder),
         told: (mpsc::Sender<Line>, &OnceLock<RunUsage>),
         cancel: &Cancel,
+        begins: Begins,
     ) -> RunEnd {
-        match self.cooked((from, order), told, cancel).await {
+        match self.cooked((from, order), told, cancel, begins).await {
             Ok(end) => end,
             Err(NotRun(why)) => RunEnd::NotRun(why),
         }
@@ -265,6 +312,7 @@ impl Kitchen {
         (from, order): (PodId, RunOrder),
         (lines, used): (mpsc::Sender<Line>, &OnceLock<RunUsage>),
         cancel: &Cancel,
+        (slot, begins): Begins,
     ) -> Result<RunEnd, NotRun> {
         let supply = self.pod.supply();
         let tree = |digest: &Digest| ObjectId { kind: ObjectKind::Tree, digest: *digest };
@@ -334,12 +382,40 @@ impl Kitchen {
                 () = ends.wait() => {}
             }
         };
-        let running = self.pod.run(step, &on_line, || (), ended);
+        let ahead = ahead.fuse();
+        tokio::pin!(ahead);
+        let waiting = async {
+            match slot {
+                Some(slot) => slot,
+                None => self.next_slot().await,
+            }
+        };
+        tokio::pin!(waiting);
+        let slot = loop {
+            tokio::select! {
+                slot = &mut waiting => break slot,
+                brought = &mut ahead, if !ahead.is_terminated() => brought?,
+                () = cancel.wait() => return Ok(RunEnd::Cancelled),
+            }
+        };
+        if let Some(run) = self.runs.lock().get_mut(&(from, order.run)) {
+            run.waits = false;
+        }
+        // Who was not told that it waits is not told that it begins, either.
+        begins.send(()).ok();
+        let (slot, judged) = (Mutex::new(Some(slot)), Mutex::new(None));
+        let on_end = || {
+            if let Ok(permit) = self.judged.try_acquire() {
+                judged.lock().replace(permit);
+                drop(slot.lock().take());
+            }
+        };
+        let running = self.pod.run(step, &on_line, on_end, ended);
         tokio::pin!(running);
         let ran = tokio::select! {
             ran = &mut running => ran,
             // It goes on when all is here that it was thought to need.
-            brought = ahead => {
+            brought = &mut ahead, if !ahead.is_terminated() => {
                 brought?;
                 running.await
             }
@@ -438,6 +514,18 @@ impl Kitchen {
         let made = self.pod.tools(roots.clone(), Access::Remember)?;
         *tools = Some((roots, Arc::clone(&made)));
         Ok(made)
+    }
+}
+
+/// Whether a run that waited has begun; ends when that is known.
+async fn told(begun: &mut Option<oneshot::Receiver<()>>) -> bool {
+    match begun {
+        Some(waiting) => {
+            let has_begun = waiting.await.is_ok();
+            *begun = None;
+            has_begun
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -28,7 +28,6 @@ pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
     Beat {
         free_slots: slots.saturating_sub(taken),
         slots,
-        queue: 0,
         load: load().unwrap_or_default(),
         processors: u32::try_from(default_jobs()).unwrap_or(u32::MAX),
         free_memory: offer.memory.map_or(free, |memory| memory.min(free)),

@@ -74,6 +74,12 @@ impl Steps {
         pod.lend(Some(Arc::new(Others(away))));
         Self { pod: pod.clone(), kitchen, tasks }
     }
+
+    /// Tells how many steps of others wait for a slot.
+    pub fn waiting(&self) -> impl Fn() -> u32 + Send + Sync + 'static {
+        let kitchen = Arc::downgrade(&self.kitchen);
+        move || kitchen.upgrade().map_or(0, |kitchen| kitchen.waiting())
+    }
 }
 
 /// Takes news in, if there is room for them within [`ROOM`].

@@ -23,24 +23,29 @@ pub struct Wish {
     pub tools: Vec<RelPath>,
     /// What it opened of the project when it last ran, and how many bytes that is.
     pub inputs: Vec<(Digest, u64)>,
+    /// Whether it may be given to a pod that has no free slot yet.
+    pub may_wait: bool,
 }
 
 /// Pods that run steps for this one, as far as they can be reached.
 pub trait OtherKitchens: Send + Sync + 'static {
-    /// How many steps could begin elsewhere now. Answers from what is known here.
+    /// How many steps other pods would take now. Answers from what is known here.
     fn free(&self) -> usize;
 
     /// Changes when that may have become more.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// A place for a step: at the pod that has most of its inputs, among those with free slots whose tools are not known to differ
-    /// from ours where it looks at them. `None`: there is no such pod now.
+    /// from ours where it looks at them. Where none is free: next in line behind one of this pod's own, if it may wait. `None`: there is
+    /// no such pod now.
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;
 }
 
 /// What is told of a run on another pod.
 #[derive(Debug)]
 pub enum NewsOfRun {
+    /// It has waited, and begins.
+    Begun,
     /// It has printed a line.
     Line(PrintedLine),
     /// It has ended, and used so much.
@@ -56,6 +61,9 @@ pub trait Place: Send + Sync {
 
     /// Which pod it is.
     fn id(&self) -> PodId;
+
+    /// Whether the step is to wait there for a slot.
+    fn is_next(&self) -> bool;
 
     /// Runs a step there; `on_news` is called for what is told of it as it comes. When `cancel` is done the step is ended. Dropping the future
     /// ends it, too.

@@ -53,6 +53,9 @@ pub struct RunOrder {
     /// What it may use.
     #[serde(default)]
     pub limits: RunLimits,
+    /// Whether it may wait there until a slot is free.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_wait: bool,
 }
 
 /// What a step may use, as far as its project says.
@@ -84,6 +87,8 @@ pub struct RunLimits {
 pub enum RunAnswer {
     /// It has a slot, and begins.
     Accepted,
+    /// All of its slots are taken. What the step needs is fetched meanwhile, and it begins when one is free: only if the order lets it.
+    Waits,
     /// All of its slots are taken.
     Busy,
 }
@@ -98,6 +103,9 @@ pub struct RunNews {
     /// Lines that it has printed since, UTF-8 (lossy).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<(Stream, String)>,
+    /// It still waits for a slot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// How it ended, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,

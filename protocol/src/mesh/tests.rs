@@ -171,19 +171,22 @@ fn what_is_said_of_runs_has_its_golden_form() {
             tool_roots: vec![RelPath::new(b"opt/tools").unwrap()],
             timeout: Some(Duration::from_millis(1500)),
             limits: RunLimits { memory: Some(1 << 30), ..RunLimits::default() },
+            may_wait: true,
         },
     );
-    golden("run.answer", &[RunAnswer::Accepted, RunAnswer::Busy]);
+    golden("run.answer", &[RunAnswer::Accepted, RunAnswer::Waits, RunAnswer::Busy]);
     let news = RunNews {
         run: 7,
         number: 1,
         lines: Vec::new(),
+        waits: false,
         end: None,
         usage: None,
         enclosed: Vec::new(),
         free_slots: 1,
     };
     golden("run.news", &RunNews { lines: vec![(Stream::Stderr, "a warning".into())], ..news.clone() });
+    golden("run.news.waits", &RunNews { waits: true, ..news.clone() });
     let usage =
         RunUsage { user: Duration::from_millis(20), system: Duration::from_millis(10), memory: 1 << 20 };
     let ended = |number, end| RunNews { number, end: Some(end), usage: Some(usage), ..news.clone() };

@@ -108,6 +108,7 @@ fn answer_to(role: &str) -> Result<RunAnswer, String> {
         tool_roots: Vec::new(),
         timeout: None,
         limits: RunLimits::default(),
+        may_wait: false,
     };
     let asked = insider.mesh.ask::<_, RunAnswer>(&it, RUN, &order, Duration::from_secs(20));
     let answer = insider.runtime.block_on(asked).map_err(|error| match error {

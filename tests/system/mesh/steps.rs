@@ -37,10 +37,15 @@ pub fn alone(file: &str, sources: &[(&str, &str)], folder: &str) -> Vec<(String,
     contents(&project, folder)
 }
 
+/// What a pod says of its own load.
+fn load(member: &Member, what: &str) -> u64 {
+    let pods = member.pods();
+    super::me(&pods)["load"][what].as_u64().unwrap()
+}
+
 /// How many slots a pod has that was not told how many.
 fn slots(member: &Member) -> usize {
-    let pods = member.pods();
-    super::me(&pods)["load"]["slots"].as_u64().unwrap() as usize
+    load(member, "slots") as usize
 }
 
 /// A pod whose slots are all taken. Of a build of it the first step that waits goes on waiting, and all others go elsewhere.
@@ -264,9 +269,7 @@ fn a_step_that_fails_elsewhere_fails_once() {
 
 /// Bytes of content that a pod has had from another one.
 fn received(member: &Member, from: &str) -> u64 {
-    let pods = member.pods();
-    let of = pods["pods"].as_array().unwrap().iter().find(|pod| pod["name"] == from).unwrap();
-    of["received"].as_u64().unwrap()
+    super::of(&member.pods(), from)["received"].as_u64().unwrap()
 }
 
 #[test]
@@ -288,6 +291,55 @@ fn what_came_of_a_step_elsewhere_comes_with_its_end() {
     assert_eq!(built.output("s2"), ["to be read", "said 2"]);
     assert_eq!((built.output("z"), built.failure("z")), (vec!["to be read", "broken"], "exit code 3"));
     assert_eq!(received(&a, "b"), before, "nothing had to be fetched");
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn the_next_step_is_there_before_a_slot_is_free() {
+    let (_ground, _server, a, b) = two();
+    let file = wide(60, "0.3");
+    let project = a.place.project("p", &file);
+    project.write("words", "in line\n");
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
+    let is_next = (0..POLLS).any(|_| {
+        std::thread::sleep(POLL);
+        load(&b, "queue") > 0
+    });
+    assert!(is_next, "no step ever waited for a slot of b");
+    full.ends();
+    let built = build.built().ok();
+    assert_eq!(built.ran().len(), 60);
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "in line\n")], "out"));
+    assert_eq!(load(&b, "queue"), 0);
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
+fn a_step_that_waits_behind_a_long_one_is_taken_back() {
+    let (_ground, _server, a, b) = two();
+    // No other step of this machine sleeps for just so long.
+    let seconds = format!("{}.5", 4000 + std::process::id() % 1000);
+    let long = |n| format!("[step.long{n}]\nrun = 'sleep {seconds}; : {n}'\n");
+    let short = |n| format!("[step.short{n}]\nrun = 'echo {n}'\n");
+    let file: String = (0..=slots(&b)).map(long).chain((0..2).map(short)).collect();
+    let project = a.place.project("p", &file);
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "2"]);
+    (0..slots(&b)).for_each(|_| drop(starts_at(&mut build, "b")));
+    full.ends();
+    for _ in 0..2 {
+        build.wait_for(|event| {
+            let is_short = event["step"].as_str().is_some_and(|step| step.starts_with("short"));
+            is_short && event["event"] == "step-started" && event["pod"] == "here"
+        });
+    }
+    build.signal(Signal::INT);
+    build.end().code(130);
+    wait_for_processes(&format!("sleep {seconds}"), |count| count == 0);
     b.leaves();
     a.leaves();
 }

@@ -1,12 +1,13 @@
 //! Steps on other pods: who goes, and what becomes of those that come back without a result.
 //!
-//! Steps that have to run take the slots of this pod first; the others go to where there is room. One that looked there at what
+//! Steps that have to run take the slots of this pod first; the others go to where there is room, and then next in line behind those that
+//! run there, so that no slot is idle while orders and reports are on their way. One that looked there at what
 //! is not made yet waits for its maker; one whose run does not count here runs at home, and so does one that went in vain too often.
 
 use std::sync::Arc;
 
 use super::super::context::{Context, Stop};
-use super::super::step::{self, Pass};
+use super::super::step::{self, AwayStart as Start, Pass};
 use super::state::Phase;
 use super::{Conductor, Outcome, Rank, Sharing};
 
@@ -86,9 +87,13 @@ impl Conductor {
     fn run_away(&mut self, index: usize, pass: Pass, epoch: u64, there: (Box<dyn node::Place>, node::Wish)) {
         let context = Arc::clone(&self.context);
         let producers = self.producers(index);
-        let (run, cancel) = self.begin(index, &pass, epoch, there.0.pod(), None);
+        let start = Start::new(&context, self.start_of(index, &pass, there.0.pod()));
+        if !there.0.is_next() {
+            start.say();
+        }
+        let (run, cancel) = self.begin(index, &pass, epoch, None);
         self.tasks.spawn(async move {
-            let ran = step::run_away(&context, index, (pass, producers), there, cancel).await;
+            let ran = step::run_away(&context, index, (pass, producers), there, (start, cancel)).await;
             (index, Outcome::Ran(run, ran))
         });
     }

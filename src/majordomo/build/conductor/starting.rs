@@ -180,7 +180,8 @@ impl Conductor {
 
     fn run(&mut self, index: usize, pass: Pass, epoch: u64, slot: Slot) {
         let context = Arc::clone(&self.context);
-        let (run, cancel) = self.begin(index, &pass, epoch, HERE, Some(slot));
+        self.context.sink.event(self.start_of(index, &pass, HERE));
+        let (run, cancel) = self.begin(index, &pass, epoch, Some(slot));
         let clock = Clock::default();
         pass.view.hold_by(self.hold_line.clone(), run, clock.clone());
         self.slots_used += 1;
@@ -194,22 +195,22 @@ impl Conductor {
         });
     }
 
+    /// What says that a step begins to run.
+    pub(super) fn start_of(&self, index: usize, pass: &Pass, pod: &str) -> Event {
+        let step = self.context.plan.steps[index].id.clone();
+        Event::StepStarted { step, pod: pod.to_owned(), reason: pass.reason.clone() }
+    }
+
     /// A step begins to run, on this pod if it has a slot, else on another one: the run's number, and what ends it.
     pub(super) fn begin(
         &mut self,
         index: usize,
         pass: &Pass,
         epoch: u64,
-        pod: &str,
         slot: Option<Slot>,
     ) -> (u64, Cancel) {
         self.last_run += 1;
         let (run, cancel) = (self.last_run, Cancel::default());
-        self.context.sink.event(Event::StepStarted {
-            step: self.context.plan.steps[index].id.clone(),
-            pod: pod.to_owned(),
-            reason: pass.reason.clone(),
-        });
         self.unheld += 1;
         if self.context.plan.steps[index].pool.is_some() {
             self.pooled.insert(index);
@@ -305,6 +306,11 @@ impl Conductor {
             (Ran::Unmade(by), None) => {
                 self.wait_for(index, by);
                 Ok(())
+            }
+            (Ran::NotBegun, None) => {
+                // It was no run.
+                self.steps[index].runs -= 1;
+                self.look_instead(index).await
             }
             (Ran::NotAway { why, is_final }, None) => self.came_back(index, why, is_final).await,
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use larder::ObjectKind;
 use node::{NewsOfRun, Place, Printed, PromisedAt, Wish};
 use parking_lot::Mutex;
+use protocol::event::Event;
 use protocol::mesh::run::{Enclosed, RunEnd, RunFailure, RunLimits, RunOrder, RunUsage};
 use protocol::plan::{SharedPlan, SharedStep};
 use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
@@ -19,7 +20,7 @@ use super::run::{Maker, explainable, print, publish, say_used};
 use super::{Failed, Pass, Ran, outputs_of};
 use crate::majordomo::prepare::in_project;
 use crate::majordomo::records;
-use crate::majordomo::sink::Cancel;
+use crate::majordomo::sink::{Cancel, Sink};
 
 /// The most blobs that another pod is told to fetch before a step asks for them.
 const MAX_AHEAD: usize = 4096;
@@ -52,7 +53,9 @@ fn last_trace(context: &Context, index: usize) -> Option<(Trace, Arc<PathSet>)> 
 /// What is known of a step that is to be placed, from its last run.
 pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
     let programs = context.specs[index].commands.iter().filter_map(|argv| argv.first().cloned()).collect();
-    let mut wish = Wish { programs, ..Wish::default() };
+    // One of a pool would keep others of it waiting.
+    let may_wait = context.plan.steps[index].pool.is_none();
+    let mut wish = Wish { programs, may_wait, ..Wish::default() };
     let Some((trace, set)) = last_trace(context, index) else { return wish };
     for (path, _, seen) in trace.observations(&set).into_iter().flatten() {
         match seen {
@@ -176,7 +179,32 @@ fn order(
         tool_roots: context.tool_roots.clone(),
         timeout: planned.timeout,
         limits: RunLimits { memory, milli_cpus, processes, open_files, disk, time },
+        may_wait: false,
     })
+}
+
+/// That a step begins on another pod: said once, when it does.
+pub(in super::super) struct AwayStart {
+    sink: Sink,
+    event: Mutex<Option<Event>>,
+}
+
+impl AwayStart {
+    /// To be said by this event.
+    pub fn new(context: &Context, event: Event) -> Self {
+        Self { sink: context.sink.clone(), event: Mutex::new(Some(event)) }
+    }
+
+    fn is_said(&self) -> bool {
+        self.event.lock().is_none()
+    }
+
+    /// Says it, unless it was said.
+    pub fn say(&self) {
+        if let Some(event) = self.event.lock().take() {
+            self.sink.event(event);
+        }
+    }
 }
 
 fn not_away(why: impl Into<String>) -> Ran {
@@ -189,7 +217,7 @@ pub(in super::super) async fn run_away(
     index: usize,
     (pass, producers): (Pass, Vec<usize>),
     (place, wish): (Box<dyn Place>, Wish),
-    cancel: Cancel,
+    (start, cancel): (AwayStart, Cancel),
 ) -> Result<Ran, Stop> {
     let Some(shared) = context.shared.get().cloned().flatten() else {
         return Ok(not_away("the project cannot be given to other pods"));
@@ -198,6 +226,7 @@ pub(in super::super) async fn run_away(
     let id = &context.plan.steps[index].id;
     let (printed, enclosed) = (Mutex::new(Printed::default()), Mutex::new(Vec::new()));
     let on_news = |news| match news {
+        NewsOfRun::Begun => start.say(),
         NewsOfRun::Line(line) => {
             if !cancel.is_set() {
                 print(&context.sink, id, &line);
@@ -235,6 +264,7 @@ pub(in super::super) async fn run_away(
             let printed = std::mem::take(&mut *printed.lock());
             failed(context, index, &pass, (&*place, &wish), (failure, &printed, enclosed)).await
         }
+        RunEnd::NotRun(_) if !start.is_said() => Ok(Ran::NotBegun),
         RunEnd::NotRun(why) => Ok(Ran::NotAway { why: format!("{}: {why}", place.pod()), is_final: false }),
     }
 }

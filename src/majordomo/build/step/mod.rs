@@ -16,7 +16,7 @@ use protocol::event::Limited;
 use protocol::{Digest, Keep, Look, PathSet, RelPath, Seen, Trace, Tree};
 
 pub use self::away::Shared;
-pub(super) use self::away::{may_go, run_away, share, wish};
+pub(super) use self::away::{AwayStart, may_go, run_away, share, wish};
 pub(super) use self::look::{is_there, look, outputs_of};
 pub(super) use self::run::{run, show_again};
 use super::carried::Carried;
@@ -95,6 +95,8 @@ pub(super) enum Ran {
     Cancelled,
     /// On another pod, where it looked at what this step has to make first.
     Unmade(usize),
+    /// It waited for a slot of another pod, and did not begin.
+    NotBegun,
     /// Not to the end on another pod, or to one that does not count here.
     NotAway {
         /// Why.
