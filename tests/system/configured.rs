@@ -255,6 +255,28 @@ fn a_ninja_file() {
 }
 
 #[test]
+fn the_example_with_a_ninja_file() {
+    let place = Place::new();
+    let project = place.example("ninja");
+    project.build(&[]).ok();
+    assert_eq!(says(&project, "bin/squares", &[]), "1 4 9\n");
+    assert_eq!(project.files("bin"), ["bin/squares"]);
+    project.builds(&[]);
+    assert_eq!(project.build(&["check"]).ok().ran(), ["check"]);
+    // No edge names the header.
+    project.append("src/print.h", "/* more */\n");
+    project.builds(&["obj/main.o", "obj/print.o"]);
+    project.append("tools/squares.awk", "\n");
+    project.builds(&["gen/squares.h"]);
+    project.replace("tools/numbers", "3", "5");
+    project.builds(&["bin/squares", "gen/squares.h", "obj/main.o"]);
+    assert_eq!(says(&project, "bin/squares", &[]), "1 4 25\n");
+    project.append("build.ninja", "build a: nobody b\n");
+    let wrong = project.build(&[]).code(2);
+    assert!(wrong.said().contains("build.ninja:24:10: unknown rule `nobody`"), "{}", wrong.said());
+}
+
+#[test]
 fn what_dyndep_files_say_is_seen() {
     let place = Place::new();
     let project = with_ninja(

@@ -1,0 +1,2 @@
+/* All on one line. */
+void print(const int *numbers, int count);
