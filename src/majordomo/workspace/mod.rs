@@ -219,11 +219,25 @@ fn new_id(folder: &Path) -> Result<WorkspaceId, WorkspaceError> {
     Ok(WorkspaceId::from_random(u128::from_be_bytes(bits)))
 }
 
+/// How often another build may sweep what is being written beside, which each does once.
+const MAX_SWEPT: usize = 8;
+
+/// Makes the folder a workspace. Two builds may get here at once, and the quicker one sweeps `tmp` when it begins.
 fn create(folder: &Path) -> Result<(), WorkspaceError> {
+    for _ in 1..MAX_SWEPT {
+        match create_once(folder) {
+            Err(WorkspaceError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            outcome => return outcome,
+        }
+    }
+    create_once(folder)
+}
+
+fn create_once(folder: &Path) -> Result<(), WorkspaceError> {
     let tmp = folder.join("tmp");
     fs::create_dir_all(&tmp).map_err(|e| WorkspaceError::io("written", &tmp, e))?;
     let id = new_id(folder)?;
-    // Two builds may get here at once: the first id stays.
+    // The first id stays.
     let beside = tmp.join(format!("id-{id}"));
     let path = folder.join("id");
     let text = format!("{id}\n{}\n", mark(folder)?);
