@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backplane::Mesh;
@@ -204,10 +205,11 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let swarm = swarm(pod, &identity, &mesh, &options)?;
     let (loaded, offer, role) = (pod.clone(), options.offer.clone(), options.role);
     let (announcements, announced) = mpsc::channel(ANNOUNCEMENTS);
+    let untold = Arc::new(AtomicU64::new(0));
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
-        tokio::spawn(announce(mesh.pod(), traces.clone(), announced)),
+        tokio::spawn(announce(mesh.pod(), traces.clone(), (announced, untold.clone()))),
         tokio::spawn(distrust::follow(mesh.clone(), traces.clone(), pod.clone())),
     ];
     let keeps = options.role != Role::Guest;
@@ -221,6 +223,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         traces,
         swarm: swarm.clone(),
         announcements,
+        untold: untold.clone(),
         estate: estate.clone(),
         lacking: parking_lot::Mutex::default(),
     };
@@ -234,7 +237,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     tasks.push(tokio::task::spawn_blocking(move || earlier::announce(&home)));
     let running = parking_lot::Mutex::new(Some((running, steps)));
     let projects = Projects::begin(&mesh);
-    Ok(Joined { mesh, swarm, supply, estate, projects, tasks, running, server, founded, listening })
+    Ok(Joined { mesh, swarm, supply, estate, projects, tasks, untold, running, server, founded, listening })
 }
 
 /// Whether the addresses can be listened at: before anything is said to a federation.
@@ -338,10 +341,15 @@ async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
 }
 
 /// Announces traces, one after the other; what can never be said holds up none of those after it.
-async fn announce(me: PodId, traces: Arc<Traces>, mut announced: mpsc::Receiver<TraceNews>) {
+async fn announce(
+    me: PodId,
+    traces: Arc<Traces>,
+    (mut announced, untold): (mpsc::Receiver<TraceNews>, Arc<AtomicU64>),
+) {
     while let Some(news) = announced.recv().await {
         if let Err(error) = traces.announce(&me, &news).await {
             tracing::warn!(%error, trace = %news.trace, "a trace is not announced");
         }
+        untold.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -33,6 +33,7 @@ mod steps;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use backplane::Mesh;
 use backplane::beats::Liveness;
@@ -62,6 +63,8 @@ pub struct Joined {
     estate: Estate,
     projects: Arc<Projects>,
     tasks: Vec<JoinHandle<()>>,
+    /// Announcements that wait.
+    untold: Arc<AtomicU64>,
     /// None when it has left.
     running: Mutex<Option<(Running, Steps)>>,
     /// Where the NATS server is, without secrets.
@@ -252,6 +255,7 @@ impl Joined {
             server: self.server.clone(),
             down: connection,
             known: format!("{:032x}", self.mesh.ledger().digest()),
+            untold: self.untold.load(Ordering::Relaxed),
             pods: pods.collect(),
         })
     }

@@ -4,6 +4,7 @@
 //! [lacking](Elsewhere::lacking) for a while, so that its step runs again instead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backplane::traces::Traces;
@@ -31,6 +32,7 @@ pub(super) struct Others {
     pub traces: Arc<Traces>,
     pub swarm: Swarm,
     pub announcements: Sender<TraceNews>,
+    pub untold: Arc<AtomicU64>,
     pub estate: Estate,
     pub lacking: Mutex<FxHashMap<Digest, Instant>>,
 }
@@ -110,7 +112,9 @@ impl Elsewhere for Others {
             return;
         }
         let digest = trace.trace;
+        self.untold.fetch_add(1, Ordering::Relaxed);
         if self.announcements.try_send(trace).is_err() {
+            self.untold.fetch_sub(1, Ordering::Relaxed);
             tracing::debug!(trace = %digest, "too many traces at once: this one is not announced");
         }
     }

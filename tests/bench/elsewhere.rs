@@ -200,6 +200,9 @@ pub fn rows(stage: &Stage, wanted: &dyn Fn(&str) -> bool) -> Vec<Row> {
     if wanted("elsewhere") {
         rows.push(trivial(stage));
     }
+    if wanted("cancel") {
+        rows.push(cancel(stage));
+    }
     if wanted("twentieth") {
         rows.extend(twentieth(stage));
     }
@@ -246,6 +249,56 @@ fn trivial(stage: &Stage) -> Row {
         stage.runs,
         |n| one("trivial-here", n, 1, "2"),
         |n| one("trivial-there", n, 2, "1"),
+    )
+}
+
+/// Processes of this machine that sleep for just so long.
+fn sleeping(seconds: &str) -> usize {
+    let all = fs::read_dir("/proc").expect("there are processes").flatten();
+    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| *line == format!("sleep\0{seconds}\0").as_bytes()).count()
+}
+
+/// From Ctrl-C until no step of the build runs any more, on any of three pods.
+fn cancel(stage: &Stage) -> Row {
+    const PODS: usize = 3;
+    Row::measure(
+        "Ctrl-C, until the steps of a build have ended on all of three pods",
+        "one second",
+        Goal { wall: 1.0, cpu: None },
+        stage.runs,
+        |_| Cost { wall: 1.0, cpu: 0.0 },
+        |n| {
+            let pods = Pods::begin(stage, &format!("cancel{n}"), PODS);
+            // No other step of this machine sleeps for just so long.
+            let seconds = format!("{}.25", 4000 + std::process::id() % 1000);
+            let steps: String = (0..PODS * SLOTS)
+                .map(|step| format!("[step.s{step}]\nrun = ['sleep', '{seconds}']\n"))
+                .collect();
+            let folder = project(stage, "cancel", n, &steps);
+            let mut build = pods.at(0, env!("CARGO_BIN_EXE_majordomo"), &folder);
+            build.args(["build", "--quiet", "--jobs", &SLOTS.to_string()]);
+            build.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut build = build.spawn().expect("a build starts");
+            let begun = Instant::now();
+            while sleeping(&seconds) < PODS * SLOTS {
+                assert!(begun.elapsed() < TOGETHER, "the steps never run on all pods");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let begun = Instant::now();
+            rustix::process::kill_process(
+                rustix::process::Pid::from_child(&build),
+                rustix::process::Signal::INT,
+            )
+            .expect("the build is there");
+            while sleeping(&seconds) > 0 {
+                assert!(begun.elapsed() < TOGETHER, "the steps never end");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let wall = begun.elapsed().as_secs_f64();
+            build.wait().expect("the build ends");
+            Cost { wall, cpu: 0.0 }
+        },
     )
 }
 

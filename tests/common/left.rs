@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// How long the kernel may take to tear down the namespaces of a process that was killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The mounts that tests make themselves have this for a source.
 const OWN_MOUNT: &[u8] = b" none ";
+
+/// Why a process is ours: it runs a program of the folder.
+const PROGRAM: &str = "program";
 
 /// A process that is still there, and why it is ours.
 struct Left {
@@ -23,6 +26,15 @@ struct Left {
 /// The processes that belong to a folder.
 pub fn pids(folder: &Path) -> Vec<i32> {
     processes(folder).into_iter().map(|left| left.pid).collect()
+}
+
+/// Kills what runs a program of the folder: pods in the background, which no test is the parent of.
+pub fn end_programs(folder: &Path) {
+    for left in processes(folder).into_iter().filter(|left| left.why.starts_with(PROGRAM)) {
+        if let Some(pid) = Pid::from_raw(left.pid) {
+            kill_process(pid, Signal::KILL).ok();
+        }
+    }
 }
 
 /// Waits until no process that belongs to a folder is left, and asserts that nothing of it is mounted here.
@@ -103,7 +115,7 @@ fn processes(folder: &Path) -> Vec<Left> {
         }
         let program = fs::read_link(of("exe")).ok()?;
         if program.as_os_str().as_bytes().starts_with(folder) {
-            return Some(Left { pid, why: format!("program {}", command()) });
+            return Some(Left { pid, why: format!("{PROGRAM} {}", command()) });
         }
         if fs::read_link(of("ns/mnt")).ok()? == ours.clone()? {
             return None;

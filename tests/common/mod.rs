@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod image;
 pub mod larder;
 pub mod left;
+pub mod logins;
 pub mod nats;
 pub mod place;
 pub mod private_mounts;

@@ -129,18 +129,32 @@ impl Place {
 
     /// A program of ours with nothing of the caller's environment.
     pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let program = self.path.join("programs").join(program);
-        let mut command = match &self.network {
+        let mut command = self.at_its_host(&self.path.join("programs").join(program));
+        self.surround(&mut command);
+        command.env("COMPUTEPODS_HOME", &self.home).current_dir(self.path.join("projects")).args(arguments);
+        command
+    }
+
+    /// A line as somebody types it at a shell that finds our programs.
+    pub fn line(&self, folder: &Path, line: &str) -> Command {
+        let mut command = self.at_its_host(Path::new("/bin/bash"));
+        self.surround(&mut command);
+        let programs = self.path.join("programs");
+        let line = format!("PATH={}:$PATH; {line}", programs.display());
+        command.current_dir(folder).args(["-c", &line]);
+        command
+    }
+
+    /// A program, with the network of the place's host.
+    fn at_its_host(&self, program: &Path) -> Command {
+        match &self.network {
             None => Command::new(program),
             Some(namespace) => {
                 let mut command = Command::new("nsenter");
                 command.arg(format!("--net=/run/netns/{namespace}")).arg(program);
                 command
             }
-        };
-        self.surround(&mut command);
-        command.env("COMPUTEPODS_HOME", &self.home).current_dir(self.path.join("projects")).args(arguments);
-        command
+        }
     }
 
     /// Podman, as the place's user has it.
@@ -215,6 +229,8 @@ impl Drop for Place {
             if engine::is_podman() {
                 engine::assert_no_container(|| self.podman(), &self.home);
             }
+        } else {
+            left::end_programs(&self.path);
         }
         engine::end_pause(&self.path.join("run"));
         private_mounts::unmount_below(&self.path);

@@ -1,5 +1,6 @@
 //! A project of a test, and the builds of it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -92,6 +93,12 @@ impl<'p> Project<'p> {
         let mut files: Vec<_> = files.iter().map(short).collect();
         files.sort();
         files
+    }
+
+    /// All files below it with their bytes; `.majordomo` left out.
+    pub fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
+        let all = self.files("");
+        all.into_iter().map(|file| (file.clone(), fs::read(self.at(&file)).unwrap())).collect()
     }
 
     /// A copy of the sources beside it, under another name.

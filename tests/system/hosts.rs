@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::mesh::{Member, is_announced, joins_so, of, others_of};
+use super::mesh::{Member, is_announced, joins_over, joins_so, of, others_of};
 use crate::common::{Hosts, Nats, Place, Running};
 
 const STEPS: &str = "
@@ -170,4 +170,33 @@ fn an_owner_that_is_cut_off_in_a_hand_over_has_given_it() {
     let refused = a.place.pod(&["give", "p:upper", "c"]).code(2);
     assert!(refused.stderr.contains("this pod does not own it"), "{}", refused.stderr);
     [c, b, a].into_iter().for_each(Member::leaves);
+}
+
+#[test]
+fn pods_that_nobody_told_of_each_other_find_each_other_on_the_local_network() {
+    let Some(hosts) = Hosts::new(2) else { return };
+    let ground = Place::new();
+    let mut server = hosts.server(&ground.path().join("nats"));
+    let server_url = server.url().to_owned();
+    let stands_at = |place: Place, host: usize, port: &str, options: &[&str]| {
+        let listen = format!("/ip4/{}/tcp/{port}", hosts.address(host));
+        let options = [&["--listen", &listen][..], options].concat();
+        joins_over(place, &server_url, ["a", "b"][host], &options)
+    };
+    let a = stands_at(Place::on(&hosts, 0), 0, "4801", &["--mdns"]);
+    let b = stands_at(Place::on(&hosts, 1), 1, "4801", &["--mdns", "--invite", &a.invitation()]);
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    // The server is away, and so nobody hears where they listen from now on.
+    let places = [a.stops(), b.stops()];
+    server.stops();
+    let mut hosts_of = [0, 1].into_iter();
+    let [a, b] = places.map(|place| stands_at(place, hosts_of.next().unwrap(), "4802", &[]));
+    for (pod, other) in [(&a, "b"), (&b, "a")] {
+        pod.waits_until("it has found the other one", |pods| {
+            assert!(!pods["down"].is_null(), "the server is back");
+            of(pods, other)["connected"] == true
+        });
+    }
+    [b, a].into_iter().for_each(Member::leaves);
 }

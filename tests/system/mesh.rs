@@ -8,12 +8,15 @@ use crate::common::{Nats, Place, Project, Running};
 
 mod faults;
 mod insider;
+mod logins;
 mod monitor;
+mod newcomer;
 mod outages;
 mod pools;
 mod projects;
 mod readers;
 mod roles;
+mod session;
 mod skew;
 mod steps;
 mod strangers;
@@ -42,7 +45,12 @@ pub fn joins(place: Place, server: &Nats, name: &str, invitation: Option<&str>) 
 
 /// Joins with options.
 pub fn joins_so(place: Place, server: &Nats, name: &str, options: &[&str]) -> Member {
-    let mut arguments = vec!["join", server.url(), "--name", name];
+    joins_over(place, server.url(), name, options)
+}
+
+/// Joins with options, over the server at a URL.
+pub fn joins_over(place: Place, url: &str, name: &str, options: &[&str]) -> Member {
+    let mut arguments = vec!["join", url, "--name", name];
     arguments.extend(options);
     let mut pod = Running::start(place.command("pod", &arguments));
     pod.wait_for_talk("the pod stands");
@@ -53,9 +61,15 @@ pub fn joins_so(place: Place, server: &Nats, name: &str, options: &[&str]) -> Me
 pub fn two() -> (Place, Nats, Member, Member) {
     let ground = Place::new();
     let server = server(&ground);
-    let a = joins(Place::new(), &server, "a", None);
-    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let (a, b) = two_over(&server);
     (ground, server, a, b)
+}
+
+/// The same over a given server.
+pub fn two_over(server: &Nats) -> (Member, Member) {
+    let a = joins(Place::new(), server, "a", None);
+    let b = joins(Place::new(), server, "b", Some(&a.invitation()));
+    (a, b)
 }
 
 impl Member {
@@ -156,7 +170,12 @@ pub fn of<'p>(pods: &'p Value, name: &str) -> &'p Value {
 /// Waits until a pod's announcements have reached another one.
 #[track_caller]
 pub fn is_announced(to: &Member, by: &Member) {
-    to.waits_until("both know the same", |pods| pods["known"] == by.pods()["known"]);
+    to.waits_until("both know the same", |pods| is_all_of(pods, &by.pods()));
+}
+
+/// Whether a pod has heard all that another one has to tell, as both tell of the federation.
+pub fn is_all_of(there: &Value, by: &Value) -> bool {
+    by["untold"] == 0 && there["known"] == by["known"]
 }
 
 pub const STEPS: &str = "

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::{Place, Project, debian};
 
 /// As a user would write it; the first rule stands for one line of Debian's own.
-const LUA: &str = r##"
+pub const LUA: &str = r##"
 [project]
 name = "lua"
 targets = ["bin/lua"]

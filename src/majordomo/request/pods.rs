@@ -36,6 +36,9 @@ pub struct PodsReport {
     pub down: Option<String>,
     /// A hash of all that this pod knows of the federation: two pods with the same one know the same.
     pub known: String,
+    /// Results of this pod that it has still to tell the others of: in a moment, or when the server is back.
+    #[serde(default)]
+    pub untold: u64,
     /// Its pods, by id.
     pub pods: Vec<MemberReport>,
 }

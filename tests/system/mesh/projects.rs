@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::steps::{alone, contents, wide};
 use super::{Member, POLL, POLLS, STEPS, two};
 use crate::common::{Built, Project, Running};
 
@@ -240,4 +241,49 @@ secrets = {{ KEY = '{}' }}
     assert!(refused.stderr.contains("is a project itself"), "{}", refused.stderr);
     b.leaves();
     a.leaves();
+}
+
+#[test]
+fn two_majordomos_build_one_registered_project_at_once() {
+    let (_ground, _server, a, b) = two();
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    let file = wide(10, "0.2");
+    let project = registered(&a, "p", &file, &b);
+    project.write("words", "both\n");
+    let both = [building(&a, &["p"]), building(&b, &["p", "--out", "got"])].map(|build| build.built().ok());
+    let right = alone(&file, &[("words", "both\n")], "out");
+    assert_eq!([contents(&project, "out"), contents(&b.place.bare("got"), "out")], [right.clone(), right]);
+    // What one of them runs the other one has from it.
+    let ran: Vec<&str> = both.iter().flat_map(Built::ran).collect();
+    assert_eq!(ran.len(), 10, "{ran:?}");
+    for pod in [&a, &b] {
+        pod.waits_for_artefacts("each has one owner", |all| {
+            let outputs = all.iter().filter(|one| one["path"].as_str().unwrap().starts_with("out/"));
+            let of_a = outputs.clone().filter(|one| one["owner_name"] == "a").count();
+            (outputs.count(), of_a) == (10, 10)
+        });
+    }
+    [b, a].into_iter().for_each(Member::leaves);
+}
+
+#[test]
+fn two_homes_build_one_folder_at_once() {
+    let (_ground, _server, a, b) = two();
+    a.sees(&["b"]);
+    b.sees(&["a"]);
+    let file = wide(10, "0.2");
+    let project = a.place.project("p", &file);
+    project.write("words", "both\n");
+    let path = project.path().to_str().unwrap();
+    let both = [&a, &b].map(|pod| building(pod, &["-p", path])).map(|build| build.built().ok());
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "both\n")], "out"));
+    let ran = both.iter().map(|built| built.ran().len()).sum::<usize>();
+    assert!((10..=20).contains(&ran), "{ran}");
+    // Each of the two is right about it from then on.
+    project.write("words", "again\n");
+    assert_eq!(building(&b, &["-p", path]).built().ok().ran().len(), 10);
+    assert_eq!(building(&a, &["-p", path]).built().ok().ran(), [""; 0]);
+    assert_eq!(contents(&project, "out"), alone(&file, &[("words", "again\n")], "out"));
+    [b, a].into_iter().for_each(Member::leaves);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -226,6 +227,9 @@ pub fn wait_for_processes(text: &str, fits: impl Fn(usize) -> bool) {
     panic!("{} processes have `{text}`", processes_with(text));
 }
 
+/// A pod that runs a step for another one ends it after so long without a word; whoever is told ends it at once.
+const SILENT: Duration = Duration::from_secs(10);
+
 #[test]
 fn an_interrupt_ends_steps_elsewhere() {
     let (_ground, _server, a, b) = two();
@@ -239,8 +243,12 @@ fn an_interrupt_ends_steps_elsewhere() {
     let sleeps = format!("sleep {seconds}");
     wait_for_processes(&sleeps, |count| count >= 2);
     build.signal(Signal::INT);
+    let interrupted = Instant::now();
     build.end().code(130);
     wait_for_processes(&sleeps, |count| count == 0);
+    let took = interrupted.elapsed();
+    println!("no step ran any more after {took:?}");
+    assert!(took < SILENT, "nobody told the other pod, which found out: {took:?}");
     b.leaves();
     a.leaves();
 }
