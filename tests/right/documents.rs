@@ -114,6 +114,32 @@ fn what_nobody_could_guess_is_kept() {
 }
 
 #[test]
+fn what_a_document_writes_for_itself_is_written_anew() {
+    let place = Place::new();
+    let project = place.bare("p");
+    let preamble = format!(
+        "\\begin{{filecontents*}}{{\\jobname.bib}}\n{BIBLIOGRAPHY}\\end{{filecontents*}}\n\
+         \\begin{{filecontents}}{{part}}\nAn owl.\n\\end{{filecontents}}\n\
+         \\begin{{filecontents}}{{given}}\nA finch.\n\\end{{filecontents}}"
+    );
+    let body = "\\input{part} \\input{given} \\cite{darwin}\\bibliographystyle{plain}\\bibliography{paper}";
+    project.write("paper.tex", document(&preamble, body));
+    // What is there as a source is nobody's to write.
+    project.write("given.tex", "A source.\n");
+    project.build(&[]).ok();
+    let text = says(&project, "paper.pdf");
+    assert!(text.contains("An owl. A source. [1]") && text.contains("Murray, 1859."), "{text}");
+    project.builds(&[]);
+    project.replace("paper.tex", "1859", "1871");
+    project.replace("paper.tex", "An owl", "Two owls");
+    project.build(&[]).ok();
+    let text = says(&project, "paper.pdf");
+    assert!(text.contains("Two owls. A source. [1]") && text.contains("Murray, 1871."), "{text}");
+    assert_eq!(project.read("given.tex"), "A source.\n");
+    project.builds(&[]);
+}
+
+#[test]
 fn lualatex_finds_its_fonts_once() {
     let place = Place::new();
     let project = place.bare("p");

@@ -1,5 +1,6 @@
 //! One document, and its steps.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -31,6 +32,8 @@ pub struct Document<'a> {
     /// Its name without the ending, and the same for a shell.
     stem: String,
     name: String,
+    /// What it writes for itself, as words of a shell.
+    written: Vec<String>,
     /// It, and what it takes in.
     sources: Vec<(PathBuf, &'a Source)>,
     /// Whether a source has what a program would make: it came with the document, and the program is not needed.
@@ -44,7 +47,14 @@ impl<'a> Document<'a> {
         let name = shlex::try_quote(&stem).map_or_else(|_| stem.clone(), |quoted| quoted.into_owned());
         let beside = path.to_owned();
         let has = Box::new(move |ending: &str| is_file(&project.join(beside.with_extension(ending))));
-        Self { folder, stem, name, sources, has }
+        let place = project.join(&folder);
+        let written = sources.iter().flat_map(|(_, source)| &source.writes);
+        let written =
+            written.filter_map(|file| written_name(file, &stem)).filter(|file| !is_file(&place.join(file)));
+        let written: BTreeSet<String> = written.collect();
+        let written =
+            written.iter().filter_map(|file| Some(shlex::try_quote(file).ok()?.into_owned())).collect();
+        Self { folder, stem, name, written, sources, has }
     }
 
     /// Its steps, with a word for each.
@@ -90,8 +100,13 @@ impl<'a> Document<'a> {
             true => format!("[ ! -e {name}.bbl ] || grep -qE '{MOVES}' {name}.log"),
             false => format!("grep -qE '{MOVES}' {name}.log"),
         };
+        // LaTeX leaves alone what is there already, though the document says something else by now.
+        let anew = match self.written.as_slice() {
+            [] => String::new(),
+            written => format!("rm -f -- {}\n", written.join(" ")),
+        };
         let run = format!(
-            "{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true"
+            "{anew}{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true"
         );
         let ending = if DVI.contains(&engine.as_str()) { "dvi" } else { "pdf" };
         let file = format!("{}.{ending}", self.stem);
@@ -172,6 +187,14 @@ impl<'a> Document<'a> {
         let run = format!("[ ! -e {name}.nlo ] || makeindex -q -s nomencl.ist -o {name}.nls {name}.nlo");
         (self.any(|source| source.makes_nomenclature) && !(self.has)("nls")).then(|| json!({ "run": run }))
     }
+}
+
+/// The file that a document of this name writes for `\begin{filecontents}{file}`; `None`: a macro would have to say it.
+fn written_name(file: &str, stem: &str) -> Option<String> {
+    let name = file.replace("\\jobname", stem);
+    let has_ending = Path::new(&name).extension().is_some();
+    (!name.is_empty() && !name.contains(['\\', '{', '#']))
+        .then(|| if has_ending { name } else { format!("{name}.tex") })
 }
 
 /// Where LuaLaTeX keeps what it knows of fonts, in a folder for each document, from the folder of that.

@@ -20,6 +20,8 @@ pub struct Source {
     pub inputs: Vec<String>,
     /// Of them, those that get an `.aux` of their own.
     pub included: Vec<String>,
+    /// Files that it writes itself if they are not there, as written: `\begin{filecontents}`.
+    pub writes: Vec<String>,
     /// `\bibliography`.
     pub has_bibliography: bool,
     /// `\cite` of any kind, or `\nocite`.
@@ -59,7 +61,16 @@ impl Source {
         let words = |text: &str| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
         match name {
             "documentclass" => self.class = arguments(after).map(|(_, class)| class.trim().to_owned()),
-            "begin" => self.begins |= arguments(after).is_some_and(|(_, name)| name == "document"),
+            "begin" => match after
+                .split_once('}')
+                .and_then(|(name, after)| Some((name.trim_start().strip_prefix('{')?, after)))
+            {
+                Some(("document", _)) => self.begins = true,
+                Some(("filecontents" | "filecontents*", after)) => {
+                    self.writes.extend(arguments(after).map(|(_, file)| file.trim().to_owned()));
+                }
+                _ => {}
+            },
             "usepackage" | "RequirePackage" => {
                 let Some((options, names)) = arguments(after) else { return };
                 let options: String = options.split_whitespace().collect();
@@ -154,6 +165,10 @@ mod tests {
         assert!(source.loads(&["booktabs"]) && source.loads(&["fontspec"]) && !source.loads(&["x"]));
         assert_eq!(source.options("biblatex").collect::<Vec<_>>(), ["backend=bibtex", "style=x"]);
         assert_eq!(source.inputs, ["a/b", "c.tex"]);
+        let source = Source::read(
+            "\\begin{filecontents*}[overwrite]{ a.bib }\\begin {filecontents}{b}\\begin{filecontents}",
+        );
+        assert_eq!((source.writes, source.begins), (vec!["a.bib".to_owned(), "b".to_owned()], false));
     }
 
     #[test]

@@ -195,6 +195,17 @@ fn what_another_document_takes_in_is_none() {
 }
 
 #[test]
+fn what_a_document_writes_for_itself_is_gone_before_each_pass() {
+    let main = "\\begin{filecontents*}{\\jobname.bib}\n\\end{filecontents*}\\documentclass{article}\\begin{filecontents}{given.dat}\n\
+                \\end{filecontents}\\begin{document}\\input{it's}";
+    let part =
+        "\\begin{filecontents}{a b}\\end{filecontents}\\begin{filecontents}{\\name.tex}\\end{filecontents}";
+    let steps = steps(&[("main.tex", main), ("it's.tex", part), ("given.dat", "")]);
+    let run = steps["tex"]["run"].as_str().unwrap();
+    assert!(run.starts_with("rm -f -- 'a b.tex' main.bib\npdflatex "), "{run}");
+}
+
+#[test]
 fn what_came_with_the_document_is_not_made() {
     let main = "\\documentclass{article}\\begin{document}\\cite{a}\\bibliography{b}";
     assert_eq!(programs(&[("main.tex", main)]), ["bib: bibtex", "tex: pdflatex"]);
