@@ -125,6 +125,7 @@ fn init_writes_down_what_a_growing_plan_begins_with() {
         let (before, step) = file.split_once("# [step.configure]").unwrap();
         let step = format!("[step.configure]{step}")
             .replace("\n# ", "\n")
+            .replace("=ON)", &format!("=ON {option})"))
             .replace(" build)", &format!(" build {option})"));
         assert!(step.contains(option), "{step}");
         project.write("majordomo.toml", format!("{before}{step}"));
@@ -463,4 +464,57 @@ fn a_compile_that_fails() {
     project.replace("src/words.c", "return 0", "return 0;");
     let good = project.build(&[]).ok();
     assert_eq!(ran(&good), ["CMakeFiles/words.dir/src/words.c.o", "words"]);
+}
+
+#[test]
+fn a_program_finds_the_libraries_of_its_project_where_it_is_handed_over() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.20)\nproject(p C)\nset(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)\n\
+         add_library(stuff SHARED a.c)\nset_target_properties(stuff PROPERTIES VERSION 1.2 SOVERSION 1)\n\
+         add_executable(app main.c)\ntarget_link_libraries(app stuff)\n",
+    );
+    project.write("a.c", "int stuff(void) { return 42; }\n");
+    project.write(
+        "main.c",
+        "#include <stdio.h>\nint stuff(void);\nint main(void) { printf(\"%d\\n\", stuff()); }\n",
+    );
+    project.build(&[]).ok();
+    assert_eq!(says(&project, "build/app", &[]), "42\n");
+}
+
+#[test]
+fn what_edges_make_beside_what_they_declare() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.20)\nproject(p C)\nadd_executable(app main.c)\n\
+         add_custom_command(TARGET app POST_BUILD COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:app> ${CMAKE_BINARY_DIR}/app-copy)\n\
+         add_custom_target(docs ALL COMMAND mkdir -p doc && echo words > doc/index.html)\n",
+    );
+    project.write("main.c", "int main(void) { return 0; }\n");
+    let other = project.checkout("other");
+    // A target has its name, and so does what it makes.
+    project.build(&["app"]).ok();
+    project.build(&["docs"]).ok();
+    assert_eq!(project.files("build"), ["build/app", "build/app-copy", "build/doc/index.html"]);
+    let project = other;
+    // By their paths, before anybody knows who makes them.
+    project.build(&["build/app-copy"]).ok();
+    assert_eq!(project.files("build"), ["build/app-copy"]);
+    project.build(&[]).ok();
+    assert_eq!(project.files("build"), ["build/app", "build/app-copy", "build/doc/index.html"]);
+    project.builds(&[]);
+    project.remove("build/doc/index.html");
+    project.build(&["build/doc/index.html"]).ok();
+    assert_eq!(project.read("build/doc/index.html"), "words\n");
+    // What nobody makes is a mistake, though `configure` promises the folder around it.
+    for _ in 0..2 {
+        let refused = project.build(&["build/nosuch"]).code(2);
+        assert!(refused.said().contains("no step makes `build/nosuch`"), "{}", refused.said());
+        assert!(refused.said().contains("that `configure` promises"), "{}", refused.said());
+    }
 }

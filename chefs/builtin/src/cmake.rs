@@ -17,6 +17,10 @@ use crate::{ChefError, build_folder, configure, is_file, sizes};
 /// `configure` of Autoconf.
 pub const SURE: u8 = 70;
 
+/// Programs look for the project's own libraries from where they are themselves: where they were linked is no place of the
+/// user's machine.
+const ORIGIN: &str = "CMAKE_BUILD_RPATH_USE_ORIGIN=ON";
+
 /// Rules that nobody needs whose build is made of steps.
 const OWN_RULES: [&[u8]; 4] = [b"CLEAN", b"HELP", b"RERUN_CMAKE", b"VERIFY_GLOBS"];
 
@@ -43,7 +47,8 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     }
     let build = build_folder::choose(folder)?;
     let sizes = sizes::by_cmake(folder)?;
-    let plan = configure(&format!("cmake -G Ninja -S . -B {build}"), &build, sizes);
+    let command = format!("cmake -G Ninja -S . -B {build} -D{ORIGIN}");
+    let plan = configure(&command, &build, sizes);
     Ok(Detected { sure: SURE, found: "a `CMakeLists.txt`".to_owned(), plan: Some(plan) })
 }
 

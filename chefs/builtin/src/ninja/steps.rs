@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use chef_ninja::{Action, Command, Edge, Layout, Manifest, Plan, PoolName, Step};
+use chef_ninja::{Action, BuildPath, Command, Edge, Layout, Manifest, Plan, PoolName, Step};
 use protocol::RelPath;
 use protocol::chef::Planned;
 use serde_json::{Map, Value, json};
@@ -62,7 +62,7 @@ pub(super) fn planned(
     if !pools.is_empty() {
         file.insert("pools".to_owned(), Value::Object(pools));
     }
-    let alias = aliases(&plan, edges, &names);
+    let alias = aliases(&plan, edges, &names, configure.is_some());
     if !alias.is_empty() {
         file.insert("alias".to_owned(), Value::Object(alias));
     }
@@ -135,7 +135,7 @@ fn free_name(id: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// The outputs that are built when nobody says, and the links to them.
+/// What is built when nobody says: steps, so that what they make without having declared it comes, too; and the links to what they make.
 fn wanted(
     plan: &Plan,
     edges: &[Edge],
@@ -154,15 +154,17 @@ fn wanted(
     for step in linked {
         steps.extend(plan.steps[step].needs.iter().filter(|&&step| names[step].is_some()));
     }
-    let mut paths: BTreeSet<RelPath> =
+    let made: BTreeSet<RelPath> =
         steps.iter().flat_map(|&step| plan.steps[step].out.iter().cloned()).collect();
+    let mut paths = made.clone();
     if let Some((configure, folder)) = configure {
         if paths.is_empty() {
             return Ok(vec![configure.to_owned()]);
         }
         add_links(&mut paths, &layout.build, folder)?;
     }
-    Ok(paths.iter().map(|path| format!("./{path}")).collect())
+    let links = paths.difference(&made).map(|path| format!("./{path}"));
+    Ok(steps.iter().filter_map(|&step| names[step].clone()).chain(links).collect())
 }
 
 /// Adds the links that configuring made to what is wanted: a library's other names.
@@ -195,11 +197,13 @@ fn add_links(wanted: &mut BTreeSet<RelPath>, build: &RelPath, on_disk: &Path) ->
     Ok(())
 }
 
-/// The names that ninja would know and that are no files: those of `phony` edges.
-fn aliases(plan: &Plan, edges: &[Edge], names: &[Option<String>]) -> Map<String, Value> {
+/// The names that ninja would know and that are no files of the project: those of `phony` edges, and what stands at the top of the
+/// folder that was configured: a program.
+fn aliases(plan: &Plan, edges: &[Edge], names: &[Option<String>], is_elsewhere: bool) -> Map<String, Value> {
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
-    for edge in edges.iter().filter(|edge| edge.action == Action::Phony) {
-        for path in &edge.outputs.explicit {
+    for edge in edges.iter().filter(|edge| is_elsewhere || edge.action == Action::Phony) {
+        let is_name = |path: &&BuildPath| edge.action == Action::Phony || !path.as_bytes().contains(&b'/');
+        for path in edge.outputs.explicit.iter().filter(is_name) {
             let Ok(name) = String::from_utf8(path.as_bytes().to_vec()) else { continue };
             // Absolute paths and what orders objects are CMake's own business.
             let is_own = path.is_absolute() || name.starts_with("..") || name.contains("cmake_object_order_");

@@ -34,7 +34,7 @@ fn each_edge_is_a_step_in_the_order_that_it_declares() {
          build lib.a: ar a.o\nbuild all: phony lib.a\ndefault all\n"
     );
     let expected = json!({
-        "project": { "targets": ["./lib.a"] },
+        "project": { "targets": ["lib.a"] },
         "alias": { "all": ["lib.a"] },
         "step": {
             "a.o": {
@@ -57,7 +57,7 @@ fn names_of_steps_are_plain_and_differ() {
     let names: Vec<&String> = file["step"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["_.c", "a_b", "a_b-2"]);
     assert_eq!(file["step"]["a_b"]["out"], json!(["a:b"]));
-    assert_eq!(file["project"]["targets"], json!(["./.c", "./a:b", "./a_b"]));
+    assert_eq!(file["project"]["targets"], json!(["a_b", "a_b-2", "_.c"]));
 }
 
 #[test]
@@ -122,11 +122,12 @@ fn the_targets_of_cmake() {
     assert_eq!((&test["after"], &test["cwd"]), (&json!(["configure"]), &json!("build")));
     assert_eq!(file["step"]["build/CMakeFiles/z.dir/a.o"]["after"], json!(["configure"]));
     assert_eq!(file["step"]["build/libz.so.1"]["after"], json!(["build/CMakeFiles/z.dir/a.o"]));
-    let targets = json!(["./build/CMakeFiles/docs", "./build/libz.so", "./build/libz.so.1"]);
+    let targets = json!(["build/libz.so.1", "build/libz.so", "build/CMakeFiles/docs"]);
     assert_eq!(file["project"]["targets"], targets);
     let alias = json!({
         "all": ["build/CMakeFiles/docs", "build/libz.so"], "docs": ["build/CMakeFiles/docs"],
         "test": ["build/CMakeFiles/test.util"], "z": ["build/libz.so"],
+        "libz.so": ["build/libz.so"], "libz.so.1": ["build/libz.so.1"],
     });
     assert_eq!(file["alias"], alias);
 }
@@ -142,7 +143,7 @@ fn the_links_that_meson_makes_come_with_their_library() {
         std::os::unix::fs::symlink(target, project.path().join("build").join(link)).unwrap();
     }
     let file = configured_by(meson::replan, project.path());
-    let targets = json!(["./build/libz.so", "./build/libz.so.1", "./build/libz.so.1.0"]);
+    let targets = json!(["build/libz.so.1.0", "./build/libz.so", "./build/libz.so.1"]);
     assert_eq!(file["project"]["targets"], targets);
     assert_eq!(file["step"]["build/meson-internal__test"]["after"], json!(["build/libz.so.1.0"]));
     assert!(file["step"].get("build/meson-internal__install").is_none());
