@@ -262,18 +262,26 @@ pub fn trace(larder: &Larder, digest: &Digest) -> Result<Option<(Trace, Arc<Path
     Ok(larder.path_set(&trace.path_set)?.map(|set| (trace, set)))
 }
 
+/// All that a step last made; nothing, if that is lost.
+pub fn made(
+    larder: &Larder,
+    workspace: WorkspaceId,
+    step: &StepId,
+    record: &Record,
+) -> Result<Tree, LarderError> {
+    if let Some(settled) = state(larder, workspace, step)? {
+        return Ok(settled.tree);
+    }
+    let Some((trace, _)) = trace(larder, &record.trace)? else { return Ok(Tree::default()) };
+    let bytes = larder.get(ObjectKind::Tree, &trace.outputs)?;
+    Ok(bytes.and_then(|bytes| Tree::decode(&bytes).ok()).unwrap_or_default())
+}
+
 /// All that the last traces of a workspace's steps made: path, what, and by whom.
 pub fn outputs(larder: &Larder, workspace: WorkspaceId) -> Result<Vec<(RelPath, Made, StepId)>, LarderError> {
     let mut outputs = Vec::new();
     for (step, record) in all(larder, workspace)? {
-        let Some((trace, _)) = trace(larder, &record.trace)? else { continue };
-        let tree = match state(larder, workspace, &step)? {
-            Some(settled) => settled.tree,
-            None => {
-                let bytes = larder.get(ObjectKind::Tree, &trace.outputs)?;
-                bytes.and_then(|bytes| Tree::decode(&bytes).ok()).unwrap_or_default()
-            }
-        };
+        let tree = made(larder, workspace, &step, &record)?;
         for (path, entry) in tree.entries() {
             outputs.extend(Made::from_entry(entry).map(|made| (path.clone(), made, step.clone())));
         }

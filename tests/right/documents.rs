@@ -248,3 +248,43 @@ fn what_no_pass_makes_any_more_goes() {
     );
     project.builds(&[]);
 }
+
+#[test]
+fn a_document_that_is_named_has_all_that_belongs_to_it() {
+    let place = Place::new();
+    let project = thesis(&place);
+    let built = project.build(&["my thesis.pdf"]).ok();
+    assert_eq!(built.ran_without_chefs(), ["bib", "glossary", "index", "tex"]);
+    let text = says(&project, "my thesis.pdf");
+    for words in
+        ["eats mice [1]", "finch a bird. 2", "Index finch, 2 owl, 3", "[1] Charles Darwin. On Finches"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(
+        project.files("").iter().filter(|path| !path.ends_with(".tex")).count(),
+        2,
+        "the PDF and refs"
+    );
+    assert!(project.build(&["my thesis.pdf"]).ok().ran_without_chefs().is_empty());
+    project.replace("refs/all.bib", "Darwin", "Wallace");
+    project.build(&["my thesis.pdf"]).ok();
+    assert!(says(&project, "my thesis.pdf").contains("[1] Charles Wallace"));
+    // A bare build makes nothing else of it.
+    let pdf = std::fs::read(project.at("my thesis.pdf")).unwrap();
+    project.build(&[]).ok();
+    assert_eq!(std::fs::read(project.at("my thesis.pdf")).unwrap(), pdf);
+}
+
+#[test]
+fn a_bibliography_that_is_named_is_made_of_what_is_cited() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write(
+        "paper.tex",
+        document("", "Owls \\cite{darwin}.\\bibliographystyle{plain}\\bibliography{refs}"),
+    );
+    project.write("refs.bib", BIBLIOGRAPHY);
+    project.build(&["paper.bbl"]).ok();
+    assert!(project.read("paper.bbl").contains("Charles Darwin"), "{}", project.read("paper.bbl"));
+}

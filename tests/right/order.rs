@@ -418,3 +418,87 @@ fn a_held_step_gives_its_slot_back() {
     ran_once(&running.built().ok(), &["a", "b", "deeper", "made"]);
     place.assert_nothing_left();
 }
+
+/// `reads` looks for a file that `writes` makes without having promised it.
+const UNPROMISED: &str = r#"
+[step.reads]
+run = "if [ -e x ]; then cat x > y; else echo none > y; fi"
+out = "y"
+[step.writes]
+run = "cp source x"
+"#;
+
+#[test]
+fn what_comes_out_for_a_target_does_not_depend_on_what_was_built_before() {
+    let place = Place::new();
+    for targets in [&["y"][..], &[]] {
+        let name = format!("p{}", targets.len());
+        let head = if targets.is_empty() { "[project]\ntargets = 'y'\n" } else { "" };
+        let project = place.project(&name, &format!("{head}{UNPROMISED}"));
+        project.write("source", "1\n");
+        let first = project.build(targets).ok();
+        assert_eq!(project.read("y"), "1\n", "{}", first.said());
+        assert!(!project.has("x"), "nobody asked for it");
+        assert_eq!(project.build(targets).ok().ran(), [] as [&str; 0]);
+        project.write("source", &name);
+        assert_eq!(project.build(targets).ok().ran(), ["reads", "writes"]);
+        assert_eq!(project.read("y"), name);
+        assert_eq!(project.build(targets).ok().ran(), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn who_made_the_last_time_what_is_looked_for_now_is_called_in() {
+    let place = Place::new();
+    let blind = UNPROMISED.replace("[ -e x ]", "false");
+    let project = place.project("p", &blind);
+    project.write("source", "1\n");
+    project.build(&[]).ok();
+    assert_eq!(project.read("y"), "none\n");
+    project.remove("x");
+    project.write("majordomo.toml", UNPROMISED);
+    let seeing = project.build(&["y"]).ok();
+    assert_eq!(seeing.ran(), ["reads"], "{}", seeing.said());
+    assert_eq!(project.read("y"), "1\n");
+}
+
+#[test]
+fn who_is_called_in_and_not_needed_costs_the_target_nothing() {
+    let place = Place::new();
+    let file = format!(
+        "{UNPROMISED}[step.test]\nrun = 'cat y; exit 3'\n[step.later]\nrun = 'echo > later'\nafter = 'reads'\n\
+         [step.sends]\nrun = 'echo > sent'\nnetwork = true\n"
+    );
+    let project = place.project("p", &file);
+    project.write("source", "1\n");
+    let built = project.build(&["y"]).ok();
+    assert_eq!(project.read("y"), "1\n");
+    assert!(
+        built.notes().iter().any(|note| note.contains("`test` failed, and nobody asked for it")),
+        "{}",
+        built.said()
+    );
+    // What comes after the target is for later, and what is seen outside of the project is for who asks.
+    assert_eq!(built.ran(), ["reads", "test", "writes"], "{}", built.said());
+    project.build(&[]).failed();
+}
+
+#[test]
+fn a_step_waits_for_others_in_a_new_checkout_too() {
+    let place = Place::new();
+    let file = "[step.all]\nrun = 'cat o/*.txt > all'\nout = 'all'\n\
+                [step.one]\neach = 'src/*.in'\nrun = 'cat {in} common > {out}; mkdir -p d/{stem}'\nout = 'o/{stem}.txt'\n";
+    let project = place.project("p", file);
+    let sources = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for name in sources {
+        project.write(format!("src/{name}.in"), format!("{name}\n"));
+    }
+    project.write("common", "1\n");
+    let other = project.checkout("other");
+    project.build(&[]).ok();
+    other.write("common", "2\n");
+    let built = other.build(&["-j2"]).ok();
+    assert!(!restarted(&built).contains(&"all"), "{}", built.said());
+    assert_eq!(built.passes("all"), 1, "{}", built.said());
+    assert_eq!(other.read("all"), sources.map(|name| format!("{name}\n2\n")).concat());
+}

@@ -133,6 +133,8 @@ pub struct Context {
     pub last_edges_if_there: Edges,
     /// Steps that came to a good end while this build was planned.
     pub made_by_now: Arc<FxHashSet<StepId>>,
+    /// It is what comes before the plan is whole: steps that are no question of a chef are for later.
+    pub is_planning: bool,
     /// Their weak keys.
     pub weak_keys: Vec<Digest>,
     /// What the last good build came to.
@@ -210,6 +212,7 @@ impl Context {
             last_edges: records::edges(larder, workspace)?,
             last_edges_if_there: records::edges_if_there(larder, workspace)?,
             made_by_now: Arc::clone(&prepared.made_by_now),
+            is_planning: false,
             weak_keys: prepared.specs.iter().map(|spec| spec.weak_key()).collect(),
             jobs: options.jobs.unwrap_or_else(super::default_jobs).max(1),
             options,

@@ -41,7 +41,9 @@ pub async fn run_planning(
 ) -> Result<Planning, Stop> {
     let options = BuildOptions { keep_going: true, ..options.clone() };
     let made = MadeSoFar::of(prepared);
-    let context = Arc::new(Context::new(pod, prepared, (sink, cancel), options, made)?);
+    let mut context = Context::new(pod, prepared, (sink, cancel), options, made)?;
+    context.is_planning = true;
+    let context = Arc::new(context);
     let Tally { good, cancelled, .. } =
         conductor::conduct(&context, &prepared.plan.needed(wanted.iter().copied())).await?;
     let mut made = vec![None; prepared.plan.steps.len()];

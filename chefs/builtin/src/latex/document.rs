@@ -97,7 +97,8 @@ impl<'a> Document<'a> {
         // What is wrong stands in the log, which nobody else shows.
         let show = format!("{{ sed -nE '{FIRST_ERROR}' {name}.log >&2 2> /dev/null; exit 1; }}");
         let moves = match is_cited {
-            true => format!("[ ! -e {name}.bbl ] || grep -qE '{MOVES}' {name}.log"),
+            // It is empty until something was found to be cited.
+            true => format!("[ ! -s {name}.bbl ] || grep -qE '{MOVES}' {name}.log"),
             false => format!("grep -qE '{MOVES}' {name}.log"),
         };
         // LaTeX leaves alone what is there already, though the document says something else by now.
@@ -109,8 +110,6 @@ impl<'a> Document<'a> {
             "{anew}{engine} {options} {name} > /dev/null || {show}\n{moves} || grep -h '{UNDEFINED}' {name}.log || true"
         );
         let ending = if DVI.contains(&engine.as_str()) { "dvi" } else { "pdf" };
-        let file = format!("{}.{ending}", self.stem);
-        let out = if self.folder.is_empty() { file } else { format!("{}/{file}", self.folder) };
         let mut env = serde_json::Map::from_iter([("max_print_line".to_owned(), json!("1000"))]);
         if engine == "lualatex" {
             // Its list of the machine's fonts takes long to make, and is kept with the rest.
@@ -120,7 +119,24 @@ impl<'a> Document<'a> {
             );
         }
         // Each pass reads all of it.
-        json!({ "run": run, "keep": true, "notices": "**", "out": out.replace('\\', r"\\"), "env": env })
+        json!({ "run": run, "keep": true, "notices": "**", "out": self.out(ending), "env": env })
+    }
+
+    /// What stands beside the document under its name, as a promise.
+    fn out(&self, ending: &str) -> String {
+        let file = format!("{}.{ending}", self.stem);
+        let out = if self.folder.is_empty() { file } else { format!("{}/{file}", self.folder) };
+        out.replace('\\', r"\\")
+    }
+
+    /// A step that makes what the engine takes in, of what the engine left. It promises it, so whoever wants the document wants
+    /// it, too; where there is nothing to make it of yet, it is empty.
+    fn beside(&self, of: &str, command: &str, ending: &str) -> Value {
+        let name = &self.name;
+        let run = format!(
+            "[ ! -e {name}.{of} ] || {command} || exit\n[ -e {name}.{ending} ] || : > {name}.{ending}"
+        );
+        json!({ "run": run, "out": self.out(ending) })
     }
 
     /// The engine: what a comment asks for, else what the packages need.
@@ -148,16 +164,18 @@ impl<'a> Document<'a> {
         {
             let show =
                 format!("{{ code=$?; grep -shE 'ERROR|data source' {name}.blg >&2 || true; exit $code; }}");
-            return Some(
-                json!({ "run": format!("[ ! -e {name}.bcf ] || biber --onlylog {name} || {show}") }),
-            );
+            return Some(self.beside("bcf", &format!("biber --onlylog {name} || {show}"), "bbl"));
         }
         let is_text = |path: &Path| path.extension().is_some_and(|ending| ending == "tex");
         // BibTeX fails where nothing is cited. A class may define citations of its own.
         let cites = self.sources.iter().any(|(path, source)| is_text(path) && source.cites);
         let is_wanted = self.loads(&["biblatex"]) || cites && self.any(|source| source.has_bibliography);
         let aux = glob(&self.folder, "**/*.aux");
-        is_wanted.then(|| json!({ "run": format!("[ ! -e {name}.aux ] || bibtex -terse {name}"), "project": { aux: "bibtex-aux" } }))
+        is_wanted.then(|| {
+            let mut step = self.beside("aux", &format!("bibtex -terse {name}"), "bbl");
+            step["project"] = json!({ aux: "bibtex-aux" });
+            step
+        })
     }
 
     fn index(&self) -> Option<Value> {
@@ -166,7 +184,7 @@ impl<'a> Document<'a> {
         let is_wanted = self.any(|source| source.makes_index) && self.any(|source| source.prints_index);
         let name = &self.name;
         (is_wanted && !is_automatic && !(self.has)("ind"))
-            .then(|| json!({ "run": format!("[ ! -e {name}.idx ] || makeindex -q {name}") }))
+            .then(|| self.beside("idx", &format!("makeindex -q {name}"), "ind"))
     }
 
     fn glossary(&self) -> Option<Value> {
@@ -174,18 +192,19 @@ impl<'a> Document<'a> {
         let is_loaded = self.loads(&["glossaries", "glossaries-extra"]);
         let records = self.has_option("glossaries-extra", "record");
         if is_loaded && records {
-            return Some(json!({ "run": format!("[ ! -e {name}.aux ] || bib2gls --silent {name}") }));
+            return Some(self.beside("aux", &format!("bib2gls --silent {name}"), "glstex"));
         }
         let is_automatic =
             self.any(|source| source.options("glossaries").any(|one| one.starts_with("automake")));
         (is_loaded && self.any(|source| source.makes_glossaries) && !is_automatic && !(self.has)("gls"))
-            .then(|| json!({ "run": format!("[ ! -e {name}.aux ] || makeglossaries -q {name}") }))
+            .then(|| self.beside("aux", &format!("makeglossaries -q {name}"), "gls"))
     }
 
     fn nomenclature(&self) -> Option<Value> {
         let name = &self.name;
-        let run = format!("[ ! -e {name}.nlo ] || makeindex -q -s nomencl.ist -o {name}.nls {name}.nlo");
-        (self.any(|source| source.makes_nomenclature) && !(self.has)("nls")).then(|| json!({ "run": run }))
+        let command = format!("makeindex -q -s nomencl.ist -o {name}.nls {name}.nlo");
+        (self.any(|source| source.makes_nomenclature) && !(self.has)("nls"))
+            .then(|| self.beside("nlo", &command, "nls"))
     }
 }
 

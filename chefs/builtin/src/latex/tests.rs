@@ -75,9 +75,16 @@ fn bibliography_and_index_are_found_in_what_is_taken_in() {
     let steps = steps(&files);
     assert_eq!(
         steps["bib"],
-        json!({ "run": "[ ! -e main.aux ] || bibtex -terse main", "project": { "**/*.aux": "bibtex-aux" } })
+        json!({
+            "run": "[ ! -e main.aux ] || bibtex -terse main || exit\n[ -e main.bbl ] || : > main.bbl",
+            "out": "main.bbl",
+            "project": { "**/*.aux": "bibtex-aux" },
+        })
     );
-    assert_eq!(steps["index"], json!({ "run": "[ ! -e main.idx ] || makeindex -q main" }));
+    assert_eq!(
+        steps["index"],
+        json!({ "run": "[ ! -e main.idx ] || makeindex -q main || exit\n[ -e main.ind ] || : > main.ind", "out": "main.ind" })
+    );
     // BibTeX fails where nothing is cited.
     let uncited = [("main.tex", main), ("two.tex", "\\bibliography{refs}")];
     assert_eq!(programs(&uncited), ["tex: pdflatex"]);

@@ -17,6 +17,7 @@ impl Conductor {
             self.doubt_again(index);
             return Ok(());
         }
+        self.call_in(index, &failed.seen);
         self.steps[index].passes += 1;
         if self.hazards.is_kept() {
             self.hazards.looked(index, &failed.seen);
@@ -105,7 +106,15 @@ impl Conductor {
         let Failed { exit, failure, limit, command, output, .. } = failed;
         let (step, cwd) = (self.context.plan.steps[index].id.clone(), self.context.specs[index].cwd.clone());
         self.context.unexplained.lock().push(Unexplained { step, exit, cwd, output });
-        self.failures.push((index, failure.clone()));
+        if self.is_beside(index) {
+            let words =
+                "nobody asked for it: what was looked for, and it might have made, is taken not to be there";
+            self.context
+                .sink
+                .note(true, format!("`{}` failed, and {words}", self.context.plan.steps[index].id));
+        } else {
+            self.failures.push((index, failure.clone()));
+        }
         let ending = Ending { exit, failure: Some(failure), reason: None, limit, command };
         self.say_finished(index, How::Failed, ending);
         self.over(index);
@@ -119,7 +128,7 @@ impl Conductor {
         self.missed.retain(|(_, missed)| *missed != index);
         self.steps[index].phase = Phase::Over;
         self.context.made.doubt(index);
-        self.skipped += 1;
+        self.skipped += u64::from(!self.is_beside(index));
         let failure = format!("it needs `{}`, which failed", self.context.plan.steps[by].id);
         self.say_finished(index, How::Skipped, Ending { failure: Some(failure), ..Ending::default() });
         self.over(index);
@@ -155,6 +164,6 @@ impl Conductor {
 }
 
 /// Whether a look was answered in a way that something made later would change.
-fn is_open_question((_, look, seen): &&(RelPath, Look, Seen)) -> bool {
+pub(super) fn is_open_question((_, look, seen): &&(RelPath, Look, Seen)) -> bool {
     *seen == Seen::Absent || *look == Look::Listing
 }

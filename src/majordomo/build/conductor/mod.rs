@@ -4,13 +4,14 @@
 //! back to it; held look-ups ([`super::demand`]) ask it from the threads of the view. The way of a step: it waits for what
 //! it is `after` and for what the last build saw it read ([`readiness`]); it is looked up; it runs in the next free slot
 //! ([`starting`]), or on another pod ([`away`]); what it made is published ([`publishing`]), and held against what all others saw ([`staleness`]); a failure
-//! waits until nothing is left that could still have helped ([`failing`]); steps that feed each other go round until
+//! waits until nothing is left that could still have helped ([`failing`]), which may be steps that nobody asked for ([`calling`]); steps that feed each other go round until
 //! they settle ([`circles`]). When nothing moves any more, [`unsticking`] opens a circle, or ends what cannot be helped.
 //!
 //! Errors of the machine end the attempt ([`Stop`]); a step that fails is counted. Everything is bounded: look-ups ahead by
 //! [`LOOK_AHEAD`], held steps by [`HELD_PER_SLOT`], passes of a step by its `max_passes`. A crash loses the runs that are under way.
 
 mod away;
+mod calling;
 mod circles;
 mod failing;
 mod hazards;
@@ -33,6 +34,7 @@ use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::calling::Callable;
 use self::circles::Circles;
 use self::hazards::Hazards;
 use self::state::{Phase, Step};
@@ -132,6 +134,7 @@ pub(super) struct Conductor {
     end_line: mpsc::Sender<(usize, u64)>,
     hazards: Hazards,
     circles: Circles,
+    callable: Callable,
     /// Steps in the order in which they came to good ends.
     ended: Vec<usize>,
     /// Steps that failed for good, and how.
@@ -175,6 +178,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         end_line,
         hazards: Hazards::default(),
         circles: Circles::default(),
+        callable: Callable::default(),
         ended: Vec::new(),
         failures: Vec::new(),
         skipped: 0,
@@ -205,6 +209,7 @@ impl Conductor {
     async fn conduct(&mut self, wanted: &[usize]) -> Result<(), Stop> {
         self.recall_edges(wanted).await?;
         self.need(wanted);
+        self.find_callable(wanted)?;
         loop {
             self.say_needed();
             self.start_look_ups().await?;

@@ -134,9 +134,13 @@ impl Conductor {
         step.made_before.clone_from(&before);
         step.standing = Some(standing);
         step.phase = if is_settled { Phase::Good } else { Phase::Doubted };
-        if self.hazards.is_kept() {
+        let (is_kept, may_call) = (self.hazards.is_kept(), !self.callable.is_empty());
+        if is_kept || may_call {
             let seen = self.seen_by(index);
-            self.hazards.looked(index, &seen);
+            if is_kept {
+                self.hazards.looked(index, &seen);
+            }
+            self.call_in(index, &seen);
         }
         let paths = changed(before.as_deref(), &tree);
         let is_news = is_again || self.is_opened.contains(&index) || context.made.has_unpromised(index);
