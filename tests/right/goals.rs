@@ -195,3 +195,18 @@ fn steps_of_a_project_file_are_explained_too() {
     let odd = project.build(&[]).failed();
     assert!(!odd.said().contains("why: "), "{}", odd.said());
 }
+
+#[test]
+fn a_file_that_is_named_runs_no_other_goal() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write(
+        "Makefile",
+        "all: out/a.txt\nout/a.txt: in\n\tmkdir -p out; cp in $@\n.PHONY: flash deploy\nflash:\n\techo FLASHING\n\
+         deploy:\n\texit 3\n",
+    );
+    project.write("in", "1\n");
+    let built = project.build(&["out/a.txt"]).ok();
+    assert_eq!(built.ran_without_chefs(), ["make"], "{}", built.said());
+    assert_eq!(project.read("out/a.txt"), "1\n");
+}

@@ -11,7 +11,7 @@ use super::conductor::{self, Tally};
 use super::context::{Changed, Context, Stop};
 use super::visit::Visitor;
 use super::{Asked, Fallible, MadeSoFar, finish, preparing, verify};
-use crate::majordomo::plan::{Meaning, Wanted};
+use crate::majordomo::plan::Wanted;
 use crate::majordomo::prepare::{Prepared, Scanned};
 use crate::majordomo::recall::{self, Recall};
 use crate::majordomo::request::{BuildOptions, Failure, Reply, Report};
@@ -34,6 +34,26 @@ pub(super) enum Aim {
     Make,
     /// A report of what comes out differently when all is run again.
     Verify,
+}
+
+/// Who is taken to make a target that nobody declares: each time that it was not made, more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// Whoever made it the last time, or promises the tree that it is in.
+    Known,
+    /// Steps that promise nothing, and come after none of these: a Makefile's default goal, and none of its others.
+    First,
+    /// All that promise nothing.
+    All,
+}
+
+impl Reach {
+    fn wider(self) -> Self {
+        match self {
+            Reach::Known => Reach::First,
+            Reach::First | Reach::All => Reach::All,
+        }
+    }
 }
 
 /// How an attempt came to its end.
@@ -70,15 +90,15 @@ pub(super) struct Attempts<'a> {
 impl Attempts<'_> {
     /// Attempts until one comes to its end.
     pub async fn run(&self) -> Fallible<Done> {
-        let (mut changes, mut losses, mut by_traces) = (0, 0, true);
+        let (mut changes, mut losses, mut reach) = (0, 0, Reach::Known);
         loop {
             // What was recalled may be what failed the attempt before.
             let recalls = changes + losses == 0 && !self.asked.options.cold && self.aim == Aim::Make;
-            let (why, giving_up, is_to_check) = match self.one(recalls, by_traces).await {
+            let (why, giving_up, is_to_check) = match self.one(recalls, reach).await {
                 Ok(done) => return Ok(done),
                 Err(Stop::Fatal(failure)) => return Err(failure),
                 Err(Stop::Wider) => {
-                    by_traces = false;
+                    reach = reach.wider();
                     continue;
                 }
                 Err(Stop::NotYet(path)) => {
@@ -108,9 +128,9 @@ impl Attempts<'_> {
         }
     }
 
-    /// One attempt. `recalls`: what was recalled of the last build may answer. `by_traces`: a target that nobody declares is
-    /// made by whoever made it the last time.
-    async fn one(&self, recalls: bool, by_traces: bool) -> Result<Done, Stop> {
+    /// One attempt. `recalls`: what was recalled of the last build may answer. `reach`: who is taken to make a target that nobody
+    /// declares.
+    async fn one(&self, recalls: bool, reach: Reach) -> Result<Done, Stop> {
         let Self { pod, workspace, lock, asked, visitor, sink, cancel, aim } = *self;
         let fatal = |failure: Box<Failure>| Stop::Fatal(failure);
         let moment = lock.moment().map_err(|e| {
@@ -126,7 +146,7 @@ impl Attempts<'_> {
             return self.visit(&prepared, visitor).await;
         }
         let wanted = prepared.plan.wanted(&asked.targets).map_err(|e| fatal(Box::new(border::target(&e))))?;
-        let (steps, is_whole) = needed(pod, &prepared, &wanted, by_traces)?;
+        let (steps, is_whole) = needed(pod, &prepared, &wanted, reach)?;
         sink.event(Event::Planned { steps: steps.len() as u64 });
         if asked.options.dry_run {
             let report = inspect::status_of(pod, prepared, (&wanted.targets, &steps), asked.options.cold)
@@ -239,37 +259,38 @@ async fn check(pod: &Pod, sink: &Sink) -> Fallible<()> {
     checked.map(drop).map_err(|error| Box::new(border::node(&error.into())))
 }
 
-/// The steps that targets need, and whether these are all that could make them. A target that nobody declares is made by
-/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4).
-fn needed(
-    pod: &Pod,
-    prepared: &Prepared,
-    wanted: &Wanted,
-    by_traces: bool,
-) -> Result<(Vec<usize>, bool), Stop> {
+/// The steps that targets need, and whether these are all that could make them. A path that nobody declares is made by
+/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4), those first that come before others. One in a declared tree is made by
+/// whoever promises that, else by whoever made it the last time, else perhaps by whatever is wanted when nobody says.
+fn needed(pod: &Pod, prepared: &Prepared, wanted: &Wanted, reach: Reach) -> Result<(Vec<usize>, bool), Stop> {
     let plan = &prepared.plan;
-    let undeclared: Vec<&RelPath> = wanted
-        .targets
-        .iter()
-        .filter_map(|target| match &target.meaning {
-            Meaning::Undeclared(path) => Some(path),
-            _ => None,
-        })
-        .collect();
-    if undeclared.is_empty() {
+    let loose: Vec<&RelPath> = wanted.targets.iter().flat_map(|target| target.meaning.loose(plan)).collect();
+    if loose.is_empty() {
         return Ok((wanted.steps.clone(), true));
     }
-    if by_traces {
+    if reach == Reach::Known {
         let made = records::outputs(pod.larder(), prepared.workspace.id())?;
-        let maker = |target: &RelPath| {
-            let mut made = made.iter().filter(|(path, ..)| path.is_within(target));
-            made.find_map(|(_, _, step)| plan.step(step))
-        };
-        let makers: Option<Vec<usize>> = undeclared.iter().map(|target| maker(target)).collect();
-        if let Some(makers) = makers {
+        let (mut makers, mut are_known) = (Vec::new(), true);
+        for path in &loose {
+            let before = makers.len();
+            let made = made.iter().filter(|(made, ..)| made.is_within(path));
+            makers.extend(made.filter_map(|(_, _, step)| plan.step(step)));
+            are_known &= makers.len() > before || plan.is_below_a_tree(path);
+        }
+        if are_known {
             return Ok((plan.needed(wanted.steps.iter().copied().chain(makers)), false));
         }
     }
-    let silent = plan.steps.iter().enumerate().filter(|(_, step)| step.spec.out.is_empty());
-    Ok((plan.needed(wanted.steps.iter().copied().chain(silent.map(|(index, _)| index))), true))
+    let is_silent = |&step: &usize| plan.steps[step].spec.out.is_empty();
+    let silent: Vec<usize> = (0..plan.steps.len()).filter(is_silent).collect();
+    let comes_first = |&step: &usize| !plan.steps[step].after.iter().any(is_silent);
+    let first: Vec<usize> = silent.iter().copied().filter(comes_first).collect();
+    let is_whole = reach == Reach::All || first.len() == silent.len();
+    let mut all = wanted.steps.clone();
+    all.extend(if is_whole { silent } else { first });
+    if loose.iter().any(|path| plan.is_below_a_tree(path)) {
+        let usual = plan.wanted(&[]).map_err(|error| Stop::Fatal(Box::new(border::target(&error))))?;
+        all.extend(usual.steps);
+    }
+    Ok((plan.needed(all), is_whole))
 }

@@ -112,15 +112,14 @@ fn write(
     Ok(written)
 }
 
-/// A target that nobody declares and nobody made.
+/// A target of which nobody said that it will be made, and that nobody made.
 pub(super) fn missing<'a>(
     context: &Context,
     wanted: &'a Wanted,
     steps: &[usize],
 ) -> Option<(&'a RelPath, &'a str)> {
-    let undeclared = wanted.targets.iter().filter_map(|target| match &target.meaning {
-        Meaning::Undeclared(path) => Some((path, target.asked.as_str())),
-        _ => None,
+    let mut loose = wanted.targets.iter().flat_map(|target| {
+        target.meaning.loose(&context.plan).into_iter().map(|path| (path, target.asked.as_str()))
     });
     let made = |path: &RelPath| {
         let trees = steps.iter().filter_map(|&step| context.made.tree(step));
@@ -129,7 +128,7 @@ pub(super) fn missing<'a>(
         };
         trees.into_iter().any(entries)
     };
-    undeclared.into_iter().find(|(path, _)| !made(path))
+    loose.find(|(path, _)| !made(path))
 }
 
 /// Brings the user's folder to what the steps that are done made.
@@ -236,9 +235,13 @@ fn remember(context: &Context, prepared: &Prepared) {
 
 fn nobody_makes(context: &Context, path: &RelPath, asked: &str) -> Box<Failure> {
     let is_source = context.sources.get(path).is_some();
-    let failure = border::mistake(match is_source {
-        true => format!("`{path}` is a source: no step makes it"),
-        false => format!("no step makes `{path}`"),
+    let promised = context.plan.producer(path).map(|step| &context.plan.steps[step].id);
+    let failure = border::mistake(match (is_source, promised) {
+        (true, _) => format!("`{path}` is a source: no step makes it"),
+        (false, Some(step)) => {
+            format!("no step makes `{path}`: it is in a folder that `{step}` promises, and not there")
+        }
+        (false, None) => format!("no step makes `{path}`"),
     });
     Box::new(match context.plan.nearest(asked) {
         Some(near) if !is_source => failure.hint(format!("did you mean `{near}`?")),
@@ -250,7 +253,10 @@ fn nobody_makes(context: &Context, path: &RelPath, asked: &str) -> Box<Failure> 
 fn record(context: &Context, prepared: &Prepared, steps: &[usize], asked: &Asked) {
     // Whoever could not be asked is asked again.
     let is_half_planned = prepared.by_chefs.as_ref().is_some_and(|chefs| !chefs.is_whole);
+    // As is whoever was called in, and failed.
+    let are_all_good = steps.iter().all(|&step| context.made.good(step).is_some());
     if is_half_planned
+        || !are_all_good
         || !noop::may_answer(asked)
         || steps.iter().any(|&step| {
             let planned = &context.plan.steps[step];

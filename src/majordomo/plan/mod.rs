@@ -248,6 +248,11 @@ impl Plan {
         makers.map(|output| output.step).max_by_key(|&step| self.position[step])
     }
 
+    /// Whether nobody promises just this path, but a tree that it is in.
+    pub fn is_below_a_tree(&self, path: &RelPath) -> bool {
+        self.outputs.at(path.as_bytes()).is_empty() && self.outputs.trees_above(path).next().is_some()
+    }
+
     /// The index of a step by its id.
     pub fn step(&self, id: &StepId) -> Option<usize> {
         self.by_id.get(id).copied()

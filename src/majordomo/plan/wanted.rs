@@ -51,6 +51,19 @@ impl Meaning {
     }
 }
 
+impl Meaning {
+    /// Its paths of which the plan does not say that they will be made: nobody declares them, or no more than a tree around them.
+    pub fn loose(&self, plan: &Plan) -> Vec<&RelPath> {
+        match self {
+            Meaning::Everything | Meaning::Steps(_) => vec![],
+            Meaning::Outputs(outputs) => {
+                outputs.iter().map(|(path, _)| path).filter(|path| plan.is_below_a_tree(path)).collect()
+            }
+            Meaning::Undeclared(path) => vec![path],
+        }
+    }
+}
+
 impl Plan {
     /// The names that the project file gives to several targets, in no order.
     pub fn alias_names(&self) -> impl Iterator<Item = &str> {

@@ -41,6 +41,17 @@ pub struct UseOrder<'a> {
     pub as_it_is: bool,
 }
 
+/// Why a used project could not be built, in words for whoever uses it.
+fn of_used(name: &ProjectName, mut failure: Box<Failure>) -> Box<Failure> {
+    if failure.kind == FailureKind::User {
+        failure.message = format!("`{name}`, which this project uses: {}", failure.message);
+        // What its own users are told to look at is not here.
+        failure.hints.retain(|hint| !hint.contains("`majordomo graph`"));
+        failure.hints.push(format!("`majordomo projects targets {name}` shows what can be built of it"));
+    }
+    failure
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub enum Used {
@@ -131,7 +142,7 @@ impl Joined {
                 carry_out(host, (&project, Some(OwnOptions::default())), what, &own, cancel).await
             };
             heard = hearing.await.map_err(|_| Box::new(machine("a build ended in the middle")))?;
-            let (outcome, built) = carried?;
+            let (outcome, built) = carried.map_err(|failure| of_used(name, failure))?;
             heard.made = built;
             outcome
         } else {
@@ -139,7 +150,7 @@ impl Joined {
             match self.projects.ask(&owner, name, what, &mut take, cancel).await {
                 Ok(outcome) => outcome,
                 Err(Unanswered::Away(failure)) => return Ok(Used::Away(failure)),
-                Err(Unanswered::Failed(failure)) => return Err(failure),
+                Err(Unanswered::Failed(failure)) => return Err(of_used(name, failure)),
             }
         };
         let pod = presence::name(&self.mesh, &owner);
