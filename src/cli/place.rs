@@ -1,8 +1,8 @@
 //! Where things are: the pod's home, and the project that the user means.
 //!
 //! `majordomo build [PROJECT] [TARGET…]` has to tell a project from a target. The first word is a project if it is a
-//! folder with a `majordomo.toml` in it, or if it can be nothing else: it is a folder, and neither the current folder
-//! nor one above it has a `majordomo.toml`. Everything else is a target. That a folder exists is not enough, or
+//! folder with a `majordomo.toml` in it, or if it can be nothing else: it is a folder that is written as no target is (`.`, `../x`,
+//! absolute), or neither the current folder nor one above it has a `majordomo.toml`. Everything else is a target. That a folder exists is not enough, or
 //! `majordomo build html` would mean a target before the first build and a folder after it.
 //!
 //! A project that chefs plan has no such file. Around the current folder it is known by its `.majordomo` once it has been
@@ -12,7 +12,7 @@
 //!
 //! A registered project is named where a word can be nothing else, or with `project:` before it: names that others give must not change what a target means.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use protocol::mesh::{BadProjectName, PROJECT_PREFIX, ProjectName};
 
@@ -79,6 +79,22 @@ pub fn project(named: Option<&Path>, around: &Around) -> Result<PathBuf, Failure
     }
 }
 
+/// The folder that is named, if somebody would know how to build it: it has a project file, was built, or a chef knows it.
+///
+/// # Errors
+/// It is not there, or nobody would.
+pub fn buildable(named: &Path, around: &Around) -> Result<PathBuf, Failure> {
+    let folder = project(Some(named), around)?;
+    if has_project_file(&folder) || folder.join(FOLDER).is_dir() || known(&folder, around).is_some() {
+        return Ok(folder);
+    }
+    Err(border::mistake(format!(
+        "`{}` is no project: it has no `{PROJECT_FILE}`, and no chef knows it",
+        folder.display()
+    ))
+    .hint(format!("write a `{PROJECT_FILE}`, or name the folder of a project")))
+}
+
 /// The registered project and the targets that the words of `majordomo build` mean, if the first word is a name: said to be one by `project:`,
 /// or where there is no project to have targets.
 ///
@@ -126,6 +142,7 @@ pub fn project_and_targets(
             let folder = cwd.join(first);
             let is_nowhere = || nearest(cwd).is_none() && built(cwd).is_none();
             has_project_file(&folder)
+                || folder.is_dir() && is_no_target(first)
                 || folder.join(FOLDER).is_dir()
                 || (folder.is_dir()
                     && is_nowhere()
@@ -140,6 +157,14 @@ pub fn project_and_targets(
         _ => failure,
     })?;
     Ok((project, targets.to_vec()))
+}
+
+/// Whether a word leads to a folder in a way in which no target is written: absolute, up, or `.`.
+fn is_no_target(word: &str) -> bool {
+    let word = Path::new(word);
+    word.is_absolute()
+        || matches!(word.components().next(), Some(Component::ParentDir))
+        || word == Path::new(".")
 }
 
 fn has_project_file(folder: &Path) -> bool {
@@ -222,6 +247,12 @@ mod tests {
         assert_eq!(meant(&outer, &["inner", "x"]).unwrap(), (inner.clone(), vec!["x".into()]));
         assert_eq!(meant(&outer, &[".", "inner"]).unwrap(), (outer.clone(), vec!["inner".into()]));
         assert_eq!(meant(&inner, &["..", "x"]).unwrap(), (outer.clone(), vec!["x".into()]));
+        // Nor is what no target is written as, whatever is around it.
+        std::fs::create_dir(outer.join(FOLDER)).unwrap();
+        let html = outer.join("html");
+        for word in [".", "../html", html.to_str().unwrap()] {
+            assert_eq!(meant(&html, &[word, "x"]).unwrap(), (html.clone(), vec!["x".into()]), "{word}");
+        }
         // Without a project around it a folder is what the user must mean.
         assert_eq!(meant(&base, &["bare"]).unwrap(), (base.join("bare"), vec![]));
         let failure = meant(&base, &["bin/lua"]).unwrap_err();

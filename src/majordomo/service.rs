@@ -13,7 +13,7 @@ use super::request::{
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::workspace::Workspace;
-use super::{border, build, chefs, inspect, launch, noop, request::Failure, shell, uses};
+use super::{border, build, chefs, inspect, launch, noop, prepare, request::Failure, shell, uses};
 use crate::mesh::Joined;
 use crate::mesh::joining::Joining;
 
@@ -165,6 +165,8 @@ pub async fn build_for(
 
 /// A sink of builds of a project, which are written down.
 fn written_down(host: &Host, project: &Path, sink: &Sink) -> Result<Sink, Box<Failure>> {
+    // What cannot be one does not become a project.
+    prepare::outside(host.pod.home().path(), project)?;
     let workspace =
         Workspace::open_or_create(project).map_err(|error| Box::new(border::workspace(&error)))?;
     Ok(sink.written_down(host.journals.write(workspace.id())))

@@ -290,3 +290,40 @@ fn a_home_that_is_not_there_is_not_made_to_be_asked() {
     assert!(said.contains("\nheld by nobody\n"), "{said}");
     assert!(place.pod(&["status", "--json"]).ok().json()["pid"].is_null());
 }
+
+#[test]
+fn a_path_in_a_promised_tree_that_nobody_makes() {
+    let place = Place::new();
+    let file = "[step.x]\nrun = 'mkdir -p docs/empty; echo a > docs/a'\nout = 'docs/'\n\
+                [step.y]\nrun = 'cat docs/a > more'\nout = 'more'\n";
+    let project = place.project("p", file);
+    for _ in 0..2 {
+        let refused = project.build(&["docs/typo"]).code(2);
+        let words = "no step makes `docs/typo`: it is in a folder that `x` promises, and not there";
+        assert!(refused.said().contains(words), "{}", refused.said());
+    }
+    project.build(&["docs/a", "docs/empty"]).ok();
+    assert_eq!(project.read("docs/a"), "a\n");
+    assert_eq!(project.build(&["docs/a", "docs/empty"]).ok().ran(), [] as [&str; 0]);
+    project.remove("docs/a");
+    project.build(&["docs/"]).ok();
+    assert_eq!(project.read("docs/a"), "a\n");
+}
+
+#[test]
+fn a_folder_that_is_no_project_does_not_become_one() {
+    let place = Place::new();
+    // Somebody else holds the home by now.
+    let mut pod = Running::start(place.command("pod", &[]));
+    pod.wait_for_talk("the pod stands");
+    let around = place.home().parent().unwrap().to_owned();
+    let refused = place.majordomo(&["build", "typo", "--project", around.to_str().unwrap()]).code(2);
+    assert!(refused.stderr.contains("is inside of the project"), "{}", refused.shown());
+    assert!(!around.join(".majordomo").exists());
+    let bare = place.bare("bare");
+    let refused = place.majordomo(&["projects", "add", bare.path().to_str().unwrap()]).code(2);
+    assert!(refused.stderr.contains("is no project"), "{}", refused.shown());
+    assert!(!bare.has(".majordomo"));
+    place.pod(&["stop"]).ok();
+    pod.end();
+}

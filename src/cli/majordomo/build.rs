@@ -27,8 +27,8 @@ use crate::mesh::Joined;
 /// Runs the steps whose inputs changed, takes the results of all others from the larder, and writes the outputs into the
 /// project. Nothing has to be declared: what a step reads, looks for in vain or lists is seen while it runs.
 ///
-/// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or any folder, where neither the current
-/// folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
+/// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or a folder that is written as no target is (`.`, `../x`, absolute); or any folder,
+/// where neither the current folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
 /// A project without a `majordomo.toml` is planned by the surest of the built-in chefs (autotools, cmake, meson, cargo, ninja, make, latex).
 /// With `--project` every word is a target.
 ///

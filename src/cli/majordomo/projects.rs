@@ -57,7 +57,7 @@ impl ProjectsArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let asked = match self.command {
             Command::Add { project, name } => {
-                let project = place::project(Some(&project), &context.around()?)?;
+                let project = place::buildable(&project, &context.around()?)?;
                 ProjectsRequest::Add { project, name }
             }
             Command::List => ProjectsRequest::List,

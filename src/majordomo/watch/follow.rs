@@ -20,6 +20,7 @@ use super::settle::{Patience, Settling};
 use super::watched::{self, Change, Lost, Watched};
 use crate::majordomo::border;
 use crate::majordomo::build::{self, Asked};
+use crate::majordomo::prepare;
 use crate::majordomo::request::{Failure, Reply, WatchNews, WatchOptions};
 use crate::majordomo::sink::{Cancel, Sink};
 use crate::majordomo::workspace::{Manifest, Moment, Workspace};
@@ -39,6 +40,7 @@ pub async fn follow(
     sink: &Sink,
     (cancel, leaving): (&Cancel, &Cancel),
 ) -> Fallible<()> {
+    prepare::outside(pod.home().path(), &asked.project)?;
     let workspace = Workspace::open_or_create(&asked.project).map_err(|e| Box::new(border::workspace(&e)))?;
     let polling = options.poll_ms.map(Duration::from_millis);
     let theirs = workspace.clone();

@@ -336,11 +336,13 @@ impl Joined {
     }
 
     async fn register(&self, project: &Path, name: Option<String>) -> Result<ProjectEntry, Failure> {
-        let workspace = Workspace::open_or_create(project).map_err(|error| border::workspace(&error))?;
-        let name = name.unwrap_or_else(|| workspace.name());
+        // Nothing is begun in a folder that is not to be one.
+        let folder = Workspace::open_or_imagine(project).map_err(|error| border::workspace(&error))?;
+        let name = name.unwrap_or_else(|| folder.name());
         let name: ProjectName = name.parse().map_err(|error: protocol::mesh::BadProjectName| {
             Failure::new(FailureKind::User, &error).hint("`--name NAME` gives it a name of its own")
         })?;
+        let workspace = Workspace::open_or_create(project).map_err(|error| border::workspace(&error))?;
         let folder = workspace.project().to_str().ok_or_else(|| {
             mistake(format!("the path of the project is not UTF-8: `{}`", workspace.project().display()))
         })?;
