@@ -86,11 +86,12 @@ impl Holder {
     /// The larder cannot be opened, or nobody could ask.
     pub fn begin(home: Home, stop: Option<Cancel>) -> Result<Self, Failure> {
         let runtime = runtime().map_err(|e| border::machine(format!("cannot start a runtime: {e}")))?;
-        let PodsFile { sandbox: says, limits, pool } = pods_file_of(home.path())?;
+        let PodsFile { sandbox: says, limits, tool_roots, pool } = pods_file_of(home.path())?;
         let options = PodOptions {
             zygote: ZygoteProgram::myself(ZYGOTE),
             larder: larder::Options::default(),
             limits,
+            tool_roots,
             sandbox: sandbox(says)?.into(),
             pool,
         };

@@ -8,6 +8,7 @@
 //!
 //! Errors: what cannot be run is [`RunEnd::NotRun`], and nobody here is told. A crash loses the steps that run; whoever asked finds out.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ use futures::future::{BoxFuture, FusedFuture};
 use kitchen::{Clock, HowEnded, Limits, Usage};
 use larder::{Added, ObjectKind};
 use node::{
-    Access, Names, NodeError, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share,
-    SharedSources, Slot, SourceFiles, StepEnd, StepOrder, StepRun, Urgency,
+    Access, Names, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share, SharedSources,
+    Slot, SourceFiles, StepEnd, StepOrder, StepRun, Urgency,
 };
 use parking_lot::Mutex;
 use protocol::event::Stream;
@@ -33,9 +34,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use view::{HostTools, SourceError};
 
 use super::owned::{Estate, MadeFor};
+use super::projects::own_environment;
 use super::{enclosing, presence};
 use crate::majordomo::build::{Promises, failure_words, limit_of};
 use crate::majordomo::sink::Cancel;
+use crate::majordomo::tool_roots;
 
 /// How long whoever asked may be silent.
 const SILENT: Duration = Duration::from_secs(10);
@@ -111,6 +114,18 @@ impl Promised for Promise {
         self.unmade.lock().get_or_insert_with(|| path.clone());
         self.ends.set();
         Box::pin(std::future::ready(Err(SourceError::NotYet { path: path.clone() })))
+    }
+}
+
+/// What holds for a step here, and what was wanted for it.
+struct Bound<T> {
+    here: T,
+    wanted: T,
+}
+
+impl<T: PartialEq> Bound<T> {
+    fn is_less(&self) -> bool {
+        self.here != self.wanted
     }
 }
 
@@ -352,15 +367,15 @@ impl Kitchen {
         let project = Arc::new(project);
         let ahead = order.ahead.iter().map(|digest| ObjectId::blob(*digest)).collect();
         let ahead = supply.bring(ahead, Urgency::Bulk);
-        let RunLimits { memory, milli_cpus, processes, open_files, disk, time } = order.limits;
+        let (limits, timeout) = self.bounds(&order);
         let tools = self.tools(order.tool_roots)?;
         let step = StepOrder {
             spec: Arc::clone(&spec),
             project: Arc::clone(&project),
             tools: Arc::clone(&tools),
             image: None,
-            timeout: order.timeout,
-            limits: Limits { memory, milli_cpus, processes, open_files, disk, time },
+            timeout: timeout.here,
+            limits: limits.here,
             secrets: Vec::new(),
             previous: None,
             sandbox: self.pod.sandbox(),
@@ -429,6 +444,9 @@ impl Kitchen {
         used.set(RunUsage { user, system, memory: max_rss }).ok();
         if let StepEnd::Failed(how) = &ran.end
             && !matches!(how, HowEnded::Cancelled | HowEnded::Killed)
+            // What fails where it may use less says nothing of what it does elsewhere.
+            && !limits.is_less()
+            && !timeout.is_less()
         {
             let ((exit, why), limit) = (failure_words(how, order.timeout), limit_of(how));
             let (path_set, saw) = node::evidence(&spec, &project, &tools, &ran).await?;
@@ -440,6 +458,15 @@ impl Kitchen {
         }
         let made_for = MadeFor { workspace: order.workspace, pod: from, label: order.label };
         self.ended(made_for, ran)
+    }
+
+    /// What a step of an order may use, and for how long it may run: what its project says, and at most what this machine's owner says.
+    fn bounds(&self, order: &RunOrder) -> (Bound<Limits>, Bound<Option<Duration>>) {
+        let RunLimits { memory, milli_cpus, processes, open_files, disk, time } = order.limits;
+        let limits = Limits { memory, milli_cpus, processes, open_files, disk, time }.or(Limits::bounds());
+        let own = self.pod.limits();
+        let timeout = order.timeout.into_iter().chain(own.time).min();
+        (Bound { here: limits.within(own), wanted: limits }, Bound { here: timeout, wanted: order.timeout })
     }
 
     fn ended(&self, made_for: MadeFor, run: StepRun) -> Result<RunEnd, NotRun> {
@@ -504,7 +531,20 @@ impl Kitchen {
         Ok(known)
     }
 
-    fn tools(&self, roots: Vec<RelPath>) -> Result<Arc<HostTools>, NodeError> {
+    /// The tools of this machine. What else is shown of it is this pod's to say, and not whoever's step it is.
+    fn tools(&self, roots: Vec<RelPath>) -> Result<Arc<HostTools>, NotRun> {
+        if !roots.is_empty() {
+            let own = tool_roots::find(
+                self.pod.tool_roots(),
+                Path::new("/"),
+                &own_environment().into_iter().collect(),
+            );
+            let own = own.map_err(|failure| NotRun(failure.message))?;
+            let is_own = |root: &RelPath| own.iter().any(|own| root.is_within(&own.path));
+            if let Some(root) = roots.iter().find(|root| !is_own(root)) {
+                return Err(NotRun(format!("`/{root}` is none of the `[tools] roots` of its `pod.toml`")));
+            }
+        }
         let mut tools = self.tools.lock();
         if let Some((known, tools)) = &*tools
             && *known == roots

@@ -147,6 +147,7 @@ fn a_pod_that_goes_while_its_first_kitchen_is_started_leaves_nothing() {
         zygote,
         larder: larder::Options::default(),
         limits: Limits::default(),
+        tool_roots: Vec::new(),
         sandbox: Sandbox::Native,
         pool: PoolOptions::default(),
     };

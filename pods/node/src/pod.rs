@@ -26,6 +26,8 @@ pub struct PodOptions {
     pub larder: larder::Options,
     /// What a step may use of which nobody else says.
     pub limits: Limits,
+    /// Folders that steps of other pods may see besides the usual ones.
+    pub tool_roots: Vec<PathBuf>,
     /// In what steps run, if nobody says.
     pub sandbox: Sandbox,
     /// How many containers there are, where steps run in podman.
@@ -127,6 +129,16 @@ impl Pod {
     /// In what steps run, if nobody says.
     pub fn sandbox(&self) -> Sandbox {
         self.0.options.sandbox
+    }
+
+    /// What a step may use of which nobody else says; for steps of others the most that it may use.
+    pub fn limits(&self) -> Limits {
+        self.0.options.limits
+    }
+
+    /// Folders that steps of other pods may see besides the usual ones.
+    pub fn tool_roots(&self) -> &[PathBuf] {
+        &self.0.options.tool_roots
     }
 
     /// The home.

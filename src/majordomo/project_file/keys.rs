@@ -82,7 +82,7 @@ pub const LIMITS_KEYS: [Key; 6] = [
 ];
 
 /// Keys of the pod's own file.
-pub const POD_KEYS: [Key; 3] = [
+pub const POD_KEYS: [Key; 4] = [
     key(
         "sandbox",
         "`\"native\"`, `\"podman\"` or `\"auto\"`",
@@ -93,7 +93,13 @@ pub const POD_KEYS: [Key; 3] = [
         "limits",
         "table",
         "none",
-        "How much of the machine a step may use of which no project says more; see [Limits](#limits).",
+        "How much of the machine a step may use of which no project says more, and a step of another pod at most; see [Limits](#limits).",
+    ),
+    key(
+        "tools",
+        "table",
+        "none",
+        "`roots`: folders that steps of other pods may see besides the usual ones, if their project names them. Steps with other roots do not run here for them; the toolchain of rustup is always one.",
     ),
     key(
         "pool",

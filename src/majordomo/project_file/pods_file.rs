@@ -1,6 +1,6 @@
 //! `pod.toml` in a pod's home: what its owner wants of which nobody else says. Read as strictly as the project file, in the same words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use kitchen::Limits;
@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::error::Wrong;
 use super::keys::{self, POD_KEYS, POOL_KEYS};
 use super::limits::limits;
-use super::read::{fields, table, unknown};
+use super::read::{fields, table, tools, unknown};
 use super::value::{Fault, Field};
 use super::{Located, Text};
 use crate::majordomo::request::Sandbox;
@@ -25,6 +25,8 @@ pub struct PodsFile {
     pub sandbox: Option<Sandbox>,
     /// `[limits]`: of steps of which no project says more.
     pub limits: Limits,
+    /// `[tools] roots`: folders that steps of other pods may see besides the usual ones.
+    pub tool_roots: Vec<PathBuf>,
     /// `[pool]`: how many containers there are.
     pub pool: PoolOptions,
 }
@@ -44,6 +46,7 @@ pub fn pods_file(file: &Path, text: &str) -> Result<PodsFile, Box<Located<Wrong>
         match field.key {
             "sandbox" => read.sandbox = Some(sandbox(field)?),
             "limits" => read.limits = limits(field)?,
+            "tools" => read.tool_roots = tools(field)?,
             "pool" => read.pool = pool(field)?,
             name => {
                 let wrong = Wrong::Unknown {
@@ -94,17 +97,19 @@ mod tests {
         let read = |text: &str| pods_file(Path::new("pod.toml"), text);
         assert_eq!(read("").unwrap(), PodsFile::default());
         let file = read(
-            "sandbox = 'auto'\nlimits = { disk = '1M' }\n[pool]\nminimum = 2\nmaximum = 3\nsteps = 5\nidle = '2m'\n",
+            "sandbox = 'auto'\nlimits = { disk = '1M' }\ntools = { roots = ['/srv/tools/'] }\n[pool]\nminimum = 2\nmaximum = 3\nsteps = 5\nidle = '2m'\n",
         )
         .unwrap();
         let pool = PoolOptions { minimum: 2, maximum: 3, steps_each: 5, idle: Duration::from_secs(120) };
         let limits = Limits { disk: Some(1 << 20), ..Limits::default() };
-        assert_eq!(file, PodsFile { sandbox: Some(Sandbox::Auto), limits, pool });
+        let tool_roots = vec![PathBuf::from("/srv/tools")];
+        assert_eq!(file, PodsFile { sandbox: Some(Sandbox::Auto), limits, tool_roots, pool });
         for (text, said) in [
             (
                 "sandbox = 'docker'",
                 "1:11: `sandbox` takes \"native\", \"podman\" or \"auto\", and this is a string",
             ),
+            ("tools.roots = ['tools']", "it is not absolute"),
             ("[pool]\nminimum = 9\n", "takes a table whose `minimum` is not above its `maximum`"),
             ("[pool]\nmost = 9\n", "2:1: unknown key `most` in `[pool]`"),
             (

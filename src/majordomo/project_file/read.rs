@@ -42,7 +42,7 @@ pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFi
     for (key, field) in fields(&text, root.get_ref()) {
         match field.key {
             "project" => project(field, &mut file)?,
-            "tools" => tools(field, &mut file)?,
+            "tools" => file.tool_roots = tools(field)?,
             "uses" => file.uses = uses::uses(field)?,
             "alias" => {
                 let named = fields(&text, table(field, "a table `[alias]`: NAME = targets")?);
@@ -154,20 +154,19 @@ fn could_be_image(name: &str) -> bool {
         && !path.contains(|c: char| c.is_ascii_uppercase())
 }
 
-fn tools(field: Field<'_, '_>, file: &mut ProjectFile) -> Result<(), Fault> {
+/// `[tools]`: its roots.
+pub(super) fn tools(field: Field<'_, '_>) -> Result<Vec<PathBuf>, Fault> {
+    let mut roots = Vec::new();
     for (key, field) in fields(field.text, table(field, "a table `[tools]`")?) {
         match field.key {
             "roots" => {
-                file.tool_roots = field
-                    .strings()?
-                    .into_iter()
-                    .map(|root| tool_root(field, root))
-                    .collect::<Result<_, _>>()?;
+                let named = field.strings()?.into_iter();
+                roots = named.map(|root| tool_root(field, root)).collect::<Result<_, _>>()?;
             }
             _ => return Err(unknown(key, field, "tools", &keys::TOOLS_KEYS)),
         }
     }
-    Ok(())
+    Ok(roots)
 }
 
 fn tool_root(field: Field<'_, '_>, root: Spot<String>) -> Result<PathBuf, Fault> {

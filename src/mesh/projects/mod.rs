@@ -104,7 +104,7 @@ fn unknown(name: &ProjectName) -> Failure {
 }
 
 /// The variables that this pod's process has: what steps pass on of a build that somebody else asked for.
-fn own_environment() -> Vec<(String, String)> {
+pub(super) fn own_environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Member, POLL, POLLS, is_announced, joins, server};
 use crate::common::gate::Visitor;
-use crate::common::private_mounts::{put_file, unshare_mounts};
+use crate::common::private_mounts::{put_file, small_disk, unshare_mounts};
 use crate::common::{Gate, Nats, Place, Project, Running};
 
 /// A project of so many steps that each take some tenths of a second.
@@ -183,6 +183,57 @@ fn a_pod_with_another_tool_is_not_believed() {
     assert_eq!(again.started_on().into_iter().collect::<Vec<_>>(), [("here".to_owned(), 8)]);
     b.leaves();
     a.leaves();
+}
+
+/// Builds steps of which one at least begins at `b`, whose `pod.toml` says something: how many began here, and of them all.
+fn begins_at_b(pod_file: &str, file: &str) -> (usize, usize) {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let place = Place::new();
+    std::fs::create_dir_all(place.home()).unwrap();
+    std::fs::write(place.home().join("pod.toml"), pod_file).unwrap();
+    let b = joins(place, &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    a.hears_all();
+    let project = a.place.project("p", file);
+    let full = Full::new(&a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
+    full.ends();
+    let started = build.built().ok().started_on();
+    [b, a].into_iter().for_each(Member::leaves);
+    (started["here"], started.values().sum())
+}
+
+#[test]
+fn whoever_owns_the_machine_says_what_steps_of_others_may_use() {
+    let step = |n| {
+        format!(
+            "[step.s{n}]\nlimits = {{ disk = '4M' }}\nrun = 'head -c 3M /dev/zero > out/{n}'\nout = 'out/{n}'\n"
+        )
+    };
+    let file: String = (0..4).map(step).collect();
+    let (here, _) = begins_at_b("[limits]\ndisk = '1M'\n", &file);
+    assert_eq!(here, 4, "what failed there for its limits ran here");
+    let (here, all) = begins_at_b("[limits]\ndisk = '5M'\n", &file);
+    assert!(here < 4 && all == 4, "{here} of {all}");
+}
+
+#[test]
+fn whoever_owns_the_machine_says_which_folders_steps_of_others_see() {
+    if !unshare_mounts() {
+        return;
+    }
+    small_disk(Path::new("/mnt"), 1024);
+    std::fs::create_dir_all("/mnt/tools/sub").unwrap();
+    std::fs::write("/mnt/tools/sub/word", "word").unwrap();
+    let step = |n| format!("[step.s{n}]\nrun = 'cat /mnt/tools/sub/word > out/{n}'\nout = 'out/{n}'\n");
+    let file = (0..4).fold("[tools]\nroots = ['/mnt/tools/sub']\n".to_owned(), |all, n| all + &step(n));
+    let (here, _) = begins_at_b("", &file);
+    assert_eq!(here, 4, "what it does not show ran here");
+    let (here, all) = begins_at_b("[tools]\nroots = ['/mnt/tools']\n", &file);
+    assert!(here < 4 && all == 4, "{here} of {all}");
 }
 
 /// Waits until a step of a build starts on a pod.

@@ -58,6 +58,22 @@ impl Limits {
             time: self.time.or(other.time),
         }
     }
+
+    /// Of each limit the smaller one.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        Self {
+            memory: smaller(self.memory, other.memory),
+            milli_cpus: smaller(self.milli_cpus, other.milli_cpus),
+            processes: smaller(self.processes, other.processes),
+            open_files: smaller(self.open_files, other.open_files),
+            disk: smaller(self.disk, other.disk),
+            time: smaller(self.time, other.time),
+        }
+    }
 }
 
 /// A limit that a step has reached.
@@ -105,6 +121,14 @@ mod tests {
         assert_eq!(Limit::Disk(1536 << 20).to_string(), "its disk limit of 1536 MiB");
         assert_eq!(Limit::Disk(1000).to_string(), "its disk limit of 1000 bytes");
         assert_eq!(Limit::Processes(50).to_string(), "its limit of 50 processes");
+    }
+
+    #[test]
+    fn of_two_limits_the_smaller_one_holds() {
+        let order = Limits { memory: Some(4), disk: Some(1), ..Limits::default() };
+        let owner = Limits { memory: Some(2), disk: Some(3), processes: Some(5), ..Limits::default() };
+        let both = Limits { memory: Some(2), disk: Some(1), processes: Some(5), ..Limits::default() };
+        assert_eq!((order.within(owner), owner.within(order)), (both, both));
     }
 
     #[test]
