@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use backplane::beats::Liveness;
+use backplane::bus::BusError;
 use backplane::keys::random;
+use backplane::mesh::AskError;
 use backplane::owners::Owners;
 use futures::future::BoxFuture;
 use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish};
@@ -385,7 +387,8 @@ impl Wanted {
                 return RunEnd::NotRun("all of its slots are taken".to_owned());
             }
             Err(error) => {
-                if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
+                let is_its_fault = !matches!(error, AskError::Bus(BusError::TooLarge { .. }));
+                if is_its_fault && let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
                     // Until it is heard again.
                     (known.free, known.at) = (0, Instant::now());
                 }

@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use protocol::event::Stream;
 use protocol::mesh::NewsAnswer;
 use protocol::mesh::run::{
-    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunNews, RunOrder, RunUsage,
+    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunLists, RunNews, RunOrder, RunUsage,
 };
 use protocol::plan::SharedPlan;
 use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree};
@@ -324,7 +324,7 @@ impl Kitchen {
 
     async fn cooked(
         &self,
-        (from, order): (PodId, RunOrder),
+        (from, mut order): (PodId, RunOrder),
         (lines, used): (mpsc::Sender<Line>, &OnceLock<RunUsage>),
         cancel: &Cancel,
         (slot, begins): Begins,
@@ -332,6 +332,15 @@ impl Kitchen {
         let supply = self.pod.supply();
         let tree = |digest: &Digest| ObjectId { kind: ObjectKind::Tree, digest: *digest };
         let mut wanted = vec![ObjectId::blob(order.plan), tree(&order.sources)];
+        if let Some(lists) = order.lists {
+            tokio::select! {
+                brought = supply.bring(vec![ObjectId::blob(lists)], Urgency::Urgent) => brought?,
+                () = cancel.wait() => return Ok(RunEnd::Cancelled),
+            }
+            let lists = self.pod.larder().get(ObjectKind::Blob, &lists)?;
+            let lists = lists.ok_or_else(|| NotRun("nobody gave it what the order lists".to_owned()))?;
+            RunLists { over: order.over, made: order.made, ahead: order.ahead } = RunLists::decode(&lists)?;
+        }
         wanted.extend(order.over.iter().chain(order.made.iter().map(|(_, made)| made)).map(tree));
         tokio::select! {
             brought = supply.bring(wanted, Urgency::Urgent) => brought?,

@@ -5,10 +5,12 @@
 //! sides. Who does not know a run any more says so, and its end is not waited for. The last report encloses the small objects that the end
 //! names, so that nobody has to fetch them.
 
+use std::mem::take;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{BadObject, Reader, Writer};
 use crate::event::{Limited, Stream};
 use crate::{Digest, ObjectId, ObjectKind, RelPath, WorkspaceId};
 
@@ -22,6 +24,11 @@ pub const RUN_CANCEL: &str = "run-cancel";
 pub const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// The most bytes of objects that a report encloses; what does not fit is pulled over the swarm.
 pub const MAX_ENCLOSED: usize = 64 << 10;
+
+/// The most objects that an order lists itself, some tens of kilobytes.
+pub const MAX_LISTED: usize = 512;
+/// The format number of [`RunLists`].
+const LISTS_FORMAT: u8 = 1;
 
 /// Question: run a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +52,9 @@ pub struct RunOrder {
     pub made: Vec<(usize, Digest)>,
     /// Blobs that it will most probably open.
     pub ahead: Vec<Digest>,
+    /// The [`RunLists`], a blob, where they are too long for a message; `over`, `made` and `ahead` are empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lists: Option<Digest>,
     /// Folders of tools besides the usual ones, relative to `/`.
     pub tool_roots: Vec<RelPath>,
     /// When it is ended.
@@ -56,6 +66,58 @@ pub struct RunOrder {
     /// Whether it may wait there until a slot is free.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_wait: bool,
+}
+
+impl RunOrder {
+    /// Takes out what it lists, if that is more than [`MAX_LISTED`].
+    pub fn take_long_lists(&mut self) -> Option<RunLists> {
+        let Self { over, made, ahead, .. } = self;
+        let is_long = over.len() + made.len() + ahead.len() > MAX_LISTED;
+        is_long.then(|| RunLists { over: take(over), made: take(made), ahead: take(ahead) })
+    }
+}
+
+/// What an order lists, as an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunLists {
+    /// As [`RunOrder::over`].
+    pub over: Vec<Digest>,
+    /// As [`RunOrder::made`].
+    pub made: Vec<(usize, Digest)>,
+    /// As [`RunOrder::ahead`].
+    pub ahead: Vec<Digest>,
+}
+
+impl RunLists {
+    /// The canonical form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_format(LISTS_FORMAT);
+        for digests in [&self.over, &self.ahead] {
+            writer.number(digests.len() as u64);
+            for digest in digests {
+                writer.digest(digest);
+            }
+        }
+        writer.number(self.made.len() as u64);
+        for (by, digest) in &self.made {
+            writer.number(*by as u64).digest(digest);
+        }
+        writer.finish()
+    }
+
+    /// Reads the canonical form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
+        let mut reader = Reader::with_format(bytes, LISTS_FORMAT)?;
+        let mut digests = || (0..reader.count()?).map(|_| reader.digest()).collect::<Result<Vec<_>, _>>();
+        let (over, ahead) = (digests()?, digests()?);
+        let mut made = Vec::new();
+        for _ in 0..reader.count()? {
+            let by = usize::try_from(reader.number()?).map_err(|_| BadObject::Field("a step's place"))?;
+            made.push((by, reader.digest()?));
+        }
+        reader.finish()?;
+        Ok(Self { over, made, ahead })
+    }
 }
 
 /// What a step may use, as far as its project says.
@@ -195,4 +257,42 @@ pub struct RunFailure {
 pub struct RunCancel {
     /// Which.
     pub run: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(over: usize, ahead: usize) -> RunOrder {
+        let digest = Digest::of(b"any");
+        RunOrder {
+            run: u64::MAX,
+            workspace: WorkspaceId::from_random(1),
+            label: "project: step".to_owned(),
+            plan: digest,
+            step: 0,
+            sources: digest,
+            over: vec![digest; over],
+            made: vec![(over, digest); over],
+            ahead: vec![digest; ahead],
+            lists: None,
+            tool_roots: Vec::new(),
+            timeout: None,
+            limits: RunLimits::default(),
+            may_wait: false,
+        }
+    }
+
+    #[test]
+    fn an_order_is_a_message_however_much_it_gives() {
+        let mut short = order(200, 100);
+        assert_eq!(short.take_long_lists(), None);
+        assert!(serde_json::to_string(&short).unwrap().len() < 64 << 10);
+        let mut long = order(5000, 4096);
+        let lists = long.take_long_lists().unwrap();
+        assert!(serde_json::to_string(&long).unwrap().len() < 1000);
+        assert_eq!((lists.over.len(), lists.made.len(), lists.ahead.len()), (5000, 5000, 4096));
+        assert_eq!(RunLists::decode(&lists.encode()).unwrap(), lists);
+        assert!(RunLists::decode(&lists.encode()[1..]).is_err());
+    }
 }

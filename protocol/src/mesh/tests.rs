@@ -168,6 +168,7 @@ fn what_is_said_of_runs_has_its_golden_form() {
             over: vec![digest],
             made: vec![(0, digest)],
             ahead: vec![digest],
+            lists: None,
             tool_roots: vec![RelPath::new(b"opt/tools").unwrap()],
             timeout: Some(Duration::from_millis(1500)),
             limits: RunLimits { memory: Some(1 << 30), ..RunLimits::default() },

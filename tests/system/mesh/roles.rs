@@ -105,6 +105,7 @@ fn answer_to(role: &str) -> Result<RunAnswer, String> {
         over: Vec::new(),
         made: Vec::new(),
         ahead: Vec::new(),
+        lists: None,
         tool_roots: Vec::new(),
         timeout: None,
         limits: RunLimits::default(),

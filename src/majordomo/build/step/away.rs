@@ -166,7 +166,7 @@ fn order(
     }
     let planned = &context.plan.steps[index];
     let kitchen::Limits { memory, milli_cpus, processes, open_files, disk, time } = planned.limits;
-    Ok(RunOrder {
+    let mut order = RunOrder {
         run: 0,
         workspace: context.workspace,
         label: format!("{}: {}", context.project, planned.id),
@@ -176,11 +176,16 @@ fn order(
         over,
         made,
         ahead,
+        lists: None,
         tool_roots: context.tool_roots.clone(),
         timeout: planned.timeout,
         limits: RunLimits { memory, milli_cpus, processes, open_files, disk, time },
         may_wait: false,
-    })
+    };
+    if let Some(lists) = order.take_long_lists() {
+        order.lists = Some(context.pod.larder().put(ObjectKind::Blob, &lists.encode())?);
+    }
+    Ok(order)
 }
 
 /// That a step begins on another pod: said once, when it does.
