@@ -154,6 +154,11 @@ impl Joined {
         // What goes on by itself would write the home's files again.
         drop(self.running.lock().take());
         self.supply.part();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        // What others lent ends here.
+        let (lender, larder) = (home.to_owned(), self.supply.larder().clone());
+        let forgetting = tokio::task::spawn_blocking(move || chefs::forget(&lender, &larder)).await;
+        forgetting.map_err(|_| border::machine("it ended in the middle"))??;
         for file in [federation::FILE, joining::FILE, LEDGER_FILE] {
             match std::fs::remove_file(home.join(file)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

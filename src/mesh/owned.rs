@@ -363,6 +363,24 @@ impl Estate {
         self.bytes.tree_and_all(&[from], tree).await.map(drop)
     }
 
+    /// Brings a tree with all that is in it, if that is no more than so many files and bytes.
+    pub async fn bring_within(
+        &self,
+        from: PodId,
+        tree: Digest,
+        (files, bytes): (usize, u64),
+    ) -> Result<(), String> {
+        let listed = self.bytes.tree_alone(&[from], tree).await?;
+        let size = listed.entries().iter().map(|(_, entry)| match entry {
+            TreeEntry::File { size, .. } => *size,
+            _ => 0,
+        });
+        if listed.entries().len() > files || size.fold(0, u64::saturating_add) > bytes {
+            return Err(format!("it has more than {files} files, or more than {} MiB", bytes >> 20));
+        }
+        self.bring(from, tree).await
+    }
+
     /// Brings what a record covers.
     pub async fn pull(&self, ownership: &Ownership) -> Result<Tree, String> {
         let from: Vec<PodId> = ownership.owner.into_iter().collect();

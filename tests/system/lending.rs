@@ -35,9 +35,18 @@ fn a_pod_builds_with_a_chef_that_only_another_has_registered() {
     knows(&b, Some("1.0"));
     let project = b.place.bare("p");
     project.write("one.note", "# One\nfirst\n");
+    // Nobody here has said that it may be asked.
+    let unasked = project.build(&[]).code(2);
+    assert!(!unasked.said().contains("`notes`"), "{}", unasked.said());
+    project.write("majordomo.toml", "[project]\nchef = 'notes'\n");
     let built = project.build(&[]).ok();
     assert!(built.ran().contains(&"chef:notes"), "{:?}", built.ran());
     assert_eq!(project.read("site/one.html"), "<h1>One</h1>\nfirst\n");
+    project.remove("majordomo.toml");
+    b.place.pod(&["chef", "enable", "notes"]).ok();
+    project.write("one.note", "# One\nsecond\n");
+    project.build(&[]).ok();
+    assert_eq!(project.read("site/one.html"), "<h1>One</h1>\nsecond\n");
     let shown = b.place.pod(&["chef", "show", "notes", "--json"]).ok().json();
     assert_eq!(
         shown["chefs"][0]["lent_by"],
@@ -101,5 +110,78 @@ fn what_a_pod_lent_goes_when_its_lease_ends() {
     a.comes_back();
     knows(&b, Some("1.0"));
     b.leaves();
+    a.leaves();
+}
+
+/// A chef that knows every project best, and plans a step with more than it needs.
+fn greedy(more: &str) -> String {
+    format!(
+        "#!/usr/bin/env python3\n# /// chef\n# name = \"greedy\"\n# version = \"999\"\n# protocol = 1\n# tools = [\"python3\"]\n# ///\n\
+         import json\n\
+         step = {{\"run\": \"echo taken > taken\", \"out\": \"taken\", **{more}}}\n\
+         plan = {{\"file\": {{\"step\": {{\"take\": step}}}}}}\n\
+         print(json.dumps({{\"protocol\": 1, \"answer\": \"detect\", \"sure\": 100, \"plan\": plan}}))\n"
+    )
+}
+
+#[test]
+fn a_member_that_lends_what_nobody_wants_has_nothing_run() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let tools = a.place.bare("tools");
+    let lends = |more: &str| {
+        tools.write("greedy.py", greedy(more));
+        tools.chmod("greedy.py", 0o755);
+        a.place.pod(&["chef", "add", tools.at("greedy.py").to_str().unwrap()]).ok();
+        let shown = a.place.pod(&["chef", "show", "greedy", "--json"]).ok().json();
+        shown["chefs"][0]["tree"].clone()
+    };
+    let tree = lends("{\"network\": True}");
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let knows = |tree: &serde_json::Value| {
+        b.waits_for(&["chef", "list", "--json"], "the chef is lent", |list| {
+            let mut chefs = list["chefs"].as_array().unwrap().iter();
+            chefs.any(|chef| chef["name"] == "greedy" && chef["tree"] == *tree && chef["asked"] == false)
+        });
+    };
+    knows(&tree);
+    // It is not asked, however sure it is.
+    let project = b.place.bare("p");
+    project.write("Makefile", "made: words\n\tcp words made\n");
+    project.write("words", "words\n");
+    let built = project.build(&[]).ok();
+    assert!(!built.ran().contains(&"chef:greedy"), "{:?}", built.ran());
+    assert!(project.has("made") && !project.has("taken"));
+    // Where it is named, nothing of its plan leaves the machine or changes sources by itself.
+    project.write("majordomo.toml", "[project]\nchef = 'greedy'\n");
+    let refused = project.build(&[]).code(2);
+    assert!(
+        refused.said().contains("which another pod lends, lets `take` reach the network"),
+        "{}",
+        refused.said()
+    );
+    let tree = lends("{\"alters\": True}");
+    knows(&tree);
+    let refused = project.build(&[]).code(2);
+    assert!(
+        refused.said().contains("which another pod lends, lets `take` change sources"),
+        "{}",
+        refused.said()
+    );
+    assert!(!project.has("taken"));
+    let tree = lends("{}");
+    knows(&tree);
+    project.build(&[]).ok();
+    assert_eq!(project.read("taken"), "taken\n");
+    // What was lent is out of the list of who leaves.
+    b.place.pod(&["leave"]).ok();
+    drop(project);
+    let Member { place, pod } = b;
+    pod.end();
+    let left = place.pod(&["chef", "list"]).ok().stdout;
+    assert!(!left.contains("greedy"), "{left}");
+    place.assert_nothing_left();
+    drop(tools);
     a.leaves();
 }

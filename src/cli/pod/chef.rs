@@ -51,7 +51,7 @@ enum Command {
         /// Its name
         name: String,
     },
-    /// Ask a disabled chef again
+    /// Ask a disabled chef again, or one that another pod lends wherever no chef is named
     Enable {
         /// Its name
         name: String,
@@ -81,7 +81,7 @@ impl ChefArgs {
                 (ChefRequest::Enable { name, is_enabled: false }, |report| said(report, "is asked no more"))
             }
             Command::Enable { name } => {
-                (ChefRequest::Enable { name, is_enabled: true }, |report| said(report, "is asked again"))
+                (ChefRequest::Enable { name, is_enabled: true }, |report| said(report, "is asked"))
             }
             Command::Test { from } => {
                 let environment = context.env.texts();
@@ -143,7 +143,11 @@ fn row(chef: &ChefInfo) -> [String; 4] {
     };
     let state = match (chef.is_enabled, chef.missing.as_slice()) {
         (false, _) => "disabled".to_owned(),
-        (true, []) => chef.lent_by.map(|_| "lent by another pod".to_owned()).unwrap_or_default(),
+        (true, []) => match (chef.lent_by, chef.is_asked) {
+            (None, _) => String::new(),
+            (Some(_), true) => "lent by another pod".to_owned(),
+            (Some(_), false) => "lent by another pod, asked where it is named".to_owned(),
+        },
         (true, missing) => format!("wants {}", missing.join(", ")),
     };
     [chef.name.clone(), chef.version.clone(), place, state]
@@ -161,6 +165,15 @@ pub(super) fn show(chef: &ChefInfo) -> String {
             line(&mut text, format_args!("  program     {}", chef.program));
             if let Some(pod) = &chef.lent_by {
                 line(&mut text, format_args!("  lent by     {pod}"));
+                if chef.is_enabled && !chef.is_asked {
+                    let name = &chef.name;
+                    line(
+                        &mut text,
+                        format_args!(
+                            "  is asked    where a project file names it; `pod chef enable {name}`: everywhere"
+                        ),
+                    );
+                }
             }
         }
     }

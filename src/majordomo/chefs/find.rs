@@ -28,13 +28,12 @@ impl Finder {
     /// The names of all that could know a project, by name: nothing that one of them recognises is there, and it is left out.
     pub fn candidates(&self, snapshot: &Snapshot) -> Vec<String> {
         let built_in = chef_builtin::ALL.iter().map(|chef| chef.name);
-        let recognises = |chef: &&Registered| is_recognised(&chef.about.patterns(), snapshot);
-        let registered = self.registry.chefs.iter().filter(recognises).map(|chef| chef.about.name.as_str());
-        let mut names: Vec<String> = built_in
-            .chain(registered)
-            .filter(|name| self.registry.is_enabled(name))
-            .map(str::to_owned)
-            .collect();
+        let built_in = built_in.filter(|name| self.registry.is_enabled(name));
+        let is_asked = |chef: &&Registered| {
+            self.registry.is_asked(chef) && is_recognised(&chef.about.patterns(), snapshot)
+        };
+        let registered = self.registry.chefs.iter().filter(is_asked).map(|chef| chef.about.name.as_str());
+        let mut names: Vec<String> = built_in.chain(registered).map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -54,7 +53,8 @@ impl Finder {
         }
         if let Some(chef) = self.registry.find(said) {
             self.check_tools(&chef.about.tools)?;
-            return Ok(of_content(&chef.about, &chef.files(&self.larder)?, Vec::new()));
+            let program = of_content(&chef.about, &chef.files(&self.larder)?, Vec::new());
+            return Ok(Program { is_lent: chef.from.is_some(), ..program });
         }
         built_in(&self.larder, said)?.ok_or_else(|| ProgramError::Unknown(self.known()))
     }

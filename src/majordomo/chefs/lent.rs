@@ -1,5 +1,5 @@
-//! Chefs that other pods of the federation lend: in the list of this home for as long as somebody lends them, and asked as those that are
-//! registered here. One that is registered here, or built in, goes before a lent one of its name.
+//! Chefs that other pods of the federation lend: in the list of this home for as long as somebody lends them. They are asked where a project file names
+//! them, and beside those that are registered here once somebody here has enabled them. One that is registered here, or built in, goes before a lent one of its name.
 
 use std::path::Path;
 
@@ -31,14 +31,16 @@ pub fn is_lent(home: &Path) -> Result<Vec<(PodId, LentChef)>, RegistryError> {
     Ok(list.chefs.iter().filter_map(|chef| Some((chef.from?, chef.lent()))).collect())
 }
 
-/// Which of the chefs that others lend are to be in the list, each once: the latest version.
+/// Which of the chefs that others lend are to be in the list, each once: that of the pod for which somebody here has enabled it, else the latest version.
 fn wanted(list: &Registry, lent: &[(PodId, LentChef)]) -> Vec<(PodId, LentChef)> {
     let is_free = |name: &str| !is_ours(name) && list.find(name).is_none_or(|known| known.from.is_some());
     let mut wanted: Vec<(PodId, LentChef)> =
         lent.iter().filter(|(_, chef)| is_free(&chef.name)).cloned().collect();
     let key = |chef: &LentChef| (version(&chef.version), chef.tree);
+    let is_enabled = |pod: &PodId, chef: &LentChef| list.enabled.get(&chef.name) == Some(pod);
     wanted.sort_by(|(a, one), (b, other)| {
-        one.name.cmp(&other.name).then(key(other).cmp(&key(one))).then(a.cmp(b))
+        let enabled = is_enabled(b, other).cmp(&is_enabled(a, one));
+        one.name.cmp(&other.name).then(enabled).then(key(other).cmp(&key(one))).then(a.cmp(b))
     });
     wanted.dedup_by(|(_, later), (_, first)| later.name == first.name);
     wanted

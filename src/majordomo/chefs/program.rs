@@ -39,6 +39,8 @@ pub struct Program {
     pub words: Vec<Vec<u8>>,
     /// It came with ComputePods.
     pub is_built_in: bool,
+    /// Another pod of the federation lends it.
+    pub is_lent: bool,
     /// When it is ended.
     pub timeout: Duration,
     /// Keys of every step that it plans, where the plan does not say them.
@@ -122,6 +124,7 @@ pub fn built_in(larder: &Larder, name: &str) -> Result<Option<Program>, ProgramE
         folder,
         words,
         is_built_in: true,
+        is_lent: false,
         timeout: MAX_TIMEOUT,
         defaults: Map::new(),
         projections: Vec::new(),
@@ -143,6 +146,7 @@ pub fn of_content(about: &About, tree: &Tree, files: Vec<HostFile>) -> Program {
         folder,
         words: vec![program.as_bytes().to_vec()],
         is_built_in: false,
+        is_lent: false,
         timeout: about.patience(),
         defaults: about.defaults.clone(),
         projections: about.projections.clone(),

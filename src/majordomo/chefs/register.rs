@@ -144,6 +144,7 @@ fn built_in(list: &Registry, name: &str) -> ChefInfo {
         protocol: protocol::chef::PROTOCOL,
         is_built_in: true,
         is_enabled: list.is_enabled(name),
+        is_asked: list.is_enabled(name),
         ..ChefInfo::default()
     }
 }
@@ -164,6 +165,7 @@ fn registered(list: &Registry, chef: &Registered) -> ChefInfo {
     ChefInfo {
         is_built_in: false,
         is_enabled: list.is_enabled(&name),
+        is_asked: list.is_asked(chef),
         tree: Some(chef.tree),
         lent_by: chef.from,
         timeout: Some(chef.about.patience().as_secs()),

@@ -3,6 +3,7 @@
 //! `<home>/chefs.json` is written beside and renamed by the process that holds the home; what it names is in the larder. A
 //! build that chefs planned depends on its stamp. A crash leaves the old list or the new one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,11 +43,14 @@ pub struct Registry {
     pub chefs: Vec<Registered>,
     /// The names of those that are not to be asked, built-in ones among them.
     pub disabled: Vec<String>,
+    /// The names of lent ones that somebody here has enabled, and which pod lent each then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub enabled: BTreeMap<String, PodId>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { format: FORMAT, chefs: Vec::new(), disabled: Vec::new() }
+        Self { format: FORMAT, chefs: Vec::new(), disabled: Vec::new(), enabled: BTreeMap::new() }
     }
 }
 
@@ -135,9 +139,15 @@ impl Registry {
         self.chefs.iter().find(|chef| chef.about.name == name)
     }
 
-    /// Whether a chef may be asked.
+    /// Whether a chef may be asked where a project file names it.
     pub fn is_enabled(&self, name: &str) -> bool {
         self.disabled.iter().all(|disabled| disabled != name)
+    }
+
+    /// Whether a registered chef is asked of projects that name none: one that another pod lends only where somebody here has said so of that pod.
+    pub fn is_asked(&self, chef: &Registered) -> bool {
+        let name = &chef.about.name;
+        self.is_enabled(name) && chef.from.is_none_or(|from| self.enabled.get(name) == Some(&from))
     }
 
     /// Puts a chef into its place; the one that was there before.
@@ -154,12 +164,15 @@ impl Registry {
         Some(self.chefs.remove(at))
     }
 
-    /// Sets whether a chef may be asked.
+    /// Sets whether a chef may be asked; a lent one that may be is asked as those that are registered here, from the pod that lends it now.
     pub fn enable(&mut self, name: &str, is_enabled: bool) {
         self.disabled.retain(|disabled| disabled != name);
+        self.enabled.remove(name);
         if !is_enabled {
             self.disabled.push(name.to_owned());
             self.disabled.sort();
+        } else if let Some(from) = self.find(name).and_then(|chef| chef.from) {
+            self.enabled.insert(name.to_owned(), from);
         }
     }
 }
@@ -187,6 +200,21 @@ mod tests {
     fn chef(name: &str, version: &str) -> Registered {
         let text = format!("name = '{name}'\nversion = '{version}'\nprotocol = 1\nprogram = 'run'\n");
         Registered { about: About::read(&text).unwrap(), tree: Digest::of(version.as_bytes()), from: None }
+    }
+
+    #[test]
+    fn what_another_pod_lends_is_asked_when_somebody_here_says_so_and_of_that_pod_alone() {
+        let lent = |seed| Registered { from: Some(PodId::from_bytes([seed; 32])), ..chef("a", "1") };
+        let mut list = Registry::default();
+        list.put(lent(1));
+        assert_eq!((list.is_enabled("a"), list.is_asked(&lent(1))), (true, false));
+        list.enable("a", true);
+        assert_eq!((list.is_asked(&lent(1)), list.is_asked(&lent(2))), (true, false));
+        list.enable("a", false);
+        assert_eq!((list.is_enabled("a"), list.is_asked(&lent(1))), (false, false));
+        list.put(chef("a", "1"));
+        list.enable("a", true);
+        assert!(list.is_asked(&chef("a", "1")) && list.enabled.is_empty());
     }
 
     #[test]

@@ -79,7 +79,11 @@ pub(super) async fn complete(
 
 fn read(asker: &Asker<'_>, chef: &Program, steps: &Steps) -> Fallible<ProjectFile> {
     let project = asker.scanned.workspace.project();
-    written::file(&chef.name, steps, &written::label(project), asker.own)
+    let file = written::file(&chef.name, steps, &written::label(project), asker.own)?;
+    if chef.is_lent {
+        written::of_another_pod(&chef.name, &file, asker.own)?;
+    }
+    Ok(file)
 }
 
 /// The plan so far, and the steps that ask.

@@ -72,3 +72,27 @@ pub fn file(
     }
     Ok(file)
 }
+
+/// Holds a plan to what the chef of another pod may plan by itself: nothing of it leaves this machine or changes sources, unless the project's own file has
+/// that step, too.
+///
+/// # Errors
+/// A step that may not be.
+pub fn of_another_pod(chef: &str, file: &ProjectFile, own: Option<&ProjectFile>) -> Fallible<()> {
+    let own: Vec<&str> =
+        own.into_iter().flat_map(|own| own.steps.iter().map(|rule| rule.name.value.as_str())).collect();
+    for rule in file.steps.iter().filter(|rule| !own.contains(&rule.name.value.as_str())) {
+        let does = match (rule.network, rule.alters) {
+            (true, _) => "reach the network",
+            (_, true) => "change sources",
+            _ => continue,
+        };
+        let step = &rule.name.value;
+        let message = format!("the plan of the chef `{chef}`, which another pod lends, lets `{step}` {does}");
+        let hint = format!(
+            "look at the chef, and register it here if you trust it: `pod chef add DIR`; or write `[step.{step}]` yourself"
+        );
+        return Err(Box::new(border::mistake(message).hint(hint)));
+    }
+    Ok(())
+}

@@ -54,9 +54,12 @@ pub struct ChefInfo {
     /// Whether it comes with this program.
     #[serde(rename = "built_in")]
     pub is_built_in: bool,
-    /// Whether it is asked.
+    /// Whether it may be asked.
     #[serde(rename = "enabled")]
     pub is_enabled: bool,
+    /// Whether it is asked of projects that name no chef: a lent one only once it was enabled here.
+    #[serde(rename = "asked", default)]
+    pub is_asked: bool,
     /// Its files, as a tree of the larder; `None`: it is built in.
     pub tree: Option<Digest>,
     /// The pod of the federation that lends it; `None`: it is registered here, or built in.
