@@ -170,9 +170,12 @@ impl Carried {
                         }
                     }
                 }),
-                Look::Listing if !readers.is_empty() && !is_all_known(context, index) => {
-                    again.is_some_and(|again| have_all_listed_again(readers, &again.readers))
-                }
+                Look::Listing if !readers.is_empty() => again.is_some_and(|again| {
+                    begun_anew.extend(again.readers.keys());
+                    // Any name in it may be the new one.
+                    let name = path.child(b"_").unwrap_or_else(|| path.clone());
+                    is_known(context, index, &name) || have_all_listed_again(readers, &again.readers)
+                }),
                 Look::Listing | Look::Link | Look::Content => again.is_some(),
                 Look::Kind | Look::Probe => {
                     Look::ALL.iter().any(|look| all.contains_key(&(path.clone(), *look)))
@@ -258,11 +261,6 @@ fn is_known(context: &Context, index: usize, path: &RelPath) -> bool {
     let notices = &context.plan.steps[index].notices;
     let is_noticed = |inside: RelPath| notices.iter().any(|glob| glob.matches(inside.as_bytes()));
     context.specs[index].keep != Keep::Everything || in_project(path).is_some_and(is_noticed)
-}
-
-/// Whether a step's tool knows of every file what it spoils, and so of every name more or less.
-fn is_all_known(context: &Context, index: usize) -> bool {
-    context.plan.steps[index].notices.iter().any(|glob| glob.to_string() == "**")
 }
 
 /// Whether a file that has changed was read by all who had read it, and by none of them for whatever reason.
