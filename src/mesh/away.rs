@@ -6,6 +6,7 @@
 //!
 //! Errors are [`RunEnd::NotRun`]. Nothing here outlives a crash: the running pod then finds that nobody wants its run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use backplane::keys::random;
 use backplane::mesh::AskError;
 use backplane::owners::Owners;
 use futures::future::BoxFuture;
-use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish};
+use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish, has_labels};
 use parking_lot::Mutex;
 use protocol::mesh::run::{REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder};
 use protocol::mesh::{NewsAnswer, Role};
@@ -73,6 +74,8 @@ struct Known {
     different: FxHashMap<RelPath, Instant>,
     /// Programs of steps that saw it.
     programs: FxHashMap<Vec<u8>, Instant>,
+    /// What it is and has.
+    labels: BTreeMap<String, String>,
     /// When it fell silent with a step.
     silent: Option<Instant>,
 }
@@ -88,6 +91,7 @@ impl Known {
             in_vain: None,
             different: FxHashMap::default(),
             programs: FxHashMap::default(),
+            labels: BTreeMap::new(),
             silent: None,
         }
     }
@@ -114,6 +118,9 @@ impl Known {
     }
 
     fn fits(&self, wish: &Wish) -> bool {
+        if !has_labels(&self.labels, &wish.on) {
+            return false;
+        }
         if self.silent.is_some_and(|since| since.elapsed() < SHUNNED_FOR) {
             return false;
         }
@@ -198,6 +205,7 @@ impl Away {
             if heard.at > known.at {
                 known.say(heard.beat.free_slots, heard.at);
             }
+            known.labels = heard.beat.labels;
             all.push(pod);
         }
         all
@@ -255,6 +263,16 @@ impl OtherKitchens for Others {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    fn is_here(&self, on: &BTreeMap<String, String>) -> bool {
+        has_labels(&self.0.mesh.load().labels, on)
+    }
+
+    fn is_elsewhere(&self, on: &BTreeMap<String, String>) -> bool {
+        let mut pods = self.0.pods.lock();
+        let alive = self.0.refreshed(&mut pods);
+        alive.iter().filter_map(|pod| pods.get(pod)).any(|known| has_labels(&known.labels, on))
     }
 
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>> {

@@ -1,7 +1,5 @@
 //! What a pod's beats tell of its load.
 
-use std::collections::BTreeMap;
-
 use node::Pod;
 use protocol::mesh::{Beat, Role};
 
@@ -20,10 +18,7 @@ pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
     let (_, taken) = pod.slots().counts();
     let taken = u32::try_from(taken).unwrap_or(u32::MAX);
     let free = free_memory().unwrap_or_default();
-    let mut labels = BTreeMap::from([
-        ("os".to_owned(), std::env::consts::OS.to_owned()),
-        ("arch".to_owned(), std::env::consts::ARCH.to_owned()),
-    ]);
+    let mut labels = node::machine_labels();
     labels.extend(offer.labels.clone());
     Beat {
         free_slots: slots.saturating_sub(taken),

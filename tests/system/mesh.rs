@@ -8,6 +8,7 @@ use crate::common::{Nats, Place, Project, Running};
 
 mod faults;
 mod insider;
+mod labels;
 mod logins;
 mod monitor;
 mod newcomer;

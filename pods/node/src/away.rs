@@ -7,12 +7,26 @@
 //! Errors: a pod that goes, refuses or falls silent is a [`RunEnd::NotRun`]: the step runs elsewhere, or at home. What comes back is
 //! a claim: whoever takes it holds its observations against what is seen here.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use protocol::mesh::run::{Enclosed, RunEnd, RunOrder, RunUsage};
 use protocol::{Digest, PodId, RelPath};
 use tokio::sync::watch;
 
 use crate::PrintedLine;
+
+/// The labels that each pod has, whatever its user says: `os` and `arch` of its machine.
+pub fn machine_labels() -> BTreeMap<String, String> {
+    [("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// Whether a pod with these labels has those that are wanted.
+pub fn has_labels(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
 
 /// What is known of a step that is to be placed.
 #[derive(Debug, Default)]
@@ -23,6 +37,8 @@ pub struct Wish {
     pub tools: Vec<RelPath>,
     /// What it opened of the project when it last ran, and how many bytes that is.
     pub inputs: Vec<(Digest, u64)>,
+    /// Labels that the pod must have.
+    pub on: BTreeMap<String, String>,
     /// Whether it may be given to a pod that has no free slot yet.
     pub may_wait: bool,
 }
@@ -35,7 +51,13 @@ pub trait OtherKitchens: Send + Sync + 'static {
     /// Changes when that may have become more.
     fn changes(&self) -> watch::Receiver<u64>;
 
-    /// A place for a step: at the pod that has most of its inputs, among those with free slots whose tools are not known to differ
+    /// Whether this pod has these labels.
+    fn is_here(&self, on: &BTreeMap<String, String>) -> bool;
+
+    /// Whether another pod has them that runs steps for this one and is heard, whether there is room or not.
+    fn is_elsewhere(&self, on: &BTreeMap<String, String>) -> bool;
+
+    /// A place for a step: at the pod that has most of its inputs, among those with free slots and its labels whose tools are not known to differ
     /// from ours where it looks at them. Where none is free: next in line behind one of this pod's own, if it may wait. `None`: there is
     /// no such pod now.
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;

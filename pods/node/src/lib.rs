@@ -32,7 +32,7 @@ mod stock;
 #[cfg(test)]
 mod testing;
 
-pub use away::{NewsOfRun, OtherKitchens, Place, Wish};
+pub use away::{NewsOfRun, OtherKitchens, Place, Wish, has_labels, machine_labels};
 pub use elsewhere::{Elsewhere, MAX_LEARNED, Supply};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};

@@ -1,5 +1,6 @@
 //! A question as a step: the chef's program, over what it is asked about, leaves an answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kitchen::Limits;
@@ -64,6 +65,7 @@ impl<'a> Question<'a> {
             inputs: Arc::default(),
             image: None,
             pool: None,
+            on: BTreeMap::new(),
             limits: Limits::default(),
             secrets: Vec::new(),
             timeout: Some(self.chef.timeout),

@@ -30,7 +30,7 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub struct PlannedStep {
     pub image: Option<String>,
     /// Steps with which it shares how many may run at once.
     pub pool: Option<Pool>,
+    /// Labels of the pods that may run it; in no key.
+    pub on: BTreeMap<String, String>,
     /// How much of the machine it may use, as far as the project file says.
     pub limits: Limits,
     /// Where its secrets come from. Their names are in its spec, and so in its key; nothing else of them is in any.
@@ -186,6 +188,7 @@ impl Plan {
                 timeout: rule.typed.timeout.or(limits.time),
                 image: rule.typed.image.clone().or_else(|| file.image.clone()),
                 pool: pool(file, rule)?,
+                on: rule.typed.on.clone(),
                 limits,
                 secrets: rule.typed.secrets.clone(),
                 volatile: rule.typed.volatile || !rule.typed.cache.unwrap_or(rule.typed.secrets.is_empty()),

@@ -131,7 +131,7 @@ pub const TOOLS_KEYS: [Key; 1] = [key(
 )];
 
 /// Keys of `[step.NAME]`.
-pub const STEP_KEYS: [Key; 26] = [
+pub const STEP_KEYS: [Key; 27] = [
     key("run", "string, list of words, or list of commands", "", "What is run; see [Commands](#commands)."),
     key(
         "each",
@@ -187,6 +187,12 @@ pub const STEP_KEYS: [Key; 26] = [
         "name of a pool",
         "none",
         "One of [`[pools]`](#pools): of its steps only so many run at once.",
+    ),
+    key(
+        "on",
+        "table of strings",
+        "any pod",
+        "Only pods that have joined with these labels run the step: `{ gpu = \"yes\" }` ([how to](../how-to/share-builds.md)). Each pod has `os` and `arch`. In no key: what such a pod has made is used by all.",
     ),
     key(
         "secrets",

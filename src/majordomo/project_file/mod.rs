@@ -30,6 +30,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,6 +107,8 @@ pub struct StepRule {
     pub image: Option<String>,
     /// `pool`: one of `[pools]`.
     pub pool: Option<Spot<String>>,
+    /// `on`: labels of the pods that may run it; in no key.
+    pub on: BTreeMap<String, String>,
     /// `network`.
     pub network: bool,
     /// `scratch`: paths of files that nobody wants.

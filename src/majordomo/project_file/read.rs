@@ -1,5 +1,6 @@
 //! The tables of the file: every key is known, or an error.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kitchen::Limits;
@@ -210,6 +211,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
         limits: Limits::default(),
         image: None,
         pool: None,
+        on: BTreeMap::new(),
         secrets: vec![],
         cache: None,
         network: false,
@@ -247,6 +249,7 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
             "limits" => rule.limits = limits::limits(field)?,
             "image" => rule.image = Some(image(field)?),
             "pool" => rule.pool = Some(field.string()?),
+            "on" => rule.on = labels(field)?,
             "network" => rule.network = field.boolean()?,
             "sizes" => rule.sizes = field.boolean()?,
             "alters" => rule.alters = field.boolean()?,
@@ -284,6 +287,16 @@ fn keep(field: Field<'_, '_>) -> Result<KeepRule, Fault> {
         },
         _ => return Err(field.not("true, false, a pattern or a list of patterns")),
     })
+}
+
+fn labels(field: Field<'_, '_>) -> Result<BTreeMap<String, String>, Fault> {
+    fields(field.text, table(field, "a table of labels such as { gpu = \"yes\" }")?)
+        .into_iter()
+        .map(|(key, value)| {
+            let text = value.value.get_ref().as_str().ok_or_else(|| value.not("a string"))?;
+            Ok((field.plain(value.key, key.span())?.value, text.to_owned()))
+        })
+        .collect()
 }
 
 fn environment(field: Field<'_, '_>) -> Result<Vec<Variable>, Fault> {

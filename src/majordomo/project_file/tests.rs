@@ -55,6 +55,7 @@ fn the_whole_vocabulary_is_read() {
         limits = { memory = "512M", cpus = 1.5, processes = 100, open_files = 64, disk = 1000, time = "1h" }
         image = "localhost/gcc:12"
         pool = "few"
+        on = { gpu = "yes" }
         secrets = ["TOKEN"]
         cache = false
         network = true
@@ -101,6 +102,7 @@ fn the_whole_vocabulary_is_read() {
     assert_eq!((rule.secrets[0].name.as_str(), rule.cache), ("TOKEN", Some(false)));
     assert_eq!(rule.max_passes, Some(12));
     assert_eq!((rule.pool.as_ref().unwrap().value.as_str(), file.pools[0].1), ("few", 2));
+    assert_eq!(rule.on.iter().collect::<Vec<_>>(), [(&"gpu".to_owned(), &"yes".to_owned())]);
     assert_eq!((&*rule.anew[0].value, &*rule.notices[0].value), ("*.mk", "*.toml"));
     assert!(matches!(&rule.keep, KeepRule::Matching(globs) if globs.len() == 1));
     assert!(matches!(&rule.env[0], Variable::Set(name, value) if name.value == "LANG" && value.value == "C"));
@@ -189,28 +191,28 @@ fn unknown_words_get_the_nearest_known() {
       |
     3 | 	makes = "x"
       | 	^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\neahc = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `eahc` in `[step.a]`; the nearest known key is `each`
       |
     3 | eahc = "x"
       | ^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\noutputs = \"x\"")), @r#"
     demo/majordomo.toml:3:1: unknown key `outputs` in `[step.a]`; the nearest known key is `out`
       |
     3 | outputs = "x"
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
     insta::assert_snapshot!(said(&step("run = 'true'\nretries = 3")), @"
     demo/majordomo.toml:3:1: unknown key `retries` in `[step.a]`
       |
     3 | retries = 3
       | ^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[project]\ntarget = []"), @"
     demo/majordomo.toml:2:1: unknown key `target` in `[project]`; the nearest known key is `targets`
@@ -579,6 +581,6 @@ fn lenses() {
       |
     3 | normalize = 'pdf'
       | ^^^^^^^^^
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     "#);
 }

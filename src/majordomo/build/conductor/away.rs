@@ -46,7 +46,7 @@ impl Conductor {
             if !self.has_room(index) {
                 continue;
             }
-            if here > 0 {
+            if here > 0 && self.is_for_here(index) {
                 here -= 1;
                 continue;
             }
@@ -71,9 +71,13 @@ impl Conductor {
 
     /// Whether a step waits for a slot that might run elsewhere.
     fn wants_room(&self, context: &Context) -> bool {
-        self.may_begin().skip(self.room_here()).any(|(_, index)| match &self.steps[index].phase {
-            Phase::Missed { pass, .. } => step::may_go(context, index, pass),
-            _ => false,
+        let mut here = self.room_here();
+        self.may_begin().any(|(_, index)| {
+            if here > 0 && self.is_for_here(index) {
+                here -= 1;
+                return false;
+            }
+            matches!(&self.steps[index].phase, Phase::Missed { pass, .. } if step::may_go(context, index, pass))
         })
     }
 

@@ -16,6 +16,7 @@ mod circles;
 mod failing;
 mod hazards;
 mod holding;
+mod labels;
 mod pools;
 mod publishing;
 mod readiness;
@@ -102,6 +103,8 @@ pub(super) struct Conductor {
     others: Option<(Arc<dyn OtherKitchens>, watch::Receiver<u64>)>,
     /// Makes what they are given.
     sharing: Option<Sharing>,
+    /// Which steps this pod may run, by its labels.
+    for_here: Vec<bool>,
     steps: Vec<Step>,
     ready: BTreeSet<(Rank, usize)>,
     missed: BTreeSet<(Rank, usize)>,
@@ -156,6 +159,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         share: context.pod.slots().share(context.jobs),
         taking: None,
         sharing: None,
+        for_here: labels::for_here(context),
         others: context.pod.others().map(|others| (Arc::clone(&others), others.changes())),
         steps: (0..count).map(|_| Step::new()).collect(),
         ready: BTreeSet::new(),
@@ -216,6 +220,7 @@ impl Conductor {
             if self.release_doubted() {
                 continue;
             }
+            self.fail_placeless();
             self.start_taking();
             self.place_away();
             if self.is_ending() {

@@ -150,7 +150,7 @@ impl Conductor {
             self.run_deferred();
         }
         let is_wanted = self.resuming.iter().any(|&index| self.has_room(index))
-            || !self.is_ending() && self.may_begin().next().is_some();
+            || !self.is_ending() && self.may_begin_here().next().is_some();
         if !is_wanted {
             self.taking = None;
         } else if self.taking.is_none() && self.slots_used < self.context.jobs {
@@ -168,7 +168,7 @@ impl Conductor {
         if self.is_ending() {
             return;
         }
-        let first = self.may_begin().next();
+        let first = self.may_begin_here().next();
         let Some((rank, next)) = first else { return };
         self.missed.remove(&(rank, next));
         let phase = std::mem::replace(&mut self.steps[next].phase, Phase::Ready);

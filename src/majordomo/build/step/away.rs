@@ -55,7 +55,8 @@ pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
     let programs = context.specs[index].commands.iter().filter_map(|argv| argv.first().cloned()).collect();
     // One of a pool would keep others of it waiting.
     let may_wait = context.plan.steps[index].pool.is_none();
-    let mut wish = Wish { programs, may_wait, ..Wish::default() };
+    let on = context.plan.steps[index].on.clone();
+    let mut wish = Wish { programs, on, may_wait, ..Wish::default() };
     let Some((trace, set)) = last_trace(context, index) else { return wish };
     for (path, _, seen) in trace.observations(&set).into_iter().flatten() {
         match seen {
