@@ -221,16 +221,17 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
 /// The federation that the pod is in.
 ///
 /// # Errors
-/// It is in none.
+/// It is in none, or was sent away.
 pub fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
-    host.joined.get().map(|joined| &**joined).ok_or_else(|| {
+    let joined = host.joined.get().map(|joined| &**joined).ok_or_else(|| {
         let member = Joining::read(host.pod.home().path()).ok().flatten();
         Box::new(match member {
             None => border::no_federation(),
             Some(_) => border::mistake("this home belongs to a federation, but no pod stands in it")
                 .hint("`pod` goes back into it, and stays"),
         })
-    })
+    })?;
+    joined.refusal().map_or(Ok(joined), |failure| Err(Box::new(failure)))
 }
 
 fn stop(host: &Host) -> Result<(), Box<Failure>> {
@@ -257,5 +258,6 @@ fn pod_status(host: &Host) -> Result<PodReport, Box<Failure>> {
         objects: stats.objects,
         bytes: stats.bytes,
         repairs: pod.larder().repairs().iter().map(ToString::to_string).collect(),
+        banned_from: host.joined.get().and_then(|joined| joined.banned_from()),
     })
 }

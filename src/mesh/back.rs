@@ -11,6 +11,7 @@ use backplane::mesh::AskError;
 use protocol::mesh::{Invitation, Standing};
 use serde_json::Value;
 
+use super::expelled::banned;
 use super::join::READING;
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::Failure;
@@ -56,10 +57,7 @@ pub(super) async fn is_in(
     let federation = mesh.federation();
     match (mesh.members().standing(&mesh.pod()), invitation) {
         (None | Some(Standing::Member), _) => Ok(None),
-        (Some(Standing::Banned), _) => Err(BackError::Out(
-            mistake(format!("this pod was banned from the federation {}", federation.id))
-                .hint("it is for good: another home (`--home DIR`) can be invited as another pod"),
-        )),
+        (Some(Standing::Banned), _) => Err(BackError::Out(banned(federation.id))),
         (Some(Standing::Left), Some(invitation)) => {
             let let_in = join(&**mesh.bus(), &federation.identity, invitation, options).await;
             Ok(Some(let_in?))

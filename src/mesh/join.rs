@@ -27,7 +27,7 @@ use super::others::Others;
 use super::owned::Estate;
 use super::projects::Projects;
 use super::steps::Steps;
-use super::{Joined, back, distrust, earlier, listen, load};
+use super::{Joined, back, distrust, earlier, expelled, listen, load};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
@@ -235,7 +235,9 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     tasks.push(tokio::spawn(lending.run()));
     let home = pod.clone();
     tasks.push(tokio::task::spawn_blocking(move || earlier::announce(&home)));
-    let running = parking_lot::Mutex::new(Some((running, steps)));
+    let running = Arc::new(parking_lot::Mutex::new(Some((running, steps))));
+    let (supply_too, ours) = (supply.clone(), Arc::downgrade(&running));
+    tasks.push(tokio::spawn(expelled::watch(mesh.clone(), swarm.clone(), supply_too, ours)));
     let projects = Projects::begin(&mesh);
     Ok(Joined { mesh, swarm, supply, estate, projects, tasks, untold, running, server, founded, listening })
 }

@@ -348,7 +348,18 @@ fn a_pod_comes_back_by_itself_and_a_banned_one_does_not() {
     b.sees(&["a"]);
     a.place.pod(&["ban", "b"]).ok();
     a.sees(&[]);
-    b.sees_nobody();
+    // It is told at once, says so wherever it is asked, and builds alone.
+    b.waits_for(&["status", "--json"], "it knows", |told| !told["banned_from"].is_null());
+    let status = b.place.pod(&["status"]).ok().stdout;
+    assert!(status.contains("banned  from the federation"), "{status}");
+    for question in [&["pods"][..], &["artefacts"], &["invite"]] {
+        let said = b.place.pod(question).code(2).stderr;
+        assert!(said.contains("this pod was banned from the federation"), "{said}");
+    }
+    b.waits_for(&["logs", "--json"], "it says so", |log| log.to_string().contains("this pod was banned"));
+    let project = b.place.project("p", STEPS);
+    project.write("words", "alone\n");
+    project.builds(&["twice", "upper"]);
     b.leaves();
     a.leaves();
 }

@@ -35,6 +35,14 @@ pub(super) fn render(pod: &PodReport) -> String {
     }
     line(&mut text, format_args!("kitchen {} at once", counted(pod.slots, "step")));
     line(&mut text, format_args!("larder  {}, {}", counted(pod.objects, "object"), bytes(pod.bytes)));
+    if let Some(federation) = &pod.banned_from {
+        line(
+            &mut text,
+            format_args!(
+                "banned  from the federation {federation}: it serves nobody there, and builds alone"
+            ),
+        );
+    }
     for repair in &pod.repairs {
         line(&mut text, format_args!("repair  {repair}"));
     }

@@ -230,6 +230,7 @@ fn pod_status_for_people() {
         objects: 35,
         bytes: 3 << 20,
         repairs: vec!["a torn record at the end of pack 3 was cut off".into()],
+        banned_from: None,
     };
     insta::assert_snapshot!(run("pod status", report(Report::Pod(pod))).out, @r"
     home    /home/me/.local/share/computepods

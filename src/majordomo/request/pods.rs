@@ -23,6 +23,9 @@ pub struct PodReport {
     pub bytes: u64,
     /// What was repaired when it was opened, one line each.
     pub repairs: Vec<String>,
+    /// The federation that has sent it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banned_from: Option<FederationId>,
 }
 
 /// A federation as one of its pods sees it.
