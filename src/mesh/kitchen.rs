@@ -18,8 +18,8 @@ use futures::future::{BoxFuture, FusedFuture};
 use kitchen::{Clock, HowEnded, Limits, Usage};
 use larder::{Added, ObjectKind};
 use node::{
-    Access, Names, OutputsBuilder, Pod, PrintedLine, Project, Promised, PromisedAt, Share, SharedSources,
-    Slot, SourceFiles, StepEnd, StepOrder, StepRun, Urgency,
+    Access, Names, OutputsBuilder, Pod, Project, Promised, PromisedAt, Share, SharedSources, Slot,
+    SourceFiles, StepEnd, StepNews, StepOrder, StepRun, Urgency,
 };
 use parking_lot::Mutex;
 use protocol::event::Stream;
@@ -392,8 +392,9 @@ impl Kitchen {
             is_followed: true,
         };
         let silent = ends.clone();
-        let on_line = move |line: &PrintedLine| {
+        let on_news = move |news: StepNews<'_>| {
             // It says what it makes of an answer that it did not get.
+            let StepNews::Line(line) = news else { return };
             if silent.is_set() {
                 return;
             }
@@ -434,7 +435,7 @@ impl Kitchen {
                 drop(slot.lock().take());
             }
         };
-        let running = self.pod.run(step, &on_line, on_end, ended);
+        let running = self.pod.run(step, &on_news, on_end, ended);
         tokio::pin!(running);
         let ran = tokio::select! {
             ran = &mut running => ran,

@@ -227,11 +227,11 @@ fn a_pod_that_goes_has_removed_what_a_dead_one_left() {
 /// Ends what a build's steps run in while one of them runs: it runs again, in another one.
 fn a_kitchen_that_is_killed(subject: Subject) {
     let place = subject.place();
-    let gate = Gate::new();
-    let project = place.project("p", &gate.step("made"));
+    // Longer than it takes to end what it runs in.
+    let project = place.project("p", "[step.s]\nrun = 'echo up; sleep 8; cp source made'\nout = 'made'\n");
     project.write("source", "precious");
-    let running = project.start(&["--sandbox", subject.engine]);
-    let _first = gate.arrival();
+    let mut running = project.start(&["--sandbox", subject.engine]);
+    running.wait_for_output("up");
     match subject.engine {
         "podman" => {
             let container = the_only_container(&place);
@@ -239,9 +239,25 @@ fn a_kitchen_that_is_killed(subject: Subject) {
         }
         _ => kill_process(zygote(&place), Signal::KILL).unwrap(),
     }
-    gate.arrival().go();
     let built = running.built().ok();
     assert_eq!((built.ran(), project.read("made")), (vec!["s"], "precious".to_owned()));
+    let again: Vec<_> = built.events.iter().filter(|event| event["event"] == "step-restarted").collect();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(again[0]["why"].as_str().unwrap().contains("was ended from outside"), "{again:?}");
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_step_with_network_does_not_run_twice_where_its_kitchen_is_killed() {
+    let place = Place::new();
+    let gate = Gate::new();
+    let project = place.project("p", &gate.step("made"));
+    project.write("source", "precious");
+    let running = project.start(&[]);
+    let _first = gate.arrival();
+    kill_process(zygote(&place), Signal::KILL).unwrap();
+    let built = running.built().code(3);
+    assert!(built.events.iter().all(|event| event["event"] != "step-restarted"), "{}", built.said());
     place.assert_nothing_left();
 }
 

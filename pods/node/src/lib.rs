@@ -41,7 +41,7 @@ pub use home::{Home, HomeError};
 pub use judge::{Refusal, could_be_left};
 pub use kitchens::{PoolOptions, Sandbox, owner};
 pub use lenses::{AskedLenses, Lenses, MAX_LENSED, NormalForm};
-pub use pod::{Access, Pod, PodOptions};
+pub use pod::{Access, Pod, PodOptions, StepNews};
 pub use printed::{Printed, PrintedLine};
 pub use project::{
     Ages, Entry, MAX_SHARED, MAX_SHARED_BYTES, Names, NoSources, Outputs, OutputsBuilder, Project, Promised,

@@ -94,8 +94,17 @@ fn open_larder(home: &Home, options: &PodOptions) -> Result<Larder, larder::Lard
     }
 }
 
-/// In so many kitchens a step is tried, where somebody ends them under it.
-const KITCHENS: usize = 3;
+/// In so many kitchens a step is tried, where somebody ends them under it: perhaps it is the step itself that the machine cannot bear.
+const KITCHENS: usize = 2;
+
+/// What happens while a step runs.
+#[derive(Debug)]
+pub enum StepNews<'a> {
+    /// It has printed a line.
+    Line(&'a PrintedLine),
+    /// It begins again, and prints again; why.
+    Again(&'a NodeError),
+}
 
 /// How long the last of a pod that has just gone may take to go.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -198,19 +207,21 @@ impl Pod {
         self.0.kitchens.lease(sandbox).await.map(drop)
     }
 
-    /// Runs one step to its end. `on_line` is called for each line as it is printed, `on_end` when the commands have ended well and
+    /// Runs one step to its end. `on_news` is called for each line as it is printed, `on_end` when the commands have ended well and
     /// what they made is about to be judged and stored; when `cancel` is done, the step is ended.
-    /// If somebody ends the kitchen under it, it runs again in another one, and prints again. Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
+    /// If somebody ends the kitchen under it, it runs once more in another one, but for a step with network, which may have been heard elsewhere. Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
     pub async fn run(
         &self,
         order: StepOrder,
-        on_line: &(dyn Fn(&PrintedLine) + Send + Sync),
+        on_news: &(dyn Fn(StepNews<'_>) + Send + Sync),
         on_end: impl FnOnce() + Send,
         cancel: impl Future<Output = ()> + Send,
     ) -> Result<StepRun, NodeError> {
         tokio::pin!(cancel);
+        let on_line = |line: &PrintedLine| on_news(StepNews::Line(line));
+        let kitchens = if order.spec.network { 1 } else { KITCHENS };
         let (mut on_end, is_cancelled) = (Some(on_end), AtomicBool::new(false));
-        for kitchens_left in (0..KITCHENS).rev() {
+        for kitchens_left in (0..kitchens).rev() {
             let running = tokio::select! {
                 lease = self.0.kitchens.lease(order.sandbox) => lease?,
                 () = &mut cancel => return Ok(StepRun::cancelled()),
@@ -224,11 +235,12 @@ impl Pod {
                     on_end();
                 }
             };
-            match run(&running, order.clone(), on_line, end, cancel).await {
+            match run(&running, order.clone(), &on_line, end, cancel).await {
                 Err(error)
                     if kitchens_left > 0 && running.has_ended() && !is_cancelled.load(Ordering::Acquire) =>
                 {
                     tracing::warn!(%error, "a kitchen was ended from outside: the step runs again in another one");
+                    on_news(StepNews::Again(&error));
                 }
                 ended => return ended,
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kitchen::{Clock, HowEnded};
-use node::{Outputs, PrintedLine, StepEnd, StepOrder};
+use node::{Outputs, StepEnd, StepNews, StepOrder};
 use parking_lot::Mutex;
 use protocol::StepSpec;
 use protocol::calls::{Call, CallFailure};
@@ -76,13 +76,15 @@ impl Attempt<'_> {
         };
         let (sink, shown) = (program.sink.clone(), Mutex::new(Shown::of(call)));
         let (mine, is_over) = (cancel.clone(), cancel.clone());
-        let on_line = move |line: &PrintedLine| {
+        let on_news = move |news: StepNews<'_>| {
             // What it says about its being ended is nobody's news.
-            if !is_over.is_set() {
+            if let StepNews::Line(line) = news
+                && !is_over.is_set()
+            {
                 shown.lock().line(&sink, line);
             }
         };
-        let run = program.pod.run(order, &on_line, || (), async move { mine.wait().await }).await;
+        let run = program.pod.run(order, &on_news, || (), async move { mine.wait().await }).await;
         Ok(run.map_err(|error| Box::new(border::node(&error)))?.end)
     }
 

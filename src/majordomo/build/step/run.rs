@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kitchen::{Clock, HowEnded, Secret, UpperDir};
 use larder::{Added, ObjectKind};
-use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepOrder, StepRun};
+use node::{NodeError, Printed, PrintedLine, Project, StepEnd, StepNews, StepOrder, StepRun};
 use protocol::event::Event;
 use protocol::{Digest, Look, PathSet, PodId, RelPath, Seen, StepId, Trace, Tree};
 use view::SourceError;
@@ -83,13 +83,16 @@ pub(in super::super) async fn run(
     let id = planned.id.clone();
     let sink = context.sink.clone();
     let (ending, mine) = (context.cancel.clone(), cancel.clone());
-    let on_line = move |line: &PrintedLine| {
+    let on_news = move |news: StepNews<'_>| match news {
         // What a step says about its being ended is nobody's news.
-        if ending.is_set() || !mine.is_set() {
-            print(&sink, &id, line);
+        _ if mine.is_set() && !ending.is_set() => {}
+        StepNews::Line(line) => print(&sink, &id, line),
+        StepNews::Again(error) => {
+            let why = format!("what it ran in was ended from outside ({error})");
+            sink.event(Event::StepRestarted { step: id.clone(), why });
         }
     };
-    let mut run = context.pod.run(order, &on_line, on_end, ended).await?;
+    let mut run = context.pod.run(order, &on_news, on_end, ended).await?;
     pass.view.hang_up();
     if !cancel.is_set() && !context.cancel.is_set() {
         say_used(&context.sink, &planned.id, (run.usage.user, run.usage.system), run.usage.max_rss);
