@@ -152,7 +152,7 @@ mod entries {
 
     #[derive(Serialize, Deserialize)]
     #[serde(transparent)]
-    struct Entry(#[serde(with = "crate::mesh::base58")] Vec<u8>);
+    struct Entry(#[serde(with = "crate::mesh::base64")] Vec<u8>);
 
     pub fn serialize<S: Serializer>(entries: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(entries.iter().cloned().map(Entry))

@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for FederationId {
     }
 }
 
-/// Bytes that stand as base58 in JSON.
+/// Bytes that stand as base58 in JSON: keys, and what else is short.
 pub mod base58 {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -117,15 +117,17 @@ pub mod base58 {
     }
 }
 
-/// Bytes that stand as base64 in JSON: for those that may be many.
-mod base64 {
+/// Bytes that stand as base64 in JSON: for those that may be many, for which base58 would take quadratic time.
+pub mod base64 {
     use data_encoding::BASE64;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    /// Writes them.
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes))
     }
 
+    /// Reads them.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         BASE64.decode(String::deserialize(deserializer)?.as_bytes()).map_err(D::Error::custom)
     }

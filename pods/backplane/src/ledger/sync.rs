@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use futures::future::BoxFuture;
-use protocol::mesh::base58;
+use protocol::mesh::base64;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
@@ -78,7 +78,7 @@ pub struct Passed {
     /// Its subject.
     pub subject: String,
     /// Signature and JSON.
-    #[serde(with = "base58")]
+    #[serde(with = "base64")]
     pub signed: Vec<u8>,
 }
 
