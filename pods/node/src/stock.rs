@@ -19,6 +19,8 @@ use swarm::{Content, Incoming, Store, StoreError};
 
 /// Chunks of which is remembered where they are (about 90 bytes each); others are sent again.
 const MAX_CHUNKS: usize = 1 << 20;
+/// What a list that is being written is called at its end.
+const WRITTEN: &str = "tmp";
 /// Objects that are looked up at once.
 const AT_ONCE: usize = 4096;
 
@@ -34,6 +36,7 @@ impl Stock {
     /// Over a larder; chunk lists are kept in a folder, which is made.
     pub fn new(larder: Larder, lists: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(lists)?;
+        sweep(lists)?;
         Ok(Self { larder, lists: lists.to_owned(), chunks: Mutex::default(), next: AtomicU64::new(0) })
     }
 
@@ -61,6 +64,9 @@ impl Stock {
             }
             for file in std::fs::read_dir(folder)? {
                 let path = file?.path();
+                if path.extension().is_some_and(|extension| extension == WRITTEN) {
+                    continue;
+                }
                 let id = path.file_name().and_then(|name| name.to_str()).and_then(parse);
                 let list = match id {
                     Some(id) if self.larder.contains(&id.digest).map_err(StoreError::new)? => {
@@ -76,6 +82,24 @@ impl Stock {
         }
         Ok(chunks)
     }
+}
+
+/// Removes lists that a process wrote when it ended: those of this one are about to get their names.
+fn sweep(lists: &Path) -> io::Result<()> {
+    for folder in std::fs::read_dir(lists)? {
+        let folder = folder?.path();
+        let files = match folder.is_dir() {
+            true => std::fs::read_dir(folder)?,
+            false => continue,
+        };
+        for file in files {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == WRITTEN) {
+                std::fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn parse(name: &str) -> Option<ObjectId> {
@@ -136,7 +160,7 @@ impl Store for Stock {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let temp = path.with_extension(format!("{}.tmp", self.next.fetch_add(1, Ordering::Relaxed)));
+        let temp = path.with_extension(format!("{}.{WRITTEN}", self.next.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&temp, list.encode())?;
         std::fs::rename(&temp, &path)?;
         if let Some(chunks) = self.chunks.lock().as_mut() {
@@ -179,6 +203,21 @@ mod tests {
     fn the_larder_keeps_the_swarms_laws() {
         let folder = tempfile::tempdir().unwrap();
         swarm::laws::check(&stock(folder.path())).unwrap();
+    }
+
+    #[test]
+    fn a_list_that_is_being_written_is_left_to_whoever_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = stock(folder.path());
+        let lists = folder.path().join("chunks/00");
+        std::fs::create_dir_all(&lists).unwrap();
+        std::fs::write(lists.join("0-00.7.tmp"), "half").unwrap();
+        store.find_chunk(&Digest::of(b"any")).unwrap();
+        assert!(lists.join("0-00.7.tmp").exists());
+        drop(store);
+        // Whoever wrote it is gone.
+        drop(stock(folder.path()));
+        assert!(!lists.join("0-00.7.tmp").exists());
     }
 
     #[test]
