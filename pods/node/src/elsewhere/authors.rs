@@ -4,14 +4,17 @@
 //! pod is sent away. Homes of before have notes of nobody's workspace for them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use larder::{Larder, LarderError};
 use parking_lot::Mutex;
 use protocol::{Digest, PodId, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Traces of others that are kept (about 100 bytes each in memory); beyond that none are learned.
+/// Traces of others that are kept (about 100 bytes each in memory); beyond that none are learned but in the place of those that are gone.
 const MAX_LEARNED_IN_ALL: usize = 1 << 20;
+/// How soon it is looked again for such.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
 /// Marks upon a trace: the pod that made it.
 const LEARNED: u8 = 1;
 /// Marks upon a trace of ours: nobody is told.
@@ -27,6 +30,9 @@ const IS_SET: [u8; 32] = [0; 32];
 #[derive(Clone)]
 pub(super) struct Authors {
     larder: Larder,
+    most: usize,
+    /// When those that are gone were looked for.
+    looked: Arc<Mutex<Option<Instant>>>,
     known: Arc<Mutex<Option<Known>>>,
 }
 
@@ -43,7 +49,7 @@ fn nobody() -> WorkspaceId {
 
 impl Authors {
     pub(super) fn new(larder: Larder) -> Self {
-        Self { larder, known: Arc::default() }
+        Self { larder, most: MAX_LEARNED_IN_ALL, looked: Arc::default(), known: Arc::default() }
     }
 
     fn known<T>(&self, ask: impl FnOnce(&mut Known) -> T) -> Result<T, LarderError> {
@@ -81,8 +87,34 @@ impl Authors {
         })
     }
 
+    /// Whether no more can be learned. What the larder has no more, or what is revoked, is forgotten before that is said.
     pub(super) fn is_full(&self) -> Result<bool, LarderError> {
-        self.known(|known| known.learned.len() >= MAX_LEARNED_IN_ALL)
+        let is_full = || self.known(|known| known.learned.len() >= self.most);
+        if !is_full()? {
+            return Ok(false);
+        }
+        if let Some(looked) = &mut *self.looked.lock()
+            && looked.elapsed() < LOOK_AGAIN
+        {
+            return Ok(true);
+        }
+        *self.looked.lock() = Some(Instant::now());
+        let learned: Vec<Digest> = self.known(|known| known.learned.keys().copied().collect())?;
+        let mut gone = FxHashSet::default();
+        for trace in learned {
+            if !self.larder.contains(&trace)? || self.larder.is_revoked(&trace)? {
+                gone.insert(trace);
+            }
+        }
+        self.known(|known| known.learned.retain(|trace, _| !gone.contains(trace)))?;
+        let is_full = is_full()?;
+        if is_full {
+            tracing::warn!(
+                most = self.most,
+                "so many results of other pods are known that no more are taken: steps run here instead; a new home begins with none"
+            );
+        }
+        Ok(is_full)
     }
 
     /// These traces come from these pods. When this returns neither a killed process nor a lost index loses it.
@@ -115,5 +147,31 @@ impl Authors {
 
     pub(super) fn is_forgotten(&self, strong: &Digest) -> Result<bool, LarderError> {
         self.known(|known| known.forgotten.contains(strong))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder::ObjectKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let larder = Larder::open(&folder.path().join("larder"), larder::Options::default()).unwrap();
+        let full = |larder: &Larder| Authors { most: 2, ..Authors::new(larder.clone()) };
+        let pod = PodId::from_bytes([1; 32]);
+        let here = |text: &str| larder.put(ObjectKind::Blob, text.as_bytes()).unwrap();
+        let authors = full(&larder);
+        assert!(!authors.is_full().unwrap());
+        authors.learned([(here("one"), pod), (here("two"), pod)]).unwrap();
+        assert!(authors.is_full().unwrap());
+        // One that never came, or went.
+        let gone = Digest::of(b"gone");
+        let authors = Authors { most: 3, ..full(&larder) };
+        authors.learned([(gone, pod)]).unwrap();
+        assert!(!authors.is_full().unwrap());
+        assert_eq!((authors.of(&gone).unwrap(), authors.of(&here("one")).unwrap()), (None, Some(pod)));
     }
 }
