@@ -6,6 +6,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
@@ -134,13 +135,32 @@ impl<'a> Told<'a> {
 fn overlay(layers: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for layer in layers {
-        fsconfig_set_string(&context, "lowerdir+", layer)?;
+        match fsconfig_set_string(&context, "lowerdir+", layer) {
+            // Linux before 6.7 does not know it.
+            Err(rustix::io::Errno::INVAL) => return overlay_at_once(layers),
+            set => set?,
+        }
     }
-    fsconfig_create(&context)?;
+    mounted(&context)
+}
+
+/// The same by one word that names all layers. It may have 255 bytes: they are named by descriptors, which have room for a dozen.
+fn overlay_at_once(layers: &[PathBuf]) -> rustix::io::Result<OwnedFd> {
+    let open = |layer: &PathBuf| rustix::fs::open(layer, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let layers: Vec<OwnedFd> = layers.iter().map(open).collect::<Result<_, _>>()?;
+    let names: Vec<String> =
+        layers.iter().map(|layer| format!("/proc/self/fd/{}", layer.as_raw_fd())).collect();
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "lowerdir", names.join(":"))?;
+    mounted(&context)
+}
+
+fn mounted(context: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    fsconfig_create(context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 fn whole_copy(name: &str) -> Result<PathBuf, KitchenError> {
@@ -166,6 +186,30 @@ fn podman(words: &[&str]) -> Result<Result<String, String>, KitchenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn older_kernels_lay_the_same_layers_over_each_other() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        // So deep that two of the paths would be too long for one word.
+        let layer = |name: &str| {
+            let layer = folder.path().join(name.repeat(120)).join("diff");
+            std::fs::create_dir_all(&layer).unwrap();
+            std::fs::write(layer.join("both"), name).unwrap();
+            std::fs::write(layer.join(name), name).unwrap();
+            layer
+        };
+        let layers = ["a", "b", "c"].map(layer);
+        for lay in [overlay, overlay_at_once] {
+            let mount = lay(&layers).unwrap();
+            let read = |name: &str| {
+                std::fs::read_to_string(format!("/proc/self/fd/{}/{name}", mount.as_raw_fd())).unwrap()
+            };
+            assert_eq!(["both", "a", "b", "c"].map(read), ["a", "a", "b", "c"], "the first one is on top");
+        }
+    }
 
     #[test]
     fn layers_come_from_the_top_down() {
