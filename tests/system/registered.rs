@@ -238,3 +238,27 @@ fn a_chef_answers_its_own_examples() {
     assert!(shown.stderr.contains("`notes` found 2 notes"), "{}", shown.stderr);
     assert!(project.read("majordomo.toml").contains("timeout = 60"), "{}", project.read("majordomo.toml"));
 }
+
+#[test]
+fn a_chef_that_lacks_its_program_is_no_matter_of_other_projects() {
+    let place = Place::new();
+    let tools = place.bare("tools");
+    tools.write(
+        "chef.toml",
+        "name = \"typst\"\nversion = \"1\"\nprotocol = 1\nprogram = \"run\"\ntools = [\"no-such-typst\"]\n",
+    );
+    tools.write("run", "#!/bin/sh\nexit 3\n");
+    tools.chmod("run", 0o755);
+    chef(&place, &["add", tools.path().to_str().unwrap()]);
+    let project = place.bare("p");
+    project.write("Makefile", "made: source\n\tcp source made\n");
+    project.write("source", "1\n");
+    let built = project.build(&[]).ok();
+    assert!(!built.said().contains("typst"), "{}", built.said());
+    assert!(project.has(".majordomo/stamps"), "the next build has nothing to do, and knows it at once");
+    // Who finds nobody is told.
+    let nobody = place.bare("nobody");
+    nobody.write("words", "some\n");
+    let refused = nobody.build(&[]).code(2);
+    assert!(refused.said().contains("it wants `no-such-typst`"), "{}", refused.said());
+}

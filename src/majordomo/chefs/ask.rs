@@ -7,7 +7,7 @@ use node::{NodeError, Pod};
 use protocol::chef::{Answer, Ask, Detected, Planned as Steps, Say};
 use protocol::event::Outcome;
 
-use super::asker::{Asker, Going, Round, Said};
+use super::asker::{Asker, Going, Refused, Round, Said};
 use super::pick::{Picked, surest};
 use super::program::{Program, host_file};
 use super::question::Question;
@@ -73,7 +73,7 @@ impl Asker<'_> {
     async fn first_plan<'p>(
         &self,
         programs: &'p [Program],
-        mut refused: Vec<(String, String)>,
+        mut refused: Vec<Refused>,
         by_chefs: &mut ByChefs,
     ) -> Result<Going<(&'p Program, Steps)>, Stop> {
         let detect = |chef| Question::new(chef, Ask::Detect {}, "", 0);
@@ -87,12 +87,12 @@ impl Asker<'_> {
         for (index, said) in answers.into_iter().enumerate() {
             match said {
                 Ok((Say::Detect(answer), _)) => detected.push((index, answer)),
-                said => refused.push((programs[index].name.clone(), another(said, "detect"))),
+                said => refused.push(Refused::new(programs[index].name.clone(), another(said, "detect"))),
             }
         }
         let picked = surest(detected.iter().map(|(index, answer)| (*index, answer)));
         if picked != Picked::Nobody {
-            for (name, why) in &refused {
+            for Refused { name, why, .. } in refused.iter().filter(|refused| refused.until.is_empty()) {
                 self.hearing.0.note(true, format!("the chef `{name}` could not be asked: {why}"));
             }
         }
@@ -104,7 +104,9 @@ impl Asker<'_> {
             }
             Picked::Nobody => return Err(Stop::Fatal(Box::new(self.nobody(programs, &refused)))),
         };
-        by_chefs.is_whole = refused.is_empty();
+        // Who lacks a program is no matter of this project until that is there.
+        by_chefs.is_whole = refused.iter().all(|refused| !refused.until.is_empty());
+        by_chefs.files.extend(refused.into_iter().flat_map(|refused| refused.until));
         let chef = &programs[taken];
         let Some((_, detected)) = detected.into_iter().find(|(index, _)| *index == taken) else {
             return Err(NodeError::Task("ask chefs").into());
@@ -141,16 +143,18 @@ impl Asker<'_> {
     }
 
     /// Nobody knows the project.
-    fn nobody(&self, programs: &[Program], refused: &[(String, String)]) -> Failure {
+    fn nobody(&self, programs: &[Program], refused: &[Refused]) -> Failure {
         let project = self.scanned.workspace.project();
         let mut failure = match (self.own, refused) {
             (None, []) => border::project_file(&ProjectFileError::Missing { folder: project.to_owned() }),
             (_, []) => border::mistake(format!("no chef knows the project `{}`", project.display())),
             _ => border::mistake(format!("no chef could plan the project `{}`", project.display())),
         };
-        let said = refused.iter().map(|(name, why)| format!("the chef `{name}` could not be asked: {why}"));
+        let said = refused
+            .iter()
+            .map(|Refused { name, why, .. }| format!("the chef `{name}` could not be asked: {why}"));
         failure.causes.extend(said);
-        let has_answered = |name: &str| refused.iter().all(|(other, _)| other != name);
+        let has_answered = |name: &str| refused.iter().all(|other| other.name != name);
         let names = programs.iter().map(|program| program.name.as_str()).filter(|name| has_answered(name));
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         match names.as_slice() {

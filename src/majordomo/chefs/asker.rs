@@ -20,6 +20,7 @@ use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::{self, Given, Planned, Prepared, Scanned};
 use crate::majordomo::project_file::ProjectFile;
 use crate::majordomo::sink::{Cancel, Sink};
+use crate::majordomo::snapshot::HostFile;
 use crate::majordomo::tool_roots;
 
 /// Who asks, over what.
@@ -50,8 +51,22 @@ pub(super) enum Round {
     NotYet,
 }
 
+/// Why a chef could not be asked.
+pub(super) struct Refused {
+    pub name: String,
+    pub why: String,
+    /// Nobody named it, and it is asked once there is something at one of these places; none: it is asked in each build.
+    pub until: Vec<HostFile>,
+}
+
+impl Refused {
+    pub fn new(name: String, why: String) -> Self {
+        Self { name, why, until: Vec::new() }
+    }
+}
+
 /// Chefs, and why others are none.
-pub(super) type Programs = (Vec<Program>, Vec<(String, String)>);
+pub(super) type Programs = (Vec<Program>, Vec<Refused>);
 
 impl Asker<'_> {
     /// The programs of chefs, as content; of nobody in particular: of those that the project's own file names, else of all that
@@ -69,16 +84,24 @@ impl Asker<'_> {
                 programs: roots.into_iter().filter_map(|root| root.programs).collect(),
                 project,
             };
+            let is_named = named.is_some();
             let names = named.unwrap_or_else(|| finder.candidates(&scanned.snapshot));
             let (mut programs, mut refused): Programs = Default::default();
             for said in names {
                 match finder.program(&said) {
                     Ok(program) if programs.iter().any(|other| other.name == program.name) => {
-                        refused.push((said, format!("another chef is called `{}`, too", program.name)));
+                        let why = format!("another chef is called `{}`, too", program.name);
+                        refused.push(Refused::new(said, why));
                     }
                     Ok(program) => programs.push(program),
                     Err(ProgramError::Larder(error)) => return Err(Stop::from(error)),
-                    Err(error) => refused.push((said, chain(&error))),
+                    Err(error) => {
+                        let until = match &error {
+                            ProgramError::NoTool(tool) if !is_named => finder.places(tool)?,
+                            _ => Vec::new(),
+                        };
+                        refused.push(Refused { until, ..Refused::new(said, chain(&error)) });
+                    }
                 }
             }
             Ok((programs, refused))

@@ -8,9 +8,11 @@ use larder::Larder;
 use protocol::step::PATH;
 use protocol::{Glob, RelPath};
 
-use super::program::{Program, ProgramError, built_in, of_content, taken_in};
+use super::program::{Program, ProgramError, built_in, host_file, of_content, taken_in};
 use super::registry::{Registered, Registry};
-use crate::majordomo::snapshot::{Entry, Snapshot};
+use crate::majordomo::build::Stop;
+use crate::majordomo::request::{Failure, FailureKind};
+use crate::majordomo::snapshot::{Entry, HostFile, Snapshot};
 
 /// All chefs that a project can have.
 pub(super) struct Finder {
@@ -64,6 +66,17 @@ impl Finder {
             Some(tool) => Err(ProgramError::NoTool(tool.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Where a program is looked for, and what is there now.
+    ///
+    /// # Errors
+    /// One of these places cannot be looked at.
+    pub fn places(&self, tool: &str) -> Result<Vec<HostFile>, Stop> {
+        let folders = PATH.split(':').map(Path::new).chain(self.programs.iter().map(PathBuf::as_path));
+        let files = folders.map(|folder| host_file(&folder.join(tool)));
+        let files: Result<Vec<HostFile>, ProgramError> = files.collect();
+        files.map_err(|error| Stop::Fatal(Box::new(Failure::new(FailureKind::Machine, &error))))
     }
 
     /// All names, in words.

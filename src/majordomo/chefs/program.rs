@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -229,8 +229,14 @@ impl Taken<'_> {
     }
 
     fn file(&mut self, from: &Path, to: RelPath) -> Result<(), ProgramError> {
-        let file = File::open(from).map_err(unreadable(from))?;
-        let mode = file.metadata().map_err(unreadable(from))?.permissions().mode();
+        // What is no file might never be opened, or come to its end.
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(from);
+        let file = opened.map_err(unreadable(from))?;
+        let meta = file.metadata().map_err(unreadable(from))?;
+        if !meta.is_file() {
+            return Err(ProgramError::Kind(from.to_owned()));
+        }
+        let mode = meta.permissions().mode();
         let (digest, size) = take_in(self.larder, &file, from)?;
         self.entries.push((to, TreeEntry::File { digest, size, exec: mode & 0o111 != 0 }));
         Ok(())

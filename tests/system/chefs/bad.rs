@@ -77,3 +77,13 @@ fn a_tie_too_tells_who_could_not_be_asked() {
     assert!(tie.said().contains("the chef `bad` could not be asked: exit code 3"), "{}", tie.said());
     assert!(tie.said().contains("are equally sure"), "{}", tie.said());
 }
+
+#[test]
+fn a_chef_that_is_a_pipe() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write("majordomo.toml", "[project]\nchef = './pipe'\n");
+    rustix::fs::mkfifoat(rustix::fs::CWD, project.at("pipe"), rustix::fs::Mode::from(0o755)).unwrap();
+    let refused = project.build(&[]).code(2);
+    assert!(refused.said().contains("pipe"), "{}", refused.said());
+}
