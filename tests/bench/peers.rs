@@ -3,7 +3,7 @@
 //! Peer and we in one run, in turn; medians and ratios pair by pair; CPU seconds of the whole process tree beside wall. It
 //! asserts nothing about time: it prints a table in Markdown, which `docs/benchmarks.md` has. Rows: `lua`, `full`, `noop`,
 //! `edit`, `configure`, `restore`, `import`, `random`, `read`, `latex`, `functions`, `zlib`, `fmtlib`, `memory`, `watch-noop`, `watch-save`, `podman-full`,
-//! `podman-true`, `native-true`, `podman-first` (these four: `kitchen`), `shared`, `elsewhere`, `twentieth`; all of them if none is
+//! `podman-true`, `native-true`, `podman-first` (these four: `kitchen`), `shared`, `elsewhere`, `cancel`, `twentieth`; all of them if none is
 //! named. With `--user` the commands of both sides run as that user. Needs ninja, gcc, g++, cmake, ccache, Debian's `googletest`, tup, latexmk with Debian's
 //! `texlive-latex-base`, and a network for Debian's sources.
 
