@@ -47,4 +47,8 @@ impl node::Sources for SnapshotSources {
         let names = self.0.list(path)?;
         Some(names.map(|(name, kind)| (name.into(), kind)).collect())
     }
+
+    fn is_closed(&self, path: &RelPath) -> bool {
+        self.0.is_closed(path)
+    }
 }

@@ -200,6 +200,33 @@ fn folders_come_move_and_go() {
 }
 
 #[test]
+fn a_folder_that_may_not_be_looked_into_any_more_and_then_may_again() {
+    let place = Place::ordinary();
+    let project = place.project("p", GATHER);
+    project.write("src/a", "a\n");
+    project.write("src/inner/b", "b\n");
+    project.chmod("src/inner", 0o000);
+    let mut watch = Watch::start(&place, &project, &[]);
+    watch.build();
+    watch.waits();
+    assert_eq!(project.read("out"), "a\n");
+    let mut becomes = |text: &str| {
+        watch.until(|| project.read("out") == text);
+    };
+    project.chmod("src/inner", 0o755);
+    becomes("a\nb\n");
+    project.chmod("src/inner", 0o000);
+    becomes("a\n");
+    project.write("src/a", "A\n");
+    becomes("A\n");
+    project.chmod("src/inner", 0o755);
+    becomes("A\nb\n");
+    project.write("src/inner/b", "B\n");
+    becomes("A\nB\n");
+    watch.interrupt();
+}
+
+#[test]
 fn an_output_that_is_deleted_is_restored_and_one_that_is_edited_is_left() {
     let place = Place::new();
     let project = place.project("p", COPY);

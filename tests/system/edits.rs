@@ -50,17 +50,42 @@ fn a_source_that_may_not_be_read() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_read() {
+fn a_folder_that_may_not_be_read_concerns_who_looks_into_it() {
     let place = Place::ordinary();
-    let project = place.project("p", "[step.s]\nrun = 'ls > made'\nout = 'made'\n");
+    let project = place.project(
+        "p",
+        "[step.s]\nrun = 'ls > made'\nout = 'made'\n[step.find]\nrun = 'find closed -type f > found || true'\nout = 'found'\n\
+         [step.read]\nrun = 'cat closed/source > read'\nout = 'read'\n",
+    );
     project.write("closed/source", "1");
     project.chmod("closed", 0o000);
-    insta::assert_snapshot!(project.build(&[]).code(2).said(), @r"
-    error: the folder `closed` cannot be read
-      caused by: Permission denied (os error 13)
-    ");
+    project.build(&["made", "found"]).ok();
+    assert_eq!(project.read("found"), "");
+    assert!(project.build(&["made", "found"]).ok().ran().is_empty());
+    let failed = project.build(&["read"]).failed();
+    assert!(failed.said().contains("cat: closed/source: Permission denied"), "{}", failed.said());
+    // Names that can be listed, of which nothing more can be known.
+    project.chmod("closed", 0o444);
+    assert!(project.build(&["made"]).ok().ran().is_empty());
+    project.build(&["read"]).failed();
+    // Whoever saw nothing in it looks again.
     project.chmod("closed", 0o755);
-    project.builds(&["s"]);
+    project.builds(&["find", "read"]);
+    assert_eq!((project.read("found").as_str(), project.read("read").as_str()), ("closed/source\n", "1"));
+}
+
+#[test]
+fn chefs_leave_alone_what_they_may_not_look_into() {
+    let place = Place::ordinary();
+    let project = place.bare("p");
+    project.write("Makefile", "out: a\n\tcat a > out\n");
+    project.write("a", "1");
+    project.write("pgdata/base", "1");
+    project.chmod("pgdata", 0o000);
+    let first = project.build(&[]).ok();
+    assert_eq!((first.ran_without_chefs(), first.notes()), (vec!["make"], vec![]));
+    project.builds(&[]);
+    project.chmod("pgdata", 0o755);
 }
 
 #[test]

@@ -17,6 +17,7 @@
 //!
 //! All of them explain what a step printed before it failed, in the words of [`explain`].
 
+use std::fs::{self, DirEntry};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -188,10 +189,18 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// What is in a folder; nothing, if it may not be looked into: nor could whoever builds the project.
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, ChefError> {
+    match fs::read_dir(folder).and_then(Iterator::collect) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Vec::new()),
+        entries => entries.map_err(ChefError::unreadable(folder)),
+    }
+}
+
 /// The beginning of a file.
 fn read(path: &Path, most: u64) -> Result<String, ChefError> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(ChefError::unreadable(path))?;
+    let file = fs::File::open(path).map_err(ChefError::unreadable(path))?;
     file.take(most).read_to_end(&mut bytes).map_err(ChefError::unreadable(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -313,9 +313,10 @@ fn failed_sources(project: &view::Root, tools: &view::Root) -> Option<StepEnd> {
         SourceError::Changed { path } if is_project => StepEnd::SourceChanged(path),
         SourceError::Changed { path } => StepEnd::ToolsChanged(vec![path]),
         SourceError::Gone => StepEnd::Lost(failure.path),
-        SourceError::Io { .. } | SourceError::NotYet { .. } | SourceError::Cancelled => {
-            StepEnd::Unreadable(failure)
-        }
+        SourceError::Io { .. }
+        | SourceError::NotYet { .. }
+        | SourceError::Denied { .. }
+        | SourceError::Cancelled => StepEnd::Unreadable(failure),
     })
 }
 

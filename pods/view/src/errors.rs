@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::RelPath;
 
-/// Why a source has no answer. The step is answered `EIO`; absence is an answer and no error.
+/// Why a source has no answer. The step is answered `EIO`, but for what is denied; absence is an answer and no error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SourceError {
     /// The disk, or whatever stands behind the source, failed.
@@ -28,6 +28,13 @@ pub enum SourceError {
     /// It has to be made first, and whoever asks does not wait for it. A step is never answered so.
     #[error("`{path}` is not made yet")]
     NotYet {
+        /// Path in the source.
+        path: RelPath,
+    },
+    /// The user may not look into this folder, and so cannot the step: it is answered `EACCES`, and may go on as it would do
+    /// outside of a kitchen. What it saw there is a folder with nothing in it.
+    #[error("`{path}` may not be looked into")]
+    Denied {
         /// Path in the source.
         path: RelPath,
     },

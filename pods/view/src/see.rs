@@ -3,6 +3,7 @@
 use protocol::observation::listing_digest;
 use protocol::{Look, RelPath, Seen};
 
+use crate::source::Listing;
 use crate::{Node, Source, SourceError};
 
 /// What a step that asks `look` about `path` sees in this source.
@@ -10,14 +11,16 @@ use crate::{Node, Source, SourceError};
 /// Anything can be [`Seen::Absent`]; a link, listing or content of something of another kind is seen as that
 /// [`Seen::Kind`]. Reads a file's bytes only for [`Look::Content`], and only if the source does not know its digest.
 pub async fn see(source: &dyn Source, path: &RelPath, look: Look) -> Result<Seen, SourceError> {
-    let Some(node) = source.lookup(path).await? else {
-        return Ok(Seen::Absent);
+    let node = match source.lookup(path).await {
+        Err(SourceError::Denied { .. }) | Ok(None) => return Ok(Seen::Absent),
+        Ok(Some(node)) => node,
+        Err(error) => return Err(error),
     };
     let kind = Seen::Kind(node.kind());
     Ok(match (look, node) {
         (Look::Probe, Node::File { exec, size, .. }) => Seen::File { size, exec },
         (Look::Link, Node::Link { target }) => Seen::Target(target.to_vec()),
-        (Look::Listing, Node::Dir) => match source.list(path).await? {
+        (Look::Listing, Node::Dir) => match listed(source, path).await? {
             Some(names) => Seen::Names(listing_digest(names.iter().map(|(name, kind)| (&name[..], *kind)))),
             None => return Err(SourceError::Changed { path: path.clone() }),
         },
@@ -27,4 +30,12 @@ pub async fn see(source: &dyn Source, path: &RelPath, look: Look) -> Result<Seen
         },
         (Look::Kind | Look::Probe | Look::Link | Look::Listing | Look::Content, _) => kind,
     })
+}
+
+/// The names in a folder; one that may not be looked into has none.
+async fn listed(source: &dyn Source, path: &RelPath) -> Result<Option<Listing>, SourceError> {
+    match source.list(path).await {
+        Err(SourceError::Denied { .. }) => Ok(Some(Listing::new())),
+        listed => listed,
+    }
 }

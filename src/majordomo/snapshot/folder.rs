@@ -8,6 +8,7 @@ use protocol::FileKind;
 use rustix::fs::{AtFlags, RawDir, SeekFrom, Stat, fstat, readlinkat, seek, statat};
 use rustix::io::Errno;
 
+use crate::majordomo::workspace::beneath::is_denied;
 use crate::majordomo::workspace::standing::{Kind, is_exec, kind_of};
 use crate::majordomo::workspace::{Stamp, stamp_of};
 
@@ -53,13 +54,24 @@ pub struct Folder {
     pub found: Vec<Found>,
     /// Sockets, FIFOs and devices.
     pub special: Vec<Box<[u8]>>,
+    /// It may not be looked into: nothing is known of what is in it.
+    pub is_closed: bool,
 }
 
 impl Folder {
     /// One with nothing in it, of which no stamp is known.
     pub fn empty() -> Self {
         let stamp = Stamp { dev: 0, ino: 0, size: 0, mtime_ns: i64::MAX, ctime_ns: i64::MAX };
-        Self { number: 0, stamp, bytes: Vec::new(), found: Vec::new(), special: Vec::new() }
+        Self::new(0, stamp)
+    }
+
+    /// One that may not be looked into.
+    pub fn closed(number: u32, stamp: Stamp) -> Self {
+        Self { is_closed: true, ..Self::new(number, stamp) }
+    }
+
+    fn new(number: u32, stamp: Stamp) -> Self {
+        Self { number, stamp, bytes: Vec::new(), found: Vec::new(), special: Vec::new(), is_closed: false }
     }
 
     pub fn bytes(&self, piece: Piece) -> &[u8] {
@@ -83,14 +95,17 @@ impl Default for Scratch {
     }
 }
 
-/// Reads an open folder.
+/// Reads an open folder; a *closed* one, if its names can be listed, and nothing be said of what they are.
 pub fn read(fd: BorrowedFd<'_>, number: u32, scratch: &mut Scratch) -> io::Result<Folder> {
     let mut attempt = 1;
     loop {
         let stamp = stamp_of(&fstat(fd)?);
-        let mut folder = Folder { number, stamp, bytes: Vec::new(), found: Vec::new(), special: Vec::new() };
+        let mut folder = Folder::new(number, stamp);
         let names = names(fd, &mut folder.bytes, scratch)?;
-        let all_there = look_at(fd, &names, &mut folder)?;
+        let all_there = match look_at(fd, &names, &mut folder) {
+            Err(error) if is_denied(&error) => return Ok(Folder::closed(number, stamp)),
+            looked => looked?,
+        };
         if attempt == ATTEMPTS || (all_there && stamp_of(&fstat(fd)?) == stamp) {
             return Ok(folder);
         }

@@ -74,6 +74,8 @@ pub struct ScanReport {
     pub restamped: Vec<(RelPath, Stamp)>,
     /// Sockets, FIFOs and devices, sorted: they are left out.
     pub special: Vec<RelPath>,
+    /// Folders that may not be looked into, in no order: nothing is known of what is in them.
+    pub closed: Vec<RelPath>,
 }
 
 /// What stands at a path of a snapshot.
@@ -124,6 +126,7 @@ impl Snapshot {
         let (mut nodes, special) = settle::scan(root.as_fd(), moment)?;
         let mut report = outputs::mark(root.as_fd(), &mut nodes, manifest)?;
         report.special = special;
+        report.closed = settle::closed(&nodes);
         Ok(Self(Arc::new(Inner { root, nodes, report }), None))
     }
 
@@ -146,6 +149,11 @@ impl Snapshot {
     /// What stands at a path; `None` if no source does.
     pub fn get(&self, path: &RelPath) -> Option<Entry<'_>> {
         self.find(path).map(|index| self.entry(index))
+    }
+
+    /// Whether a path is that of a folder that may not be looked into, or below one.
+    pub fn is_closed(&self, path: &RelPath) -> bool {
+        self.0.report.closed.iter().any(|closed| path.is_within(closed))
     }
 
     /// The names and kinds in a folder, sorted by name; `None` if it is none.

@@ -23,6 +23,8 @@ pub const SETTLED: u8 = 1 << 4;
 pub const OURS: u8 = 1 << 5;
 /// It has other names, through which it may be written where nobody watches.
 pub const LINKED: u8 = 1 << 6;
+/// A folder that may not be looked into.
+pub const CLOSED: u8 = 1 << 7;
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -67,7 +69,7 @@ impl Nodes {
                     if found.kind == FileKind::Dir { folders.get(found.child as usize) } else { None };
                 let stamp = inside.map_or(&found.stamp, |inside| &inside.stamp);
                 let mut node = this.node(folder.bytes(found.name), found.kind, stamp, moment)?;
-                node.flags |= found_flags(found);
+                node.flags |= found_flags(found) | inside.map_or(0, folder_flags);
                 if found.kind == FileKind::Link {
                     let piece = this.keep(folder.bytes(found.target))?;
                     (node.at, node.len) = (piece.at, piece.len);
@@ -126,6 +128,7 @@ impl Nodes {
                                 let stamp = &folders[*place].stamp;
                                 node = this.node(b"", FileKind::Dir, stamp, moment)?;
                                 (node.name_at, node.name_len) = (name.at, name.len as u16);
+                                node.flags |= folder_flags(&folders[*place]);
                             }
                             _ => {}
                         }
@@ -145,13 +148,15 @@ impl Nodes {
                             (FileKind::Dir, place) => Some(From::Read(place as usize, None)),
                             _ => None,
                         };
-                        let stamp = match &source {
-                            Some(From::Read(place, _)) => folders[*place].stamp,
-                            Some(From::Kept(old)) => self.stamp(*old),
-                            None => found.stamp,
+                        let (stamp, more) = match &source {
+                            Some(From::Read(place, _)) => {
+                                (folders[*place].stamp, folder_flags(&folders[*place]))
+                            }
+                            Some(From::Kept(old)) => (self.stamp(*old), self.at(*old).flags & CLOSED),
+                            None => (found.stamp, 0),
                         };
                         let mut node = this.node(name, found.kind, &stamp, moment)?;
-                        node.flags |= found_flags(found);
+                        node.flags |= found_flags(found) | more;
                         if found.kind == FileKind::Link {
                             let piece = this.keep(folder.bytes(found.target))?;
                             (node.at, node.len) = (piece.at, piece.len);
@@ -317,6 +322,10 @@ impl Nodes {
 
 fn found_flags(found: &Found) -> u8 {
     (if found.exec { EXEC } else { 0 }) | (if found.is_linked { LINKED } else { 0 })
+}
+
+fn folder_flags(folder: &Folder) -> u8 {
+    if folder.is_closed { CLOSED } else { 0 }
 }
 
 fn small(number: usize, what: &'static str) -> Result<u32, SnapshotError> {

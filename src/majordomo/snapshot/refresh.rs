@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use protocol::{FileKind, RelPath};
 use rustc_hash::FxHashMap;
-use rustix::fs::{AtFlags, OFlags, statat};
+use rustix::fs::{AtFlags, OFlags, fstat, statat};
 use rustix::io::Errno;
 
 use super::folder::{self, Folder, Found, KEPT, Scratch, is_hidden};
@@ -19,7 +19,7 @@ use super::nodes::{Index, LINKED, Nodes, SETTLED};
 use super::settle::{self, wait_beyond};
 use super::{Inner, ScanReport, Snapshot, SnapshotError, outputs};
 use crate::majordomo::workspace::standing::{Kind, kind_of};
-use crate::majordomo::workspace::{Manifest, Moment, Workspace, beneath};
+use crate::majordomo::workspace::{Manifest, Moment, Workspace, beneath, stamp_of};
 
 /// How often what changes while it is looked at is looked at again.
 const ATTEMPTS: u32 = 5;
@@ -197,11 +197,13 @@ impl Look<'_> {
         let folder = match beneath::open_folder(self.root, &parent) {
             Ok(folder) => folder,
             Err(error) if beneath::is_absent(&error) => return names_above(tree),
+            Err(error) if beneath::is_denied(&error) => return Ok(Some(self.openable(&parent))),
             Err(source) => return Err(SnapshotError::UnreadableFolder { path: parent, source }),
         };
         let stat = match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Some(stat),
             Err(Errno::NOENT) => None,
+            Err(Errno::ACCESS | Errno::PERM) => return Ok(Some((nearest(tree, &parent), Extent::Whole))),
             Err(errno) => return Err(SnapshotError::UnreadableFolder { path: parent, source: errno.into() }),
         };
         let known = tree.nodes.find(path).map(|index| (index, tree.nodes.kind(index)));
@@ -218,6 +220,12 @@ impl Look<'_> {
             }
             _ => names_above(tree),
         }
+    }
+
+    /// The nearest folder above one that may not be opened which may, with all below it.
+    fn openable(&self, path: &RelPath) -> (RelPath, Extent) {
+        let may_be_opened = |path: &RelPath| beneath::open_folder(self.root, path).is_ok();
+        (path.ancestors().find(may_be_opened).unwrap_or_else(RelPath::root), Extent::Whole)
     }
 
     /// Whether a folder's stamp is that of its names in the tree.
@@ -246,7 +254,7 @@ impl Look<'_> {
             let Some(index) = tree.nodes.find(path) else { continue };
             // Another folder may have taken its name.
             self.guard.watch(std::slice::from_ref(path));
-            let Some((fd, mut read)) = self.read(path, &mut scratch)? else {
+            let Some((_fd, mut read)) = self.read(path, &mut scratch)? else {
                 // It went meanwhile: its parent knows.
                 self.again.insert(path.clone());
                 continue;
@@ -291,7 +299,6 @@ impl Look<'_> {
                 folders[place].found[at].child =
                     self.new_folder(&mut folders, &inside, &mut scratch, &mut special)?;
             }
-            drop(fd);
         }
         tree.nodes = tree.nodes.rebuilt(&replaced, &folders, self.moment)?;
         tree.special.retain(|path| !path.parent().is_some_and(|parent| relist.contains_key(&parent)));
@@ -342,7 +349,7 @@ impl Look<'_> {
         first.try_into().map_err(too_many)
     }
 
-    /// Reads a folder; `None`: there is none.
+    /// Reads a folder, which stays open; `None`: there is none.
     fn read(
         &self,
         path: &RelPath,
@@ -352,9 +359,18 @@ impl Look<'_> {
         let fd = match beneath::open(self.root, path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => fd,
             Err(error) if beneath::is_absent(&error) => return Ok(None),
+            Err(error) if beneath::is_denied(&error) && !path.is_root() => {
+                // One above it may be closed by now, too: that is dirty itself.
+                let Ok(fd) = beneath::open_folder(self.root, path) else { return Ok(None) };
+                let stat = fstat(&fd).map_err(|errno| unreadable(errno.into()))?;
+                return Ok(Some((fd, Folder::closed(0, stamp_of(&stat)))));
+            }
             Err(error) => return Err(unreadable(error)),
         };
         let read = folder::read(fd.as_fd(), 0, scratch).map_err(unreadable)?;
+        if read.is_closed && path.is_root() {
+            return Err(unreadable(Errno::ACCESS.into()));
+        }
         Ok(Some((fd, read)))
     }
 }
@@ -399,6 +415,7 @@ impl Snapshot {
         let mut nodes = tree.nodes.clone();
         let mut report: ScanReport = outputs::mark(root.as_fd(), &mut nodes, manifest)?;
         report.special = tree.special.clone();
+        report.closed = settle::closed(&nodes);
         Ok(Self(std::sync::Arc::new(Inner { root, nodes, report }), None))
     }
 }

@@ -12,7 +12,7 @@ use protocol::{FileKind, RelPath};
 use rustix::fs::{AtFlags, statat};
 
 use super::SnapshotError;
-use super::nodes::{Index, Nodes, SETTLED};
+use super::nodes::{CLOSED, Index, Nodes, SETTLED};
 use super::walk::walk;
 use crate::majordomo::workspace::standing::is_exec;
 use crate::majordomo::workspace::{Moment, stamp_of};
@@ -73,6 +73,15 @@ pub fn unsettled(nodes: &Nodes, until: i64) -> Vec<Index> {
         .filter(|index| !nodes.has(*index, SETTLED) && newest(nodes, *index) <= until)
         .filter(|index| newest(nodes, *index) % 1_000_000_000 != 0)
         .collect()
+}
+
+/// The paths of folders that may not be looked into.
+pub fn closed(nodes: &Nodes) -> Vec<RelPath> {
+    let closed: Vec<Index> = nodes.indices().filter(|index| nodes.has(*index, CLOSED)).collect();
+    match closed.as_slice() {
+        [] => Vec::new(),
+        closed => paths(nodes, closed).into_iter().map(|(_, path)| path).collect(),
+    }
 }
 
 /// The paths of nodes.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use protocol::{FileKind, RelPath};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::SnapshotError;
 use super::folder::{self, Folder, Scratch};
+use crate::majordomo::workspace::stamp_of;
 
 /// Most threads that read folders; more gain nothing on one disk.
 pub const MOST_THREADS: usize = 8;
@@ -109,7 +110,9 @@ fn work(root: BorrowedFd<'_>, stack: &Mutex<Stack>, wake: &Condvar) -> Vec<(Fold
         guard.open -= 1;
         match outcome {
             Ok((mut folder, fd)) => {
-                push_children(&mut guard, &mut folder, fd, &work.path);
+                if let Some(fd) = fd {
+                    push_children(&mut guard, &mut folder, fd, &work.path);
+                }
                 done.push((folder, work.path));
                 wake.notify_all();
             }
@@ -132,7 +135,12 @@ fn push_children(stack: &mut Stack, folder: &mut Folder, fd: OwnedFd, path: &Rel
     }
 }
 
-fn read(root: BorrowedFd<'_>, work: &Work, scratch: &mut Scratch) -> Result<(Folder, OwnedFd), Failure> {
+/// Reads a folder; without a descriptor, if it may not be opened.
+fn read(
+    root: BorrowedFd<'_>,
+    work: &Work,
+    scratch: &mut Scratch,
+) -> Result<(Folder, Option<OwnedFd>), Failure> {
     let parent = work.parent.as_ref().map_or(root, |fd| fd.as_fd());
     let name = work.path.name().unwrap_or(b".");
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -142,8 +150,17 @@ fn read(root: BorrowedFd<'_>, work: &Work, scratch: &mut Scratch) -> Result<(Fol
     let fd = match openat(parent, name, flags, Mode::empty()) {
         Ok(fd) => fd,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(Failure::Moved(work.path.clone())),
+        // Whoever needs it is told. The project's own folder everybody needs.
+        Err(Errno::ACCESS | Errno::PERM) if work.parent.is_some() => {
+            let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+            let stat = stat.map_err(|_| Failure::Moved(work.path.clone()))?;
+            return Ok((Folder::closed(work.number, stamp_of(&stat)), None));
+        }
         Err(errno) => return Err(unreadable(errno.into())),
     };
     let folder = folder::read(fd.as_fd(), work.number, scratch).map_err(unreadable)?;
-    Ok((folder, fd))
+    if folder.is_closed && work.parent.is_none() {
+        return Err(unreadable(Errno::ACCESS.into()));
+    }
+    Ok((folder, Some(fd)))
 }

@@ -19,6 +19,8 @@ use std::time::Duration;
 use notify::event::EventKindMask;
 use notify::{Config, ErrorKind, PathOp, RecursiveMode, WatchPathConfig, Watcher as _};
 
+use crate::majordomo::workspace::beneath::is_denied;
+
 use super::watcher::{Handler, News, WatchError, Watcher, Why, limit};
 
 /// Watches by the kernel's events.
@@ -63,8 +65,8 @@ impl ByEvents {
                 ErrorKind::MaxFilesWatch => {
                     return Err(WatchError::TooMany { folders, limit: limit("max_user_watches") });
                 }
-                // Something else has taken its name: whoever looks at it will see.
-                ErrorKind::Io(error) if is_no_folder(&error) => {}
+                // Something else has taken its name, or it may not be looked into: whoever looks at it will see.
+                ErrorKind::Io(error) if is_no_folder(&error) || is_denied(&error) => {}
                 ErrorKind::Io(source) => return Err(WatchError::Folder { path, source }),
                 _ => return Err(WatchError::Unavailable(io::Error::other(error.source))),
             }

@@ -79,6 +79,11 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
 }
 
+/// Whether an error means that this user may not look there.
+pub fn is_denied(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,10 @@
 //! The LaTeX files of a project, read within bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::source::Source;
-use crate::{ChefError, read};
+use crate::{ChefError, entries, read};
 
 /// How far below the project's folder documents are looked for.
 pub const DEPTH: usize = 2;
@@ -31,8 +30,7 @@ impl Files {
         while let Some((folder, depth)) = folders.get(at).cloned() {
             at += 1;
             let place = project.join(&folder);
-            for entry in fs::read_dir(&place).map_err(ChefError::unreadable(&place))? {
-                let entry = entry.map_err(ChefError::unreadable(&place))?;
+            for entry in entries(&place)? {
                 let path = folder.join(entry.file_name());
                 let kind = entry.file_type().map_err(ChefError::unreadable(&path))?;
                 let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");

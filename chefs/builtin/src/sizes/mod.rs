@@ -7,7 +7,6 @@
 mod calls;
 mod shell;
 
-use std::fs;
 use std::path::Path;
 
 use self::calls::Taken;
@@ -102,8 +101,7 @@ fn any(
     let mut folders = vec![(project.to_owned(), 0)];
     let mut entries = 0;
     while let Some((folder, depth)) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(ChefError::unreadable(&folder))? {
-            let entry = entry.map_err(ChefError::unreadable(&folder))?;
+        for entry in crate::entries(&folder)? {
             entries += 1;
             if entries > MAX_ENTRIES || depth > MAX_DEPTH {
                 return Ok(true);
@@ -123,6 +121,8 @@ fn any(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

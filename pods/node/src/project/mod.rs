@@ -260,13 +260,20 @@ impl Source for Project {
             Entry::Link { target } => Node::Link { target: Bytes::copy_from_slice(&target) },
         };
         if self.unmade(path).is_none() {
-            return Box::pin(std::future::ready(Ok(self.entry(path).map(node))));
+            let found = match self.entry(path) {
+                None if self.sources.is_closed(path) => Err(SourceError::Denied { path: path.clone() }),
+                entry => Ok(entry.map(node)),
+            };
+            return Box::pin(std::future::ready(found));
         }
         Box::pin(async move { Ok(self.entry_when_made(path).await?.map(node)) })
     }
 
     fn list<'a>(&'a self, path: &'a RelPath) -> BoxFuture<'a, Result<Option<Names>, SourceError>> {
-        Box::pin(std::future::ready(Ok(self.names(path))))
+        Box::pin(std::future::ready(match self.sources.is_closed(path) {
+            true => Err(SourceError::Denied { path: path.clone() }),
+            false => Ok(self.names(path)),
+        }))
     }
 
     fn open<'a>(&'a self, path: &'a RelPath) -> BoxFuture<'a, Result<Option<Body>, SourceError>> {

@@ -40,6 +40,9 @@ impl SourceFiles {
     pub fn tree(&self, sources: &dyn Sources) -> Result<Option<Tree>, SourceError> {
         let (mut entries, mut folders, mut bytes) = (Vec::new(), vec![RelPath::root()], 0u64);
         while let Some(folder) = folders.pop() {
+            if sources.is_closed(&folder) {
+                return Err(SourceError::Denied { path: folder });
+            }
             let names = sources.list(&folder).unwrap_or_default();
             if names.is_empty() && !folder.is_root() {
                 entries.push((folder, TreeEntry::EmptyDir));

@@ -63,6 +63,10 @@ pub trait Sources: Send + Sync + 'static {
     fn get(&self, path: &RelPath) -> Option<Entry>;
     /// The names in a folder; `None` if no folder stands there.
     fn list(&self, path: &RelPath) -> Option<Names>;
+    /// Whether a path is that of a folder that may not be looked into, or below one: it has no names here.
+    fn is_closed(&self, _: &RelPath) -> bool {
+        false
+    }
 }
 
 /// No sources at all.

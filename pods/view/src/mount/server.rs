@@ -294,6 +294,11 @@ impl Filesystem for Server {
                     None => reply.error(Errno::ENFILE),
                 }
             }
+            Err(SourceError::Denied { .. }) => {
+                // Whatever it makes of that holds as long as the folder shows nothing.
+                root.looked(index, Look::Listing);
+                reply.error(Errno::EACCES);
+            }
             Err(error) => {
                 root.failed(path, error);
                 reply.error(Errno::EIO);
@@ -478,6 +483,7 @@ impl Filesystem for Server {
                 root.failed(path.clone(), SourceError::Changed { path });
                 reply.error(Errno::EIO);
             }
+            Err(SourceError::Denied { .. }) => reply.error(Errno::EACCES),
             Err(error) => {
                 root.failed(path, error);
                 reply.error(Errno::EIO);
