@@ -56,6 +56,15 @@ fn tex_errors_have_the_place_of_the_included_file() {
 }
 
 #[test]
+fn a_document_without_an_end() {
+    tells(
+        "! Emergency stop.\n<*> a\n      \n",
+        &["the document does not end: there is no `\\end{document}`"],
+    );
+    tells("! I can't find file `b'.\n<*> b\n      \n! Emergency stop.\n<*> b\n", &[]);
+}
+
+#[test]
 fn what_tex_misses_is_named_with_the_package_that_has_it() {
     let stop = "\nType X to quit or <RETURN> to proceed,\n\nEnter file name: \n./main.tex:3: Emergency stop.\n<read *> \n";
     // TeX had read one line on.

@@ -24,6 +24,9 @@ pub fn error(printed: &Printed<'_>) -> Option<Reason> {
         None => (Some(placed(line)?), placed(line)?.2),
     };
     let message = message.trim();
+    if is_cut_off(printed) {
+        return Some(printed.reason("the document does not end: there is no `\\end{document}`", None));
+    }
     // Others begin a line like that, too.
     let is_its_own =
         place.is_some() || ["LaTeX ", "Package ", "Class "].iter().any(|word| message.starts_with(word));
@@ -50,6 +53,13 @@ pub fn error(printed: &Printed<'_>) -> Option<Reason> {
     };
     let named = package.map_or(file.as_str(), |(name, _)| name);
     Some(printed.reason(text, place.map(|(path, line)| (path, said_at(printed, path, line, named)))))
+}
+
+/// Whether TeX was at its end and wanted more, with no error before: `<*>` is the line by which it was called.
+fn is_cut_off(printed: &Printed<'_>) -> bool {
+    let is_first = printed.lines[..printed.at].iter().all(|line| !line.starts_with("! "));
+    let is_at_end = printed.after().first().is_some_and(|line| line.starts_with("<*> "));
+    printed.line() == "! Emergency stop." && is_at_end && is_first
 }
 
 /// Where a package comes from.
