@@ -26,6 +26,8 @@ SAFE = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
         *("object", "range", "set", "slice", "str", "tuple"),
+        # Values, which are pickled by their names.
+        *("Ellipsis", "NotImplemented"),
     },
     "collections": {"ChainMap", "Counter", "OrderedDict", "UserDict", "UserList", "defaultdict", "deque"},
     "copyreg": {"_reconstructor", "__newobj__", "__newobj_ex__"},
@@ -62,9 +64,12 @@ def is_own(module):
 
 
 def refused(module, name):
+    top = module.partition(".")[0]
+    # Whoever trusts Python's own names trusts `eval`.
+    hint = "" if top == "builtins" else f"; if it has to be, say `App(trust=[{top!r}])`"
     return Refused(
         f"`{module}.{name}` is not made outside of the kitchen: what a function returns is data, of common types and of the program's own"
-        f" classes; if it has to be, say `App(trust=[{module.partition('.')[0]!r}])`"
+        f" classes{hint}"
     )
 
 

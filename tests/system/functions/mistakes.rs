@@ -147,7 +147,7 @@ def throw():
 @app.function()
 def good():
     return {"point": Point(1, Color.RED), "when": datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc),
-            "many": collections.Counter("aab"), "path": pathlib.Path("a"), "set": {1}, "error": KeyError("x"), "z": 1j}
+            "many": collections.Counter("aab"), "path": pathlib.Path("a"), "set": {1}, "dots": (..., NotImplemented), "error": KeyError("x"), "z": 1j}
 
 trusting = computepods.App(trust=["functools"])
 
@@ -164,6 +164,8 @@ def partial():
         let refused = raised(declared, &format!("evil.remote({kind:?})"));
         let wanted = format!("Refused: the result of `evil`: `{named}` is not made outside of the kitchen");
         assert!(refused.starts_with(&wanted), "{refused}");
+        // Who trusts these trusts `eval`.
+        assert!(!refused.contains("trust=['builtins']"), "{refused}");
     }
     assert_eq!(raised(declared, "throw.remote()"), "RemoteError: `throw` raised program.Evil: no\n");
     let good = said(
@@ -175,7 +177,10 @@ def partial():
         good.starts_with("{'point': Point(x=1, color=<Color.RED: 1>), 'when': datetime.datetime(2000,"),
         "{good}"
     );
-    assert!(good.contains("'error': KeyError('x'), 'z': 1j}\n3\n"), "{good}");
+    assert!(
+        good.contains("'dots': (Ellipsis, NotImplemented), 'error': KeyError('x'), 'z': 1j}\n3\n"),
+        "{good}"
+    );
 }
 
 #[test]
