@@ -75,6 +75,9 @@ pub(super) fn swarm_failed(error: &SwarmError) -> Failure {
 fn bus_failed(error: &BusError, server: &str) -> Failure {
     match error {
         BusError::BadInput { .. } => Failure::new(FailureKind::User, error),
+        BusError::Refused { .. } => machine(error).hint(
+            "who this pod is to the server stands in the URL: `nats://USER:PASSWORD@HOST`, `nats://TOKEN@HOST`; or in a file: `--creds FILE`",
+        ),
         error => machine(error).hint(format!(
             "is a NATS server with JetStream running at {server}? `nats-server -js` starts one"
         )),

@@ -86,6 +86,22 @@ fn a_pod_in_the_background_keeps_a_log_and_its_first_process_ends_as_it_does() {
 }
 
 #[test]
+fn a_server_that_refuses_the_password_is_none_that_is_missing() {
+    let place = Place::new();
+    let mut options = ServerOptions::installed(&place.path().join("nats")).unwrap();
+    options.arguments = ["--user", "ann", "--pass", "right"].map(str::to_owned).to_vec();
+    let server = Server::start(&options).unwrap();
+    let url = server.url().replace("nats://", "nats://ann:wrong@");
+    let refused = place.pod(&["join", &url, "--detach"]).code(3);
+    assert!(refused.stderr.contains("refuses these credentials"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("hint: who this pod is to the server stands in the URL"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn a_store_offers_no_slots() {
     let ground = Place::new();
     let server = server(&ground);

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use backplane::Mesh;
 use backplane::beats::{Heard, Liveness};
-use backplane::ledger::SETTLING;
+use backplane::federation::ActError;
+use backplane::ledger::{ChangeError, SETTLING};
 use backplane::projects::{self, ProjectError};
 use futures::future::BoxFuture;
 use node::Pod;
@@ -33,7 +34,7 @@ use rustc_hash::FxHashMap;
 use rustix::fs::statvfs;
 use tokio::sync::mpsc;
 
-use super::{Joined, presence, steps};
+use super::{Joined, join, presence, steps};
 use crate::majordomo::border::{self, machine, mistake};
 use crate::majordomo::build::{self, Asked};
 use crate::majordomo::holder::Host;
@@ -94,6 +95,9 @@ fn failed(mesh: &Mesh, error: &ProjectError, asked: &Path) -> Failure {
     match error {
         ProjectError::Taken(other) => taken(mesh, other, asked),
         ProjectError::Unknown(name) => unknown(name),
+        ProjectError::Change(ChangeError::Forbidden(_)) => {
+            join::act_failed(&ActError::NotFull("say which projects there are"))
+        }
         error => Failure::new(FailureKind::Machine, error),
     }
 }

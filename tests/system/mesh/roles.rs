@@ -84,6 +84,14 @@ fn neither_runs_anything_and_a_guest_is_not_believed() {
         is_announced(pod, &a);
         builds(pod, "by a full member\n", &[]);
     }
+    for pod in [&guest, &store] {
+        let refused = pod.place.majordomo(&["projects", "add", "p"]).code(2);
+        assert!(
+            refused.stderr.contains("error: this pod is no full member, and cannot say"),
+            "{}",
+            refused.shown()
+        );
+    }
     [store, guest, b, a].into_iter().for_each(Member::leaves);
 }
 
