@@ -19,7 +19,7 @@ use larder::{Larder, LarderError};
 use parking_lot::Mutex;
 use protocol::mesh::{ArtefactScope, Ownership};
 use protocol::{Digest, ObjectId, ObjectKind, PodId, Tree, TreeEntry, WorkspaceId};
-use swarm::{FetchOrder, Swarm};
+use swarm::{FetchOrder, Swarm, Wanted};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -86,7 +86,7 @@ struct Bytes {
 
 impl Bytes {
     /// Brings objects, from those pods first; what nobody gave.
-    async fn fetch(&self, objects: Vec<ObjectId>, from: &[PodId]) -> Result<Vec<ObjectId>, String> {
+    async fn fetch(&self, objects: Vec<Wanted>, from: &[PodId]) -> Result<Vec<ObjectId>, String> {
         let fetched = self.swarm.fetch(FetchOrder::new(objects, from)).await;
         fetched.map(|fetched| fetched.missing).map_err(|error| error.to_string())
     }
@@ -97,15 +97,18 @@ impl Bytes {
     }
 
     async fn tree_alone(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
-        self.fetch(vec![ObjectId { kind: ObjectKind::Tree, digest }], from).await?;
+        self.fetch(vec![ObjectId { kind: ObjectKind::Tree, digest }.into()], from).await?;
         let tree = self.tree(&digest).map_err(|error| error.to_string())?;
         tree.ok_or_else(|| "the pods that are connected do not have its tree".to_owned())
     }
 
+    /// A tree with all that is in it, and no more bytes of each file than the tree says: room is made for those alone.
     async fn tree_and_all(&self, from: &[PodId], digest: Digest) -> Result<Tree, String> {
         let tree = self.tree_alone(from, digest).await?;
         let files = tree.entries().iter().filter_map(|(_, entry)| match entry {
-            TreeEntry::File { digest, .. } => Some(ObjectId::blob(*digest)),
+            TreeEntry::File { digest, size, .. } => {
+                Some(Wanted { at_most: Some(*size), ..ObjectId::blob(*digest).into() })
+            }
             _ => None,
         });
         let missing = self.fetch(files.collect(), from).await?;
@@ -326,9 +329,10 @@ impl Estate {
             }
         }
         let trees = records.iter().map(|(_, ownership, _)| (ObjectKind::Tree, ownership));
-        let wanted = trees.map(|(kind, ownership)| swarm::Wanted {
+        let wanted = trees.map(|(kind, ownership)| Wanted {
             id: ObjectId { kind, digest: ownership.digest },
             from: ownership.owner.into_iter().collect(),
+            at_most: None,
         });
         let order = FetchOrder { patience: Duration::ZERO, ..FetchOrder::new(wanted, &[]) };
         self.bytes.swarm.fetch(order).await?;

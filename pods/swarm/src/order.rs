@@ -31,11 +31,13 @@ pub struct Wanted {
     pub id: ObjectId,
     /// Hints, the best first; they are asked before the order's.
     pub from: Vec<PodId>,
+    /// How many bytes it has at most, where that is known: whoever says that it has more is not asked for it.
+    pub at_most: Option<u64>,
 }
 
 impl From<ObjectId> for Wanted {
     fn from(id: ObjectId) -> Self {
-        Self { id, from: Vec::new() }
+        Self { id, from: Vec::new(), at_most: None }
     }
 }
 

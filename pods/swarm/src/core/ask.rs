@@ -175,6 +175,10 @@ impl Core {
         if job.missed.contains(&holder.pod) {
             return self.not_answered(id, &holder.pod, false);
         }
+        if job.at_most.is_some_and(|most| holder.size > most) {
+            tracing::warn!(%id, size = holder.size, pod = %holder.pod, "an object is larger than it was said to be: it is not fetched");
+            return self.not_answered(id, &holder.pod, false);
+        }
         job.asking = job.asking.saturating_sub(1);
         job.holders.retain(|known| known.pod != holder.pod);
         job.holders.push(holder);

@@ -71,6 +71,7 @@ impl Core {
             job.orders.push(number);
             job.patience = job.patience.max(order.patience);
             job.may_relay |= order.relays;
+            job.at_most = job.at_most.zip(wanted.at_most).map(|(one, other)| one.max(other));
             for pod in hints {
                 if !job.hints.contains(&pod) {
                     job.hints.push(pod);
@@ -95,6 +96,7 @@ impl Core {
             relays: Vec::new(),
             missed: Vec::new(),
             may_relay: order.relays,
+            at_most: wanted.at_most,
             unsure: false,
             next_round: None,
             deadline: None,

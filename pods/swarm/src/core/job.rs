@@ -96,6 +96,8 @@ pub(super) struct Job {
     /// Pods that said that they have it, and did not give it.
     pub(super) missed: Vec<PodId>,
     pub(super) may_relay: bool,
+    /// The bytes that it may have, by the order that allows most.
+    pub(super) at_most: Option<u64>,
     /// Somebody did not answer: it may be there all the same.
     pub(super) unsure: bool,
     /// When all are asked again, if nobody is left to ask.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::{Digest, ObjectId, ObjectKind};
 use swarm::testing::noise;
-use swarm::{FetchOrder, Fetched, Limits, MemoryStore, Store};
+use swarm::{FetchOrder, Fetched, Limits, MemoryStore, Store, Wanted};
 
 use crate::federation::{Federation, Tcp, Twin, limits};
 
@@ -26,6 +26,7 @@ laws![
     what_a_pod_has_comes,
     what_is_here_is_not_sent,
     what_nobody_has_is_missing,
+    what_is_larger_than_it_was_said_to_be_does_not_come,
     a_changed_blob_sends_its_changed_chunks,
     many_small_objects_come,
     several_share_the_work,
@@ -52,6 +53,21 @@ async fn what_a_pod_has_comes(federation: impl Federation) {
     let fetched = a.swarm.fetch(FetchOrder::new(more.clone(), &[]).urgent()).await.unwrap();
     assert_eq!((fetched.came, fetched.missing), (2, vec![]));
     assert!(a.has(&more));
+}
+
+async fn what_is_larger_than_it_was_said_to_be_does_not_come(federation: impl Federation) {
+    let (a, b) = (federation.pod().await, federation.pod().await);
+    federation.join(&a, &b).await;
+    let ids = a.blobs(1, &[1000, 9_000_000]);
+    let of = |sizes: [u64; 2]| {
+        let wanted = ids.iter().zip(sizes);
+        let wanted = wanted.map(|(id, size)| Wanted { at_most: Some(size), ..Wanted::from(*id) });
+        FetchOrder { patience: Duration::ZERO, ..FetchOrder::new(wanted, &[a.id()]) }
+    };
+    let fetched = b.swarm.fetch(of([0, 8_999_999])).await.unwrap();
+    assert_eq!((fetched.came, fetched.bytes, fetched.missing.len()), (0, 0, 2));
+    let fetched = b.swarm.fetch(of([1000, 9_000_000])).await.unwrap();
+    assert_eq!((fetched.came, fetched.missing), (2, vec![]));
 }
 
 async fn what_is_here_is_not_sent(federation: impl Federation) {
