@@ -1,6 +1,6 @@
 //! Labels: steps that want one run on the pods that have it, and nowhere else.
 
-use super::{is_announced, joins, joins_so, server};
+use super::{is_announced, joins, joins_so, of, server};
 use crate::common::Place;
 
 const STEPS: &str = "
@@ -23,7 +23,8 @@ fn a_step_that_wants_a_label_runs_where_it_is() {
     let b = joins_so(Place::new(), &server, "b", &options);
     a.sees(&["b"]);
     b.sees(&["a"]);
-    a.hears_all();
+    // The first beat of a pod that joins may come before it knows what it offers.
+    a.waits_until("its labels are heard", |pods| of(pods, "b")["load"]["labels"]["gpu"] == "yes");
     // All slots of this pod are free.
     let project = a.place.project("p", STEPS);
     project.write("words", "drawn\n");
