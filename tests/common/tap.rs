@@ -25,7 +25,8 @@ impl Tap {
         let (_, address) = nats.url().split_once("://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB > 1\r\n").unwrap();
+        // Without its own words: a server hangs up on whoever does not take in fast enough what it says itself.
+        stream.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":false,\"protocol\":1}\r\nSUB > 1\r\n").unwrap();
         let (say_heard, heard) = channel();
         let (say_pong, pongs) = channel();
         let line = BufReader::new(stream.try_clone().unwrap());
