@@ -43,9 +43,11 @@ impl Conductor {
         waiting.min_by_key(|&index| &self.context.plan.steps[index].id)
     }
 
-    /// Steps that wait, by however many others, for deferred ones which do not wait for them in turn. Empty where nothing is deferred.
+    /// Steps that wait, by however many others, for deferred ones which have made nothing yet and do not wait for them in turn.
     fn waiting_for_deferred(&self) -> FxHashSet<usize> {
-        let deferred: FxHashSet<usize> = self.deferred().into_iter().collect();
+        let mut deferred: FxHashSet<usize> = self.deferred().into_iter().collect();
+        // What the others made is there to be seen; more news may still come to them.
+        deferred.retain(|&index| self.steps[index].passes == 0);
         let mut waiting = FxHashSet::default();
         if deferred.is_empty() {
             return waiting;
@@ -89,7 +91,8 @@ impl Conductor {
             return true;
         }
         let free = self.context.jobs.saturating_sub(self.slots_used);
-        let deferred = self.deferred();
+        let mut deferred = self.deferred();
+        deferred.sort_by_key(|&index| self.steps[index].passes > 0);
         for &index in deferred.iter().take(free) {
             self.missed.remove(&(Rank::Deferred, index));
             self.missed.insert((Rank::First, index));
