@@ -54,7 +54,7 @@ fn no_project_is_a_mistake_with_a_hint() {
     assert_eq!(ended.status.code(), Some(2));
     let said = text(&ended.stderr).replace(&*scratch.path().canonicalize().unwrap().to_string_lossy(), "DIR");
     insta::assert_snapshot!(said, @r"
-    error: no `majordomo.toml` in `DIR` or in a folder above it, and no built-in chef knows that folder
+    error: no `majordomo.toml` in `DIR` or in a folder above it, and no chef knows that folder
 
     hint: go to a project, name its folder, or write a `majordomo.toml`
     ");

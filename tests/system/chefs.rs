@@ -287,7 +287,7 @@ fn plans_are_held_to_the_rules_of_project_files() {
     2 | runs = "true"
       | ^^^^
 
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
     "#);
     // Where a step may make something is the same for all.

@@ -63,7 +63,7 @@ fn malformed_project_files() {
     3 | outt = 'y'
       | ^^^^
 
-    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
+    hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
     ");
     insta::assert_snapshot!(said("[step.a]\nout = 'y'\n"), @r#"
     error: [PLACE]/projects/p/majordomo.toml:1:7: step `a` has no `run`, so it does nothing
