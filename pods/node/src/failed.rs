@@ -103,10 +103,9 @@ impl Failed {
         go.iter().for_each(|(_, (place, _))| remove(place));
         *self.there.lock() = stay.into_iter().map(|(_, (place, _))| place).collect();
     }
-}
 
-impl Drop for Failed {
-    fn drop(&mut self) {
+    /// Removes the folder where it is outside of the home and nothing is left in it. For the end of a pod: who still holds it then is no reason to leave it.
+    pub(crate) fn close(&self) {
         if self.is_elsewhere
             && let Err(error) = fs::remove_dir(&self.folder)
         {

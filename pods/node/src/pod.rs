@@ -267,5 +267,6 @@ impl Pod {
     /// Waits until nothing of any step is left, and ends view and zygote.
     pub async fn stop(&self) {
         self.0.kitchens.stop().await;
+        self.0.failed.close();
     }
 }

@@ -208,7 +208,12 @@ pub(crate) async fn run(
     };
     if let Some(image) = order.image.filter(|_| may_be_for_want_of_files(&end)) {
         let checking = tokio::task::spawn_blocking(move || image.check());
-        checking.await.map_err(|_| NodeError::Task("ask for an image"))??;
+        match checking.await.map_err(|_| NodeError::Task("ask for an image"))? {
+            Err(error) if error.missing().is_some() => return Err(error.into()),
+            // Podman said nothing of it: how the step ended is known all the same.
+            Err(error) => tracing::debug!(%error, "whether the image is still there is not known"),
+            Ok(()) => {}
+        }
     }
     let tools_looked_at = match end {
         StepEnd::Failed(_) => tools_root.observed(),
