@@ -19,7 +19,9 @@ use backplane::owners::Owners;
 use futures::future::BoxFuture;
 use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish, has_labels};
 use parking_lot::Mutex;
-use protocol::mesh::run::{REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder};
+use protocol::mesh::run::{
+    Enclosed, REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder,
+};
 use protocol::mesh::{NewsAnswer, Role};
 use protocol::{Digest, PodId, RelPath};
 use rustc_hash::FxHashMap;
@@ -437,8 +439,9 @@ impl Wanted {
                     if let Some(usage) = usage {
                         on_news(NewsOfRun::Used(usage));
                     }
-                    enclosed.into_iter().for_each(|object| on_news(NewsOfRun::Enclosed(object)));
                     if let Some(end) = end {
+                        let fitting = Enclosed::fitting(enclosed);
+                        fitting.into_iter().for_each(|object| on_news(NewsOfRun::Enclosed(object)));
                         self.is_over = true;
                         return end;
                     }

@@ -24,6 +24,8 @@ pub const RUN_CANCEL: &str = "run-cancel";
 pub const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// The most bytes of objects that a report encloses; what does not fit is pulled over the swarm.
 pub const MAX_ENCLOSED: usize = 64 << 10;
+/// Objects that a report encloses at most: trace, path set, output tree, and what was printed, each kind with one to spare.
+pub const MAX_ENCLOSED_OBJECTS: usize = 8;
 
 /// The most objects that an order lists itself, some tens of kilobytes.
 pub const MAX_LISTED: usize = 512;
@@ -196,6 +198,20 @@ impl Enclosed {
     pub fn id(&self) -> ObjectId {
         ObjectId::of(self.kind, &self.bytes)
     }
+
+    /// Of what a report encloses, as much from its beginning as one may: [`MAX_ENCLOSED`] bytes in [`MAX_ENCLOSED_OBJECTS`]. Whoever sends more lies or is of another
+    /// version; the rest is fetched like everything else.
+    pub fn fitting(mut enclosed: Vec<Self>) -> Vec<Self> {
+        let mut room = MAX_ENCLOSED;
+        let fits = |object: &&Self| {
+            let rest = room.checked_sub(object.bytes.len());
+            room = rest.unwrap_or_default();
+            rest.is_some()
+        };
+        let count = enclosed.iter().take(MAX_ENCLOSED_OBJECTS).take_while(fits).count();
+        enclosed.truncate(count);
+        enclosed
+    }
 }
 
 /// What a run has used.
@@ -281,6 +297,15 @@ mod tests {
             limits: RunLimits::default(),
             may_wait: false,
         }
+    }
+
+    #[test]
+    fn no_more_of_what_is_enclosed_counts_than_is_agreed() {
+        let object = |bytes: usize| Enclosed { kind: ObjectKind::Blob, bytes: vec![0; bytes] };
+        assert_eq!(Enclosed::fitting(vec![object(MAX_ENCLOSED)]).len(), 1);
+        assert_eq!(Enclosed::fitting(vec![object(1), object(MAX_ENCLOSED), object(1)]).len(), 1);
+        assert_eq!(Enclosed::fitting(vec![object(0); 1000]).len(), MAX_ENCLOSED_OBJECTS);
+        assert_eq!(Enclosed::fitting(vec![object(1 << 20)]), []);
     }
 
     #[test]
