@@ -318,7 +318,7 @@ fn what_cannot_be_looked_into() {
       caused by: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(place.majordomo(&["shell", "s"]).code(2).stderr, @r"
-    error: no `majordomo.toml` in `[PLACE]/projects` or in a folder above it, and no built-in chef knows that folder
+    error: no `majordomo.toml` in `[PLACE]/projects` or in a folder above it, and no chef knows that folder
 
     hint: go to a project, name its folder, or write a `majordomo.toml`
     ");
