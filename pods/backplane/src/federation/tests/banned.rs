@@ -182,7 +182,8 @@ async fn what_a_banned_pod_had_said_is_known_to_nobody_any_more() {
     }
 }
 
-/// Waits until all have the key that was agreed upon last, and reads with it what another one says.
+/// Waits until all have the key that was agreed upon last, and those who are out have not, for a key that was made before both bans were heard of may have been
+/// sealed to one of them; and reads with it what another one says.
 async fn read_each_other(pods: &[&Pod], out: &[&Pod]) {
     for pod in pods {
         until("those who are out are out, and all have the key", pod, |mesh| {
@@ -190,8 +191,10 @@ async fn read_each_other(pods: &[&Pod], out: &[&Pod]) {
             let agreed = mesh.members().generation();
             out.iter().all(|out| mesh.members().standing(&out.mesh.pod()) == Some(Standing::Banned))
                 && agreed.is_some_and(|agreed| {
+                    let of_it = |out: &&Pod| out.mesh.federation().ring.read().newest() >= agreed.generation;
                     let ring = federation.ring.read();
-                    ring.newest() == agreed.generation
+                    !out.iter().any(of_it)
+                        && ring.newest() == agreed.generation
                         && ring.commitment(agreed.generation) == Some(agreed.commitment)
                 })
         })
