@@ -32,6 +32,7 @@ def say(text):
 
 def main():
     """`FD PATH FILE NAME WORDS…`: the file by its path without links, and as it was written; an empty name is none."""
+    global stopped
     fd, path, file, name, *words = sys.argv[1:]
     sock = socket.socket(fileno=int(fd))
     sock.set_inheritable(False)
@@ -49,6 +50,9 @@ def main():
         # Whatever is raised because it is ended is no news; why the majordomo has gone is told by whoever started us.
         if stopped is None and not (isinstance(error, CallCancelled) and _calls.has_gone()):
             show(error)
+    # It ends: a signal that comes now, when the majordomo had told of the end already, has nothing to say.
+    if stopped is None:
+        stopped = code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
