@@ -193,6 +193,22 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The end of a step of which nothing else is to be said, and which took no time.
+    pub fn step_finished(step: StepId, how: How) -> Self {
+        Event::StepFinished {
+            step,
+            how,
+            exit: None,
+            failure: None,
+            reason: None,
+            limit: None,
+            command: None,
+            seconds: 0.0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -469,16 +469,7 @@ mod tests {
             journal.note(&event);
         }
         // What reused steps had printed is said again, and nothing is run.
-        let reused = stamped(Event::StepFinished {
-            step: StepId::new("a"),
-            how: How::Reused,
-            exit: None,
-            failure: None,
-            reason: None,
-            limit: None,
-            command: None,
-            seconds: 0.0,
-        });
+        let reused = stamped(Event::step_finished(StepId::new("a"), How::Reused));
         for event in [begun(), printed("a", "again".into()), reused, ended()] {
             journal.note(&event);
         }

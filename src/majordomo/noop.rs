@@ -200,16 +200,7 @@ pub fn answers(home: &Path, asked: &Asked, sink: &Sink, said: &mut dyn FnMut()) 
         }
         // What a reused step printed is shown when it ends.
         if let Some((step, ..)) = lines.first() {
-            say(Event::StepFinished {
-                step: step.clone(),
-                how: How::Reused,
-                exit: None,
-                failure: None,
-                reason: None,
-                limit: None,
-                command: None,
-                seconds: 0.0,
-            });
+            say(Event::step_finished(step.clone(), How::Reused));
         }
     }
     say(Event::BuildFinished {

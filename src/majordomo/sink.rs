@@ -68,16 +68,7 @@ impl Steps {
     fn abandoned(&mut self) -> Vec<Event> {
         let mut steps: Vec<StepId> = self.running.drain().collect();
         steps.sort();
-        let cancelled = |step| Event::StepFinished {
-            step,
-            how: How::Cancelled,
-            exit: None,
-            failure: None,
-            reason: None,
-            limit: None,
-            command: None,
-            seconds: 0.0,
-        };
+        let cancelled = |step| Event::step_finished(step, How::Cancelled);
         steps.into_iter().map(cancelled).collect()
     }
 }
@@ -211,9 +202,7 @@ mod tests {
     use super::*;
 
     fn finished(step: &str, how: How) -> Event {
-        let step = StepId::new(step);
-        let (exit, failure, reason, limit, command) = (None, None, None, None, None);
-        Event::StepFinished { step, how, exit, failure, reason, limit, command, seconds: 0.0 }
+        Event::step_finished(StepId::new(step), how)
     }
 
     #[test]

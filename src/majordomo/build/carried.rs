@@ -227,9 +227,7 @@ impl Carried {
         }
         Ok(Ok(()))
     }
-}
 
-impl Carried {
     /// Who read a changed file now, may have been called for something else that changed, and has not read all that it had read before.
     /// One process that makes several results of one file makes those anew whose other sources have changed, as far as it knows.
     fn left_something_out(
