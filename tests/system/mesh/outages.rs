@@ -1,6 +1,6 @@
 //! The NATS server goes during a build: for longer than anybody waits for it, and with all that it had stored.
 
-use super::steps::{Full, alone, contents, starts_at, two, wait_for_processes, wide};
+use super::steps::{Full, alone, begun_elsewhere, contents, two, wait_for_processes, wide};
 use super::{Member, STEPS, is_announced, joins};
 use crate::common::{Nats, Place, Project, Running};
 use crate::owning::owners;
@@ -26,9 +26,7 @@ fn during<'p>(of: &'p Member) -> Project<'p> {
 
 /// A build of which a step runs on b when this returns, and none at home.
 fn begun(a: &Member, project: &Project<'_>) -> (Full, Running) {
-    let full = Full::new(a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(a, project);
     wait_for_processes(&format!("sleep {}", seconds()), |count| count > 0);
     (full, build)
 }

@@ -1,6 +1,6 @@
 //! Clocks that are an hour apart, by `libfaketime`, which tells a process another time of day; how fast time goes stays as it is.
 
-use super::steps::{Full, alone, contents, starts_at, wide};
+use super::steps::{alone, begun_elsewhere, contents, wide};
 use super::{Member, STEPS, is_announced, joins, server};
 use crate::common::clock::library;
 use crate::common::{Nats, Place, Running};
@@ -39,9 +39,7 @@ fn an_hour_apart(offset: &str) {
     let file = wide(6, "0.1");
     let project = a.place.project("p", &file);
     project.write("words", "early\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     full.ends();
     build.built().ok();
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "early\n")], "out"));

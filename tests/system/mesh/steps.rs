@@ -73,6 +73,14 @@ impl Full {
     }
 }
 
+/// A build of which a step runs on b, since all slots of its own pod are taken.
+pub fn begun_elsewhere(a: &Member, project: &Project<'_>) -> (Full, Running) {
+    let full = Full::new(a);
+    let mut build = project.start(&["--jobs", "1"]);
+    starts_at(&mut build, "b");
+    (full, build)
+}
+
 /// Two pods that see each other.
 pub fn two() -> (Place, Nats, Member, Member) {
     let (ground, server, a, b) = super::two();
@@ -130,9 +138,7 @@ fn what_is_promised_is_made_before_it_is_seen_elsewhere() {
     }
     let project = a.place.project("p", &file);
     project.write("words", "promised\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     full.ends();
     let built = build.built().ok();
     assert_eq!(contents(&project, "out"), alone(&file, &[("words", "promised\n")], "out"));
@@ -198,9 +204,7 @@ fn end_at_b(pod_file: &str, file: &str) -> usize {
     a.sees(&["b"]);
     a.hears_all();
     let project = a.place.project("p", file);
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     full.ends();
     let built = build.built().ok();
     let steps = |fits: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
@@ -248,9 +252,7 @@ fn a_step_elsewhere_may_print_more_than_a_message_has_room_for() {
         )
     };
     let project = a.place.project("p", &(0..2).map(step).collect::<String>());
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, mut build) = begun_elsewhere(&a, &project);
     // It ends there, though nothing of it can begin here.
     build.wait_for(|event| event["event"] == "step-finished");
     full.ends();
@@ -269,9 +271,7 @@ fn a_step_elsewhere_may_be_given_more_than_an_order_lists() {
     project.build(&[]).ok();
     // What it is known to read now is more than that.
     project.write("words/1", "another\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, mut build) = begun_elsewhere(&a, &project);
     build.wait_for(|event| event["event"] == "step-finished");
     full.ends();
     let built = build.built().ok();
@@ -293,9 +293,7 @@ fn a_pod_that_is_killed_costs_time_and_no_result() {
     let file = wide(10, "0.5");
     let project = a.place.project("p", &file);
     project.write("words", "killed\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     b.pod.signal(Signal::KILL);
     full.ends();
     let built = build.built().ok();
@@ -405,9 +403,7 @@ fn the_next_step_is_there_before_a_slot_is_free() {
     let file = wide(60, "0.3");
     let project = a.place.project("p", &file);
     project.write("words", "in line\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     let is_next = (0..POLLS).any(|_| {
         std::thread::sleep(POLL);
         load(&b, "queue") > 0
@@ -454,9 +450,7 @@ fn a_pod_that_goes_ends_nobodys_build() {
     let file = wide(6, "0.5");
     let project = a.place.project("p", &file);
     project.write("words", "stopped\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, build) = begun_elsewhere(&a, &project);
     b.leaves();
     full.ends();
     let built = build.built().ok();
@@ -511,9 +505,7 @@ fn three_pods_share_a_build() {
     let file = wide(SHARED_STEPS, "0.02");
     let project = a.place.project("p", &file);
     project.write("words", "by three\n");
-    let full = Full::new(&a);
-    let mut build = project.start(&["--jobs", "1"]);
-    starts_at(&mut build, "b");
+    let (full, mut build) = begun_elsewhere(&a, &project);
     b.pod.signal(Signal::KILL);
     starts_at(&mut build, "c");
     c.pod.signal(Signal::KILL);
