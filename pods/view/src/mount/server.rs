@@ -1,7 +1,7 @@
 //! The kernel's requests: each is answered from what the root knows, else from its source.
 //!
 //! One file, for all of them are methods of one trait of fuser's; a quarter of it refuses what would change something. What they share is in
-//! [`answer`](super::answer), [`bodies`](super::bodies), [`readers`](super::readers) and [`root`](super::root).
+//! [`answer`](super::answer), [`bodies`](super::bodies), [`readers`] and [`root`](super::root).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
