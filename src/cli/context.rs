@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -18,6 +19,9 @@ use crate::env_vars::{self, EnvVar};
 use crate::logs;
 use crate::majordomo::report::SCHEMA;
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
+
+/// How often progress is said on a terminal.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// A copy of the process's environment variables.
 #[derive(Debug, Clone, Default)]
@@ -179,6 +183,26 @@ impl<'a> Context<'a> {
             (Some(report), None) => Ok(report),
             (None, None) => Err(unexpected()),
         }
+    }
+
+    /// Asks for a report, and shows on a terminal how far it is.
+    ///
+    /// # Errors
+    /// As [`Context::report`].
+    pub fn report_with_progress(&self, request: Request, done_is: &str) -> Result<Report, Failure> {
+        let mut last: Option<Instant> = None;
+        let report = self.report(request, &mut |reply| {
+            let Reply::Progress { done, total, unit } = reply else { return };
+            if self.talk_style.live && last.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) {
+                last = Some(Instant::now());
+                let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+                self.talk.say(&format!("\r\x1b[K{done_is} {done}{of} {unit}"));
+            }
+        });
+        if last.is_some() {
+            self.talk.say("\r\x1b[K");
+        }
+        report
     }
 
     /// Writes data to stdout. A closed stdout is no error: its reader has seen enough.

@@ -274,7 +274,7 @@ pub enum Request {
         /// Its name or id.
         pod: String,
     },
-    /// The pod leaves its federation for good, and goes. Answer: [`LeaveReport`].
+    /// The pod leaves its federation for good, and goes. Answers: [`Reply::Progress`] and [`LeaveReport`].
     Leave {
         /// Even if nobody takes what it owns.
         anyway: bool,
@@ -366,7 +366,7 @@ pub enum Reply {
         done: u64,
         /// Units in all, where known.
         total: Option<u64>,
-        /// What is counted: `objects`.
+        /// What is counted: `objects`, `artefacts`.
         unit: String,
     },
     /// The request waits for another one: one line for people.

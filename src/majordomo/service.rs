@@ -121,7 +121,11 @@ pub async fn answer(
         Request::Give { artefact, to } => Report::Owner(Box::new(joined(host)?.give(&artefact, &to).await?)),
         Request::Pull(named) => Report::Pulled(Box::new(joined(host)?.pull(&named).await?)),
         Request::Leave { anyway } => {
-            let left = joined(host)?.leave(pod.home().path(), anyway).await?;
+            let on_progress = |done, total| {
+                sink.reply(Reply::Progress { done, total: Some(total), unit: "artefacts".to_owned() });
+            };
+            let leaving = joined(host)?.leave(pod.home().path(), anyway, (&on_progress, cancel)).await?;
+            let Some(left) = leaving else { return Ok(Some(Outcome::Cancelled)) };
             stop(host)?;
             Report::Left(left)
         }

@@ -35,6 +35,7 @@ use view::{HostTools, SourceError};
 
 use super::owned::{Estate, MadeFor};
 use super::projects::own_environment;
+use super::steps::LATER;
 use super::{enclosing, presence};
 use crate::majordomo::build::{Promises, failure_words, limit_of};
 use crate::majordomo::sink::Cancel;
@@ -44,6 +45,10 @@ use crate::majordomo::tool_roots;
 const SILENT: Duration = Duration::from_secs(10);
 /// How long it may take to answer a report.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long an end is told to whoever has no room for it.
+const TOLD_FOR: Duration = Duration::from_secs(600);
+/// Runs of one pod that are not over, those whose ends it has not heard among them.
+const MAX_RUNS: usize = 1024;
 /// Lines that wait to be reported; a step that prints faster is held back by nobody, and whoever asked sees less of it live.
 const LINES: usize = 1024;
 /// Bytes of lines in one report, beyond which no line more is taken into it.
@@ -172,20 +177,27 @@ impl Kitchen {
         if !self.mesh.members().is_believed(&from) {
             return Err("only full members of the federation may have steps run here".to_owned());
         }
-        let (kitchen, cancel, slot) = (self.clone(), Cancel::default(), self.free_slot());
+        let key = (from, order.run);
+        let (kitchen, cancel) = (self.clone(), Cancel::default());
+        let mut runs = self.runs.lock();
+        if runs.contains_key(&key) {
+            return Err("it has that run already".to_owned());
+        }
+        let is_full = runs.keys().filter(|(by, _)| *by == from).count() >= MAX_RUNS;
+        let slot = if is_full { None } else { self.free_slot() };
         let waits = slot.is_none();
-        if waits && (!order.may_wait || self.waiting() >= self.slots) {
+        if is_full || waits && (!order.may_wait || waiting(&runs) >= self.slots) {
             return Ok(RunAnswer::Busy);
         }
-        self.runs.lock().insert((from, order.run), Taken { cancel: cancel.clone(), waits });
+        runs.insert(key, Taken { cancel: cancel.clone(), waits });
+        drop(runs);
         self.pod.runtime().spawn(async move { kitchen.serve(from, order, slot, cancel).await });
         Ok(if waits { RunAnswer::Waits } else { RunAnswer::Accepted })
     }
 
     /// How many steps wait for a slot.
     pub fn waiting(&self) -> u32 {
-        let waiting = self.runs.lock().values().filter(|run| run.waits).count();
-        u32::try_from(waiting).unwrap_or(u32::MAX)
+        waiting(&self.runs.lock())
     }
 
     /// A slot for others, if one is free.
@@ -238,6 +250,7 @@ impl Kitchen {
         let mut ended =
             tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends, begins).await });
         let (mut heard, mut end, mut enclosed, mut number) = (Instant::now(), None, Vec::new(), 1);
+        let mut over = None;
         // Of what is reported next; the report that is not heard is said again.
         let (mut waiting, mut bytes, mut unheard) = (Vec::new(), 0, None);
         loop {
@@ -250,7 +263,7 @@ impl Kitchen {
                         let run_end = run_end.unwrap_or_else(lost);
                         waits &= matches!(run_end, RunEnd::Cancelled | RunEnd::NotRun(_));
                         enclosed = enclosing::enclosed(self.pod.larder(), &run_end);
-                        end = Some(run_end);
+                        (end, over) = (Some(run_end), Some(Instant::now()));
                     }
                     has_begun = told(&mut begun), if waits && unheard.is_none() => waits = !has_begun,
                     Some(line) = lines.recv(), if unheard.is_none() => gather(line, &mut waiting, &mut bytes),
@@ -276,7 +289,11 @@ impl Kitchen {
                 Ok(NewsAnswer::Taken) if news.end.is_some() => break,
                 Ok(NewsAnswer::Taken) => (heard, number) = (Instant::now(), number + 1),
                 Ok(NewsAnswer::Later) => {
+                    if over.is_some_and(|over| over.elapsed() >= TOLD_FOR) {
+                        break;
+                    }
                     (heard, unheard) = (Instant::now(), Some(news));
+                    tokio::time::sleep(LATER).await;
                 }
                 Ok(NewsAnswer::Unwanted) => {
                     cancel.set();
@@ -565,6 +582,11 @@ impl Kitchen {
         *tools = Some((roots, Arc::clone(&made)));
         Ok(made)
     }
+}
+
+fn waiting(runs: &FxHashMap<(PodId, u64), Taken>) -> u32 {
+    let waiting = runs.values().filter(|run| run.waits).count();
+    u32::try_from(waiting).unwrap_or(u32::MAX)
 }
 
 /// Whether a run that waited has begun; ends when that is known.

@@ -54,6 +54,7 @@ use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};
 use crate::majordomo::request::{Failure, LeaveReport, MemberReport, PodsReport};
+use crate::majordomo::sink::Cancel;
 use crate::majordomo::workspace::Workspace;
 
 /// A pod that is in a federation.
@@ -129,11 +130,17 @@ impl Joined {
     }
 
     /// Leaves the federation for good: hands over what it owns, says so, and the home forgets it. From then on the pod only waits for its end.
+    /// Told on the way: how many records of how many are settled. `None`: it was cancelled while it handed over, and stays; what was given is given.
     ///
     /// # Errors
     /// The back-plane cannot be reached, the home cannot be written, or somebody should have taken what this pod owns and did not, unless it leaves
     /// `anyway`.
-    pub async fn leave(&self, home: &Path, anyway: bool) -> Result<LeaveReport, Failure> {
+    pub async fn leave(
+        &self,
+        home: &Path,
+        anyway: bool,
+        (on_progress, cancel): (&(dyn Fn(u64, u64) + Sync), &Cancel),
+    ) -> Result<Option<LeaveReport>, Failure> {
         let me = self.pod();
         let list = self.mesh.members().list();
         let is_keeper = |member: &&KnownMember| member.is_member() && member.role != Role::Guest;
@@ -143,7 +150,13 @@ impl Joined {
         let (handed_over, kept) = match keepers.is_empty() {
             // With the last one the federation ends.
             true => (0, Vec::new()),
-            false => self.estate.give_all(&keepers.into_iter().filter(is_there).collect::<Vec<_>>()).await,
+            false => {
+                let there: Vec<PodId> = keepers.into_iter().filter(is_there).collect();
+                tokio::select! {
+                    settled = self.estate.give_all(&there, on_progress) => settled,
+                    () = cancel.wait() => return Ok(None),
+                }
+            }
         };
         if let (Some((_, why)), false) = (kept.first(), anyway) {
             let message = format!("this pod owns {} artefacts that nobody took: {why}", kept.len());
@@ -168,11 +181,11 @@ impl Joined {
                 _ => {}
             }
         }
-        Ok(LeaveReport {
+        Ok(Some(LeaveReport {
             federation: self.federation(),
             handed_over: handed_over as u64,
             kept: kept.len() as u64,
-        })
+        }))
     }
 
     /// Makes an invitation: text that lets so many pods in, for so long.

@@ -14,11 +14,13 @@ use std::time::Duration;
 use backplane::Mesh;
 use backplane::ledger::{Epoch, StoreError};
 use backplane::owners::{Claim, ClaimError, GiveError, OwnerKey, Owners, Puller, ownership};
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use larder::{Larder, LarderError};
 use parking_lot::Mutex;
 use protocol::mesh::{ArtefactScope, Ownership};
 use protocol::{Digest, ObjectId, ObjectKind, PodId, Tree, TreeEntry, WorkspaceId};
+use rustc_hash::FxHashMap;
 use swarm::{FetchOrder, Swarm, Wanted};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -37,6 +39,10 @@ const MAX_UNKNOWN: usize = 65_536;
 const AFTER_RUNS: Duration = Duration::from_secs(5);
 /// Outputs of others' steps that wait to be claimed; of further ones nobody hears.
 const MAX_RUNS: usize = 65_536;
+/// Records that are handed over at once when this pod leaves.
+const GIVEN_AT_ONCE: usize = 8;
+/// So many records in a row a pod may not have taken before it is asked for no more.
+const MAX_REFUSALS: usize = 2 * GIVEN_AT_ONCE;
 /// The matter of the question to hand over what was made for the pod that asks: a record's subject.
 const HAND_BACK: &str = "hand-back";
 /// How long an answer to it may take.
@@ -157,6 +163,7 @@ impl Estate {
             tokio::spawn(async move { claim.claim_what_is_built().await }),
             tokio::spawn(async move { go_on.go_on().await }),
             tokio::spawn(async move { cover.cover_all().await }),
+            tokio::spawn(self.clone().forget_holders()),
         ]
     }
 
@@ -385,33 +392,81 @@ impl Estate {
         self.bring(from, tree).await
     }
 
-    /// Brings what a record covers.
+    /// Brings what a record covers. From then on this pod is among those that are believed to have it.
     pub async fn pull(&self, ownership: &Ownership) -> Result<Tree, String> {
         let from: Vec<PodId> = ownership.owner.into_iter().collect();
-        self.bytes.tree_and_all(&from, ownership.digest).await
-    }
-
-    /// Hands all that this pod owns over to whoever takes it; what nobody took, and why.
-    pub async fn give_all(&self, to: &[PodId]) -> (usize, Vec<(OwnerKey, String)>) {
-        let (mut given, mut kept) = (0, Vec::new());
-        for key in self.owners.map().owned_by(&self.mesh.pod()) {
-            let mut why = "no other pod is there".to_owned();
-            let mut is_given = false;
-            for pod in to {
-                match self.owners.give(key, *pod).await {
-                    Ok(_) => is_given = true,
-                    Err(GiveError::NotOurs(_)) => is_given = true,
-                    Err(error) => why = error.to_string(),
-                }
-                if is_given {
-                    break;
-                }
-            }
-            match is_given {
-                true => given += 1,
-                false => kept.push((key, why)),
+        let tree = self.bytes.tree_and_all(&from, ownership.digest).await?;
+        for (_, entry) in tree.entries() {
+            if let TreeEntry::File { digest, .. } = entry {
+                self.owners.map().note_holder(self.mesh.pod(), digest);
             }
         }
+        Ok(tree)
+    }
+
+    /// Forgets what those have who are no members any more.
+    async fn forget_holders(self) {
+        let mut members = self.mesh.members().watch();
+        let mut before = BTreeSet::new();
+        loop {
+            let list = members.borrow_and_update().clone();
+            let now: BTreeSet<PodId> =
+                list.values().filter(|member| member.is_member()).map(|member| member.pod).collect();
+            before.difference(&now).for_each(|pod| self.owners.map().forget_holder(pod));
+            before = now;
+            if members.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Hands all that this pod owns over to whoever takes it, [`GIVEN_AT_ONCE`] records at a time; what nobody took, and why. A pod that has not taken
+    /// [`MAX_REFUSALS`] of them in a row is asked for no more. Dropping the future leaves what was given given.
+    pub async fn give_all(
+        &self,
+        to: &[PodId],
+        on_progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> (usize, Vec<(OwnerKey, String)>) {
+        let keys = self.owners.map().owned_by(&self.mesh.pod());
+        let all = keys.len() as u64;
+        let refusals = Mutex::default();
+        let giving = futures::stream::iter(keys).map(|key| self.give_one(key, to, &refusals));
+        let mut giving = std::pin::pin!(giving.buffer_unordered(GIVEN_AT_ONCE));
+        let (mut given, mut kept) = (0, Vec::new());
+        while let Some((key, outcome)) = giving.next().await {
+            match outcome {
+                Ok(()) => given += 1,
+                Err(why) => kept.push((key, why)),
+            }
+            on_progress((given + kept.len()) as u64, all);
+        }
         (given, kept)
+    }
+
+    /// Hands one record over to the first pod that takes it; `refusals`: how many records in a row each has not taken.
+    async fn give_one(
+        &self,
+        key: OwnerKey,
+        to: &[PodId],
+        refusals: &Mutex<FxHashMap<PodId, usize>>,
+    ) -> (OwnerKey, Result<(), String>) {
+        let mut why = "no other pod is there that takes anything".to_owned();
+        for pod in to {
+            if refusals.lock().get(pod).is_some_and(|count| *count >= MAX_REFUSALS) {
+                continue;
+            }
+            match self.owners.give(key, *pod).await {
+                Ok(_) => {
+                    refusals.lock().remove(pod);
+                    return (key, Ok(()));
+                }
+                Err(GiveError::NotOurs(_)) => return (key, Ok(())),
+                Err(error) => {
+                    why = error.to_string();
+                    *refusals.lock().entry(*pod).or_default() += 1;
+                }
+            }
+        }
+        (key, Err(why))
     }
 }

@@ -24,6 +24,9 @@ const BEAT_AFTER: Duration = Duration::from_millis(100);
 /// How long it is waited for whoever reads news slowly, before it is said that there is no room: shorter than the pod that says them waits for an answer.
 const ROOM: Duration = Duration::from_millis(500);
 
+/// The pause before news are said again that there was no room for: who answers so at once gets no more of this pod's time.
+pub(super) const LATER: Duration = Duration::from_millis(100);
+
 /// Both directions. When it is dropped no step of others runs here any more, and builds of this pod ask nobody.
 pub(super) struct Steps {
     pod: Pod,

@@ -91,6 +91,24 @@ fn begun(a: &Member, b: &Member) -> Running {
     giving
 }
 
+#[test]
+fn who_is_interrupted_while_it_hands_over_stays() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let (a, b) = two(&server);
+    b.pod.signal(Signal::STOP);
+    let leaving = Running::start(a.place.command("pod", &["leave"]));
+    // Nothing waits for anything else.
+    a.waits_for_artefacts("all is promised", |all| all.iter().all(|one| !one["promised_to"].is_null()));
+    leaving.signal(Signal::INT);
+    leaving.end().code(130);
+    b.pod.signal(Signal::CONT);
+    a.waits_for_artefacts("all is settled", |all| all.iter().all(|one| one["promised_to"].is_null()));
+    a.sees(&["b"]);
+    b.leaves();
+    a.leaves();
+}
+
 fn is_settled(all: &[Value]) -> bool {
     owners(all) == [". a", "twice a", "upper b"] && all.iter().all(|one| one["promised_to"].is_null())
 }

@@ -4,7 +4,7 @@
 //! other pods' questions and newcomers, comparing with others, mending what a dead pod left half done. What others build upon it is three calls:
 //! [`ask`](Mesh::ask) one pod, [`serve`](Mesh::serve) such questions, [`tell`](Mesh::tell) all.
 //!
-//! **A crash** loses messages, nothing else. **Bounds**: [`MAX_SERVING`] questions are served at a time; one comparison each [`COMPARE_EVERY`].
+//! **A crash** loses messages, nothing else. **Bounds**: [`MAX_SERVING`] questions are served at a time, each for [`SERVING`]; one comparison each [`COMPARE_EVERY`].
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ use crate::ledger::{Ledger, LedgerParts, StoreError, sync};
 
 /// How many questions are served at a time.
 pub const MAX_SERVING: usize = 64;
+/// How long one question is served at most, unless told otherwise.
+pub const SERVING: Duration = Duration::from_secs(30);
 /// How often this pod compares what it knows with another's, at most.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// How long another pod may take to answer a comparison.
@@ -57,12 +59,14 @@ pub struct MeshParts {
     pub home: Option<PathBuf>,
     /// How often it beats.
     pub beat_every: Duration,
+    /// How long one question is served at most: nobody waits longer, and what it has begun goes on when it is asked again.
+    pub serving: Duration,
 }
 
 impl MeshParts {
     /// With the usual beat, and nothing kept.
     pub fn new(bus: Arc<dyn Bus>, identity: Arc<Identity>, kept: Kept) -> Self {
-        Self { bus, identity, clock: Clock::system(), kept, home: None, beat_every: EVERY }
+        Self { bus, identity, clock: Clock::system(), kept, home: None, beat_every: EVERY, serving: SERVING }
     }
 }
 
@@ -115,6 +119,7 @@ pub struct Mesh {
     kept: Mutex<Kept>,
     home: Option<PathBuf>,
     compared: Mutex<Option<Instant>>,
+    serving: Duration,
 }
 
 /// What goes on by itself. Dropping it ends that.
@@ -130,7 +135,7 @@ impl Drop for Running {
 impl Mesh {
     /// Opens the ledger; nothing goes on yet.
     pub fn open(parts: MeshParts) -> Result<Arc<Self>, MeshError> {
-        let MeshParts { bus, identity, clock, mut kept, home, beat_every } = parts;
+        let MeshParts { bus, identity, clock, mut kept, home, beat_every, serving } = parts;
         kept.life = kept.next_life(clock.now());
         if let Some(home) = &home {
             // Before the first message of this life: no number is used twice.
@@ -153,6 +158,7 @@ impl Mesh {
         ledger.add_view(members.clone())?;
         ledger.drop_outcasts()?;
         let envelope = Envelope::new(id, identity.clone(), ring.clone(), clock.clone(), kept.life);
+        envelope.resume(ledger.heard()?);
         Ok(Arc::new(Self {
             federation: Federation { id, identity, ring, clock, ledger, members },
             bus,
@@ -163,6 +169,7 @@ impl Mesh {
             kept: Mutex::new(kept),
             home,
             compared: Mutex::default(),
+            serving,
         }))
     }
 
@@ -327,10 +334,21 @@ impl Mesh {
                     let Some(Opened { from, body, id }) = mesh.open_message::<Value>(&message) else {
                         return;
                     };
+                    // Before it is carried out: so that it is not once more after a restart.
+                    if let Some(highest) = mesh.envelope.highest(&from)
+                        && let Err(error) = mesh.ledger().set_heard(&from, highest)
+                    {
+                        tracing::warn!(%error, "what was asked is not remembered");
+                    }
                     let matter = message.subject.rsplit('.').next().unwrap_or_default();
                     let handler = mesh.handlers.read().get(matter).cloned();
                     let outcome = match handler {
-                        Some(handler) => handler(from, body).await.map_or_else(Outcome::Error, Outcome::Ok),
+                        Some(handler) => {
+                            match tokio::time::timeout(mesh.serving, handler(from, body)).await {
+                                Ok(answer) => answer.map_or_else(Outcome::Error, Outcome::Ok),
+                                Err(_) => Outcome::Error(format!("`{matter}` takes too long")),
+                            }
+                        }
                         None => Outcome::Error(format!("this pod knows nothing of `{matter}`")),
                     };
                     let sent = match mesh.envelope.wrap(&answers(&id), &outcome) {

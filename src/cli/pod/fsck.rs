@@ -1,17 +1,12 @@
 //! `pod fsck`.
 
-use std::time::{Duration, Instant};
-
 use clap::Args;
 
 use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::words::{bytes, counted, line};
-use crate::majordomo::request::{Failure, FsckReport, Reply, Report, Request};
-
-/// How often progress is said on a terminal.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+use crate::majordomo::request::{Failure, FsckReport, Report, Request};
 
 /// Check every object of the larder
 ///
@@ -26,20 +21,7 @@ pub struct FsckArgs {
 
 impl FsckArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let (talk, live) = (context.talk.clone(), context.talk_style.live);
-        let mut last: Option<Instant> = None;
-        let report = context.report(Request::Fsck, &mut |reply| {
-            let Reply::Progress { done, total, unit } = reply else { return };
-            if live && last.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) {
-                last = Some(Instant::now());
-                let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-                talk.say(&format!("\r\x1b[Kchecked {done}{of} {unit}"));
-            }
-        });
-        if last.is_some() {
-            talk.say("\r\x1b[K");
-        }
-        let report = report?;
+        let report = context.report_with_progress(Request::Fsck, "checked")?;
         context.tell(&report, self.json, |report, _| match report {
             Report::Fsck(found) => Some(Said::Data(render(found))),
             _ => None,

@@ -10,7 +10,7 @@ use crate::majordomo::request::{Failure, LeaveReport, Report, Request};
 
 /// Leave the federation for good; the pod goes
 ///
-/// First it hands all that it owns over to pods that stay. What it has built stays in its larder. It may come in again by an invitation.
+/// First it hands all that it owns over to pods that stay; interrupted while it does, it stays too, and what was given is given. What it has built stays in its larder. It may come in again by an invitation.
 #[derive(Debug, Args)]
 pub struct LeaveArgs {
     /// Leave even if nobody takes what this pod owns
@@ -23,10 +23,12 @@ pub struct LeaveArgs {
 
 impl LeaveArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        context.ask(Request::Leave { anyway: self.anyway }, self.json, |report, _| match report {
+        let report = context.report_with_progress(Request::Leave { anyway: self.anyway }, "handed over")?;
+        context.tell(&report, self.json, |report, _| match report {
             Report::Left(left) => Some(Said::Data(render(left))),
             _ => None,
-        })
+        })?;
+        Ok(Exit::Done)
     }
 }
 

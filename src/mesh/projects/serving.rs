@@ -20,6 +20,7 @@ use crate::majordomo::border::machine;
 use crate::majordomo::request::{Failure, Reply, Report, WatchNews};
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::presence;
+use crate::mesh::steps::LATER;
 
 /// Builds that are carried out at a time, for all others together.
 const MAX_BUILDS: usize = 16;
@@ -121,7 +122,10 @@ impl Projects {
                 number += 1;
                 let news = ProjectNews { run, number, replies: batch.clone() };
                 match runtime.block_on(self.mesh.ask::<_, NewsAnswer>(&to, ORDER_NEWS, &news, ANSWER)) {
-                    Ok(NewsAnswer::Later) => (heard, number) = (Instant::now(), number - 1),
+                    Ok(NewsAnswer::Later) => {
+                        (heard, number) = (Instant::now(), number - 1);
+                        std::thread::sleep(LATER);
+                    }
                     Ok(answer) => {
                         (heard, is_wanted) = (Instant::now(), answer == NewsAnswer::Taken && !is_last);
                         break;

@@ -1,9 +1,12 @@
 //! What a pod is in the federation: a *store* runs nothing and gives, a *guest* gives nothing and is not believed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backplane::mesh::AskError;
-use protocol::mesh::run::{RUN, RunAnswer, RunLimits, RunOrder};
+use futures::FutureExt;
+use protocol::mesh::NewsAnswer;
+use protocol::mesh::run::{RUN, RUN_NEWS, RunAnswer, RunLimits, RunOrder};
 use protocol::{Digest, WorkspaceId};
 
 use super::insider::{self, Insider};
@@ -95,8 +98,8 @@ fn neither_runs_anything_and_a_guest_is_not_believed() {
     [store, guest, b, a].into_iter().for_each(Member::leaves);
 }
 
-/// What a pod answers to an order of a member of a role, whose program asks nobody whether it may.
-fn answer_to(role: &str) -> Result<RunAnswer, String> {
+/// What a pod answers to an order of a member of a role, whose program asks nobody whether it may, and when that comes again.
+fn answers_to(role: &str) -> [Result<RunAnswer, String>; 2] {
     let (_ground, server, a, b) = two();
     let invitation = a.place.pod(&["invite", "--role", role]).ok().stdout.trim().to_owned();
     let insider = Insider::new(&server, &invitation);
@@ -119,21 +122,26 @@ fn answer_to(role: &str) -> Result<RunAnswer, String> {
         limits: RunLimits::default(),
         may_wait: false,
     };
-    let asked = insider.mesh.ask::<_, RunAnswer>(&it, RUN, &order, Duration::from_secs(20));
-    let answer = insider.runtime.block_on(asked).map_err(|error| match error {
-        AskError::Refused(why) => why,
-        error => panic!("{error}"),
+    // It never has room for what becomes of it.
+    let later = serde_json::to_value(NewsAnswer::Later).unwrap();
+    insider.mesh.serve(RUN_NEWS, Arc::new(move |_, _| std::future::ready(Ok(later.clone())).boxed()));
+    let answers = [(), ()].map(|()| {
+        let asked = insider.mesh.ask::<_, RunAnswer>(&it, RUN, &order, Duration::from_secs(20));
+        insider.runtime.block_on(asked).map_err(|error| match error {
+            AskError::Refused(why) => why,
+            error => panic!("{error}"),
+        })
     });
     drop(insider);
     [b, a].into_iter().for_each(Member::leaves);
-    answer
+    answers
 }
 
 #[test]
 fn nobody_runs_steps_of_those_who_are_not_believed() {
-    assert_eq!(answer_to("full"), Ok(RunAnswer::Accepted));
+    assert_eq!(answers_to("full"), [Ok(RunAnswer::Accepted), Err("it has that run already".to_owned())]);
     for role in ["store", "guest"] {
-        let refused = answer_to(role).unwrap_err();
-        assert_eq!(refused, "only full members of the federation may have steps run here", "{role}");
+        let refused = Err("only full members of the federation may have steps run here".to_owned());
+        assert_eq!(answers_to(role), [refused.clone(), refused], "{role}");
     }
 }

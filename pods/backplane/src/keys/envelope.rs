@@ -8,7 +8,7 @@ use protocol::mesh::{FederationId, VERSION};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Guard, Identity, OpenError, Replay, SharedRing, sign, signed, verify};
+use super::{Context, Guard, Highest, Identity, OpenError, Replay, SharedRing, sign, signed, verify};
 use crate::clock::Clock;
 
 /// Wraps and unwraps messages of one pod.
@@ -118,6 +118,16 @@ impl Envelope {
         signed: &[u8],
     ) -> Result<Inner<T>, OpenError> {
         Ok(serde_json::from_slice(verify(from, Context::Message, &self.federation, subject, signed)?)?)
+    }
+
+    /// Goes on after a start; see [`Guard::resume`].
+    pub fn resume(&self, before: impl IntoIterator<Item = (PodId, Highest)>) {
+        self.guard.lock().resume(before);
+    }
+
+    /// See [`Guard::highest`].
+    pub fn highest(&self, from: &PodId) -> Option<Highest> {
+        self.guard.lock().highest(from)
     }
 
     /// Forgets those who are no members any more.

@@ -1,8 +1,8 @@
 //! Each message once: a sliding window for each sender, as IPsec has it (RFC 4303, 3.4.3).
 //!
 //! A sender counts its messages, and begins a new *life* at each start, with a greater number. A receiver keeps for each sender the latest
-//! life, its highest count, and which of the [`WINDOW`] counts before it have come. Before the first message of a sender nothing is known of it, so a message
-//! must also be from within [`MAX_SKEW`] of our clock. Memory is bounded by the number of members.
+//! life, its highest count, and which of the [`WINDOW`] counts before it have come. What had come when this pod was started before is told to it ([`Guard::resume`]):
+//! nothing of that is let in again. Of a sender that is new nothing is known, so a message must also be from within [`MAX_SKEW`] of our clock. Memory is bounded by the number of members.
 
 use std::collections::HashMap;
 
@@ -25,10 +25,21 @@ pub enum Replay {
     Time(u64),
 }
 
+/// The last message of a sender that was let in. The later one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Highest {
+    /// The sender's life.
+    pub life: u64,
+    /// The count in it.
+    pub count: u64,
+}
+
 /// What has come from whom.
 #[derive(Default)]
 pub struct Guard {
     senders: HashMap<PodId, Window>,
+    /// As it was when this pod was started.
+    before: HashMap<PodId, Highest>,
 }
 
 struct Window {
@@ -43,6 +54,9 @@ impl Guard {
         if at.abs_diff(now) > MAX_SKEW {
             return Err(Replay::Time(at.abs_diff(now)));
         }
+        if self.before.get(from).is_some_and(|before| Highest { life, count } <= *before) {
+            return Err(Replay::Again);
+        }
         match self.senders.get_mut(from) {
             Some(window) if life == window.life => window.admit(count),
             Some(window) if life < window.life => Err(Replay::Again),
@@ -53,9 +67,20 @@ impl Guard {
         }
     }
 
+    /// Goes on after a start: what the last message of each sender was.
+    pub fn resume(&mut self, before: impl IntoIterator<Item = (PodId, Highest)>) {
+        self.before = before.into_iter().collect();
+    }
+
+    /// The last message of a sender, if any has come since the start.
+    pub fn highest(&self, from: &PodId) -> Option<Highest> {
+        self.senders.get(from).map(|window| Highest { life: window.life, count: window.highest })
+    }
+
     /// Forgets those who are no members any more.
     pub fn retain(&mut self, member: impl Fn(&PodId) -> bool) {
         self.senders.retain(|pod, _| member(pod));
+        self.before.retain(|pod, _| member(pod));
     }
 }
 
@@ -131,6 +156,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_came_before_a_start_is_kept_out_after_it() {
+        let mut guard = Guard::default();
+        guard.admit(&pod(), 2, 7, 0, 0).unwrap();
+        let highest = guard.highest(&pod()).unwrap();
+        let mut guard = Guard::default();
+        guard.resume([(pod(), highest)]);
+        for (life, count) in [(2, 7), (2, 3), (1, 9)] {
+            assert_eq!(guard.admit(&pod(), life, count, 0, 0), Err(Replay::Again));
+        }
+        assert_eq!(guard.admit(&pod(), 2, 9, 0, 0), Ok(()));
+        // What was late then is late now, whatever has come since.
+        assert_eq!(guard.admit(&pod(), 2, 6, 0, 0), Err(Replay::Again));
+        assert_eq!((guard.admit(&pod(), 2, 8, 0, 0), guard.admit(&pod(), 3, 0, 0, 0)), (Ok(()), Ok(())));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod ring;
 pub(crate) mod signed;
 
 pub use envelope::{Envelope, EnvelopeError, Opened};
-pub use guard::{Guard, Replay};
+pub use guard::{Guard, Highest, Replay};
 pub use identity::{Identity, IdentityError, seal_to, write_private};
 pub use opening::OpenError;
 pub use ring::{GroupKey, Ring, SealError, SharedRing, commitment};

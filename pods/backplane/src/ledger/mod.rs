@@ -42,7 +42,7 @@ pub use store::StoreError;
 
 use crate::bus::{Bus, Incarnation, Position};
 use crate::clock::Clock;
-use crate::keys::{Identity, SharedRing};
+use crate::keys::{Highest, Identity, SharedRing};
 use parked::Parked;
 use store::Store;
 
@@ -181,6 +181,16 @@ impl Ledger {
             policy: RwLock::default(),
             began: Mutex::default(),
         }))
+    }
+
+    /// The last message of each pod whose questions were let in, as [`Ledger::set_heard`] has kept it.
+    pub fn heard(&self) -> Result<Vec<(PodId, Highest)>, StoreError> {
+        self.state.lock().store.heard()
+    }
+
+    /// Keeps what the last message of a pod was, unless a later one is kept. A killed process does not lose it.
+    pub fn set_heard(&self, pod: &PodId, highest: Highest) -> Result<(), StoreError> {
+        self.state.lock().store.set_heard(pod, highest)
     }
 
     /// Sets who may say what. Without one everybody with the group key may say everything.

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::PodId;
 use protocol::mesh::FederationId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::digests::{hash_of, leaf_of};
 use super::entry::Entry;
 use crate::bus::Position;
+use crate::keys::Highest;
 
 const APPLICATION_ID: i64 = 0x6370_6c67;
 const VERSION: i64 = 1;
@@ -216,6 +218,29 @@ impl Store {
     pub(super) fn set_generation(&self, position: Position, generation: u32) -> Result<(), StoreError> {
         let note = format!("{position} {generation}");
         self.run("INSERT OR REPLACE INTO notes VALUES ('generation', ?1)", [note]).map(|_| ())
+    }
+
+    /// The last message of each pod whose questions were let in.
+    pub(super) fn heard(&self) -> Result<Vec<(PodId, Highest)>, StoreError> {
+        let mut heard = Vec::new();
+        let sql = "SELECT substr(name, 7), CAST(value AS BLOB) FROM notes WHERE name > 'heard/' AND name < 'heard0'";
+        self.select(sql, [], |pod, value| {
+            let count = std::str::from_utf8(value).ok().and_then(|value| value.split_once(' '));
+            let highest = count.and_then(|(life, count)| {
+                Some(Highest { life: life.parse().ok()?, count: count.parse().ok()? })
+            });
+            heard.extend(pod.parse().ok().zip(highest));
+        })?;
+        Ok(heard)
+    }
+
+    pub(super) fn set_heard(&self, pod: &PodId, highest: Highest) -> Result<(), StoreError> {
+        let Highest { life, count } = highest;
+        // Of one width, so that the later one is the greater text: questions are served side by side, and may come here in any order.
+        let (name, value) = (format!("heard/{pod}"), format!("{life:020} {count:020}"));
+        let sql = "INSERT INTO notes VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+                   WHERE excluded.value > value";
+        self.run(sql, [name, value]).map(|_| ())
     }
 
     /// All entries.

@@ -54,6 +54,26 @@ impl From<StoreError> for GiveError {
     }
 }
 
+/// A record that is being taken, until this is dropped.
+struct Taking<'a> {
+    owners: &'a Owners,
+    key: OwnerKey,
+}
+
+impl<'a> Taking<'a> {
+    /// `None`: it is being taken already.
+    fn begin(owners: &'a Owners, key: OwnerKey) -> Option<Self> {
+        let is_first = owners.taking.lock().insert(key);
+        is_first.then(|| Self { owners, key })
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        self.owners.taking.lock().remove(&self.key);
+    }
+}
+
 impl Owners {
     /// A record as it stands, with its entry.
     ///
@@ -174,6 +194,7 @@ impl Owners {
             // The promise may not have come here yet.
             return Ok(ExchangeAnswer::Pulling);
         };
+        let Some(_taking) = Taking::begin(self, key) else { return Ok(ExchangeAnswer::Pulling) };
         if let Err(why) = self.puller.pull(owner, promise.digest).await {
             return Ok(ExchangeAnswer::Refused { why });
         }

@@ -14,9 +14,11 @@ mod map;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use protocol::PodId;
 use protocol::mesh::{ArtefactScope, Ownership, subject};
 use protocol::{Digest, RelPath, WorkspaceId};
@@ -99,6 +101,8 @@ pub struct Owners {
     mesh: Arc<Mesh>,
     map: Arc<OwnerMap>,
     puller: Arc<dyn Puller>,
+    /// What is being taken now: however often an owner asks, one pull goes on.
+    taking: Mutex<BTreeSet<OwnerKey>>,
 }
 
 /// The ownership in an entry; none if it has another form.
@@ -115,7 +119,7 @@ impl Owners {
     pub fn open(mesh: Arc<Mesh>, puller: Arc<dyn Puller>) -> Result<Arc<Self>, StoreError> {
         let map = Arc::new(OwnerMap::default());
         mesh.ledger().add_view_with(map.clone(), subject::OWNERS, |name, signed| map.load(name, signed))?;
-        let owners = Arc::new(Self { mesh, map, puller });
+        let owners = Arc::new(Self { mesh, map, puller, taking: Mutex::default() });
         owners.clone().serve();
         Ok(owners)
     }

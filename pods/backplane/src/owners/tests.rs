@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use proptest::prelude::*;
-use protocol::mesh::FederationId;
+use protocol::mesh::{ExchangeAnswer, FederationId};
+use tokio::sync::Notify;
 
 use super::*;
+use crate::bus::Bus;
 use crate::bus::memory::{MemoryBus, MemoryServer};
 use crate::federation::Kept;
 use crate::keys::{Identity, Ring};
-use crate::mesh::{MeshParts, Running};
+use crate::mesh::{AskError, MAX_SERVING, MeshParts, Running};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_millis(20);
+/// Long enough for all that is asked here.
+const SERVED: Duration = Duration::from_secs(5);
 const SALT: [u8; 16] = [3; 16];
 
 /// The bytes of a pod, which outlive its process.
@@ -23,11 +28,20 @@ struct Disk {
     held: Mutex<BTreeSet<Digest>>,
     /// How many pulls fail before one succeeds.
     failing: Mutex<usize>,
+    /// Whether pulls wait for [`Disk::go_on`].
+    waiting: Mutex<bool>,
+    go_on: Notify,
+    pulls: Mutex<usize>,
 }
 
 impl Puller for Disk {
     fn pull(&self, _from: PodId, digest: Digest) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
+            *self.pulls.lock() += 1;
+            let waits = *self.waiting.lock();
+            if waits {
+                self.go_on.notified().await;
+            }
             tokio::task::yield_now().await;
             let mut failing = self.failing.lock();
             if *failing > 0 {
@@ -66,6 +80,7 @@ impl Machine {
         let mut parts = MeshParts::new(bus.clone(), self.identity.clone(), kept);
         parts.home = Some(self.home.path().to_owned());
         parts.beat_every = BEAT;
+        parts.serving = SERVED;
         let mesh = Mesh::open(parts).unwrap();
         let running = mesh.start();
         let owners = Owners::open(mesh, self.disk.clone()).unwrap();
@@ -214,6 +229,27 @@ async fn what_is_not_taken_stays() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_while_it_is_pulled_is_not_pulled_twice() {
+    let world = world(2).await;
+    let (giver, taker) = (&world.pods[0].owners, &world.pods[1].owners);
+    giver.claim(&claim_of(b"a")).await.unwrap();
+    let disk = &world.machines[1].disk;
+    *disk.waiting.lock() = true;
+    let asked_meanwhile = async {
+        while *disk.pulls.lock() == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            assert_eq!(taker.take(key()).await.unwrap(), ExchangeAnswer::Pulling);
+        }
+        disk.go_on.notify_one();
+    };
+    let (given, ()) = futures::join!(giver.give(key(), world.pod(1)), asked_meanwhile);
+    given.unwrap();
+    assert_eq!(*disk.pulls.lock(), 1);
+}
+
+#[tokio::test]
 async fn an_owner_that_was_banned_is_superseded() {
     let world = world(3).await;
     world.pods[1].owners.claim(&claim_of(b"a")).await.unwrap();
@@ -353,4 +389,60 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(hand_over_under(faults));
     }
+}
+
+#[tokio::test]
+async fn a_question_that_takes_too_long_gives_its_place_back() {
+    let world = world(2).await;
+    let (asking, asked) = (&world.pods[0].owners.mesh, &world.pods[1].owners.mesh);
+    asked.serve("slow", Arc::new(|_, _| futures::future::pending().boxed()));
+    asked.serve("quick", Arc::new(|_, question| std::future::ready(Ok(question)).boxed()));
+    let it = asked.pod();
+    for _ in 0..MAX_SERVING {
+        asking.ask::<_, u32>(&it, "slow", &7, Duration::from_millis(1)).await.unwrap_err();
+    }
+    assert_eq!(asking.ask::<_, u32>(&it, "quick", &7, PATIENCE).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn what_was_asked_once_is_not_carried_out_again_after_a_restart() {
+    let mut world = world(2).await;
+    let tap = world.server.connect();
+    let it = world.pods[1].owners.mesh.pod();
+    let mut questions = tap.subscribe(&subject::ask(&it, "count")).await.unwrap();
+    let counts = |mesh: &Mesh| {
+        let count = Arc::new(Mutex::new(0));
+        let counted = count.clone();
+        mesh.serve(
+            "count",
+            Arc::new(move |_, _| {
+                *counted.lock() += 1;
+                std::future::ready(Ok(().into())).boxed()
+            }),
+        );
+        count
+    };
+    let before = counts(&world.pods[1].owners.mesh);
+    let ask = |world: &World| {
+        let mesh = world.pods[0].owners.mesh.clone();
+        async move {
+            // It may not listen yet.
+            let moment = Duration::from_millis(100);
+            while !matches!(mesh.ask::<_, ()>(&it, "nothing", &(), moment).await, Err(AskError::Refused(_))) {
+            }
+            mesh.ask::<_, ()>(&it, "count", &(), PATIENCE).await.unwrap();
+        }
+    };
+    ask(&world).await;
+    let question = questions.next().await.unwrap();
+    assert_eq!(*before.lock(), 1);
+    drop(world.pods.pop());
+    world.pods.push(world.machines[1].start(&world.server, world.federation, &world.ring));
+    let after = counts(&world.pods[1].owners.mesh);
+    ask(&world).await;
+    let moment = Duration::from_millis(1);
+    tap.request(&question.subject, question.payload, moment).await.unwrap_err();
+    // It answers after all that has come to it.
+    ask(&world).await;
+    assert_eq!(*after.lock(), 2);
 }
