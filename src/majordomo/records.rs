@@ -15,7 +15,9 @@ use super::report::KeyChange;
 use super::workspace::Made;
 
 const PREFIX: &str = "ran/";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Without the memory that the run used.
+const FORMAT_1: u8 = 1;
 const STATE: &str = "state/";
 /// States that are kept of a step: going back to one of them runs nothing.
 const SETTLED_KEPT: usize = 8;
@@ -47,17 +49,25 @@ pub struct Run {
     pub reason: String,
     /// What had changed of its key.
     pub key: Vec<KeyChange>,
+    /// Bytes of memory that its largest process used, if that is known.
+    pub memory: Option<u64>,
 }
 
 impl Record {
-    /// After this step ran: its trace, its key, why it ran; `last` is what was remembered until then.
-    pub fn of_run(trace: Digest, key: Facets, reason: String, last: Option<&Record>) -> Self {
+    /// After this step ran: its trace, its key, why it ran and what memory it used; `last` is what was remembered until then.
+    pub fn of_run(
+        trace: Digest,
+        key: Facets,
+        (reason, memory): (String, Option<u64>),
+        last: Option<&Record>,
+    ) -> Self {
         let run = Run {
             at: super::failures::now(),
             before: last.map(|last| last.trace),
             after: trace,
             reason,
             key: last.map(|last| key.changed_since(&last.key)).unwrap_or_default(),
+            memory,
         };
         Self { trace, key, ran: Some(run) }
     }
@@ -66,7 +76,7 @@ impl Record {
         let mut writer = Writer::with_format(FORMAT);
         writer.digest(&self.trace);
         self.key.write(&mut writer);
-        let Some(Run { at, before, after, reason, key }) = &self.ran else {
+        let Some(Run { at, before, after, reason, key, memory }) = &self.ran else {
             writer.byte(0);
             return writer.finish();
         };
@@ -85,11 +95,16 @@ impl Record {
                 };
             }
         }
+        match memory {
+            Some(memory) => writer.byte(1).number(*memory),
+            None => writer.byte(0),
+        };
         writer.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
-        let mut reader = Reader::with_format(bytes, FORMAT)?;
+        let has_memory = bytes.first() != Some(&FORMAT_1);
+        let mut reader = Reader::with_format(bytes, if has_memory { FORMAT } else { FORMAT_1 })?;
         let trace = reader.digest()?;
         let key = Facets::read(&mut reader)?;
         if reader.byte()? == 0 {
@@ -106,8 +121,9 @@ impl Record {
             let (before, now) = (value()?, value()?);
             changes.push(KeyChange { what, before, now });
         }
+        let memory = if has_memory && reader.byte()? != 0 { Some(reader.number()?) } else { None };
         reader.finish()?;
-        Ok(Self { trace, key, ran: Some(Run { at, before, after, reason, key: changes }) })
+        Ok(Self { trace, key, ran: Some(Run { at, before, after, reason, key: changes, memory }) })
     }
 }
 
@@ -299,13 +315,23 @@ mod tests {
         let larder = Larder::open(dir.path(), larder::Options::default()).unwrap();
         let (one, other) = (WorkspaceId::from_random(1), WorkspaceId::from_random(2));
         let first = Record { trace: Digest::of(b"s"), key: Facets::default(), ran: None };
-        let mut record =
-            Record::of_run(Digest::of(b"t"), Facets::default(), "src/a.c changed".into(), Some(&first));
+        let mut record = Record::of_run(
+            Digest::of(b"t"),
+            Facets::default(),
+            ("src/a.c changed".into(), None),
+            Some(&first),
+        );
         assert_eq!(Record::decode(&first.encode()).unwrap(), first);
         let values = [(None, Some("1".to_owned())), (Some("2".to_owned()), None)];
         let changes = values.map(|(before, now)| KeyChange { what: "its command".to_owned(), before, now });
         record.ran.as_mut().unwrap().key.extend(changes);
         assert_eq!(record.ran.as_ref().unwrap().before, Some(first.trace));
+        // As it was written before memory was remembered.
+        let mut before = record.encode();
+        before[0] = FORMAT_1;
+        assert_eq!(before.pop(), Some(0));
+        assert_eq!(Record::decode(&before).unwrap(), record);
+        record.ran.as_mut().unwrap().memory = Some(7 << 20);
         let step = StepId::new("compile:src/a.c");
         write(&larder, one, &step, &record).unwrap();
         assert_eq!(all(&larder, one).unwrap().get(&step), Some(&record));

@@ -66,6 +66,14 @@ struct Known {
     free: u32,
     /// Orders that it has not answered: it may not have counted them.
     asked: u32,
+    /// Bytes of memory that were free there then, less what those need that were placed since.
+    memory: u64,
+    /// When it said so.
+    memory_at: Instant,
+    /// What those need that were asked for.
+    memory_asked: u64,
+    /// Bytes of memory that it has for steps in all, if it says so.
+    memory_in_all: Option<u64>,
     /// Steps of ours that run there.
     running: u32,
     /// Steps of ours that wait there for a slot.
@@ -88,6 +96,10 @@ impl Known {
             at: Instant::now(),
             free: 0,
             asked: 0,
+            memory: 0,
+            memory_at: Instant::now(),
+            memory_asked: 0,
+            memory_in_all: None,
             running: 0,
             next: 0,
             in_vain: None,
@@ -111,6 +123,27 @@ impl Known {
         }
     }
 
+    /// A run comes to a stage, and needs so much memory.
+    fn begins(&mut self, stage: Stage, memory: u64) {
+        *self.count(stage) += 1;
+        match stage {
+            Stage::Asked => self.memory_asked += memory,
+            Stage::Runs => self.memory = self.memory.saturating_sub(memory),
+            Stage::Next => {}
+        }
+    }
+
+    /// A run is at a stage no more.
+    fn ends(&mut self, stage: Stage, memory: u64) {
+        let count = self.count(stage);
+        *count = count.saturating_sub(1);
+        match stage {
+            Stage::Asked => self.memory_asked = self.memory_asked.saturating_sub(memory),
+            Stage::Runs => self.memory = self.memory.saturating_add(memory),
+            Stage::Next => {}
+        }
+    }
+
     /// How many more steps may wait there: one behind each of ours that runs.
     fn room_for_next(&self) -> u32 {
         match self.in_vain.is_some_and(|since| since.elapsed() < NO_NEXT_FOR) {
@@ -119,8 +152,17 @@ impl Known {
         }
     }
 
+    /// Whether it has these labels, and so much memory in all.
+    fn is_enough(&self, on: &BTreeMap<String, String>, memory: Option<u64>) -> bool {
+        let fits = |memory| self.memory_in_all.is_none_or(|in_all| memory <= in_all);
+        has_labels(&self.labels, on) && memory.is_none_or(fits)
+    }
+
     fn fits(&self, wish: &Wish) -> bool {
-        if !has_labels(&self.labels, &wish.on) {
+        if !self.is_enough(&wish.on, wish.memory) {
+            return false;
+        }
+        if wish.memory.is_some_and(|memory| memory > self.memory.saturating_sub(self.memory_asked)) {
             return false;
         }
         if self.silent.is_some_and(|since| since.elapsed() < SHUNNED_FOR) {
@@ -202,11 +244,16 @@ impl Away {
             let known = pods.entry(pod).or_insert_with(|| Known {
                 at: heard.at,
                 free: heard.beat.free_slots,
+                memory: heard.beat.free_memory,
                 ..Known::new()
             });
             if heard.at > known.at {
                 known.say(heard.beat.free_slots, heard.at);
             }
+            if heard.at > known.memory_at {
+                (known.memory, known.memory_at) = (heard.beat.free_memory, heard.at);
+            }
+            known.memory_in_all = heard.beat.memory;
             known.labels = heard.beat.labels;
             all.push(pod);
         }
@@ -230,14 +277,15 @@ struct Counted {
     away: Arc<Away>,
     pod: PodId,
     stage: Stage,
+    /// Bytes that it needs.
+    memory: u64,
 }
 
 impl Counted {
     fn turns(&mut self, stage: Stage) {
         if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
-            let before = known.count(self.stage);
-            *before = before.saturating_sub(1);
-            *known.count(stage) += 1;
+            known.ends(self.stage, self.memory);
+            known.begins(stage, self.memory);
         }
         self.stage = stage;
     }
@@ -246,8 +294,7 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
-            let count = known.count(self.stage);
-            *count = count.saturating_sub(1);
+            known.ends(self.stage, self.memory);
         }
     }
 }
@@ -271,10 +318,10 @@ impl OtherKitchens for Others {
         has_labels(&self.0.mesh.load().labels, on)
     }
 
-    fn is_elsewhere(&self, on: &BTreeMap<String, String>) -> bool {
+    fn is_elsewhere(&self, on: &BTreeMap<String, String>, memory: Option<u64>) -> bool {
         let mut pods = self.0.pods.lock();
         let alive = self.0.refreshed(&mut pods);
-        alive.iter().filter_map(|pod| pods.get(pod)).any(|known| has_labels(&known.labels, on))
+        alive.iter().filter_map(|pod| pods.get(pod)).any(|known| known.is_enough(on, memory))
     }
 
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>> {
@@ -297,9 +344,10 @@ impl OtherKitchens for Others {
         if stage == Stage::Asked {
             known.free -= 1;
         }
-        *known.count(stage) += 1;
+        let memory = wish.memory.unwrap_or_default();
+        known.begins(stage, memory);
         drop(pods);
-        let counted = Counted { away: self.0.clone(), pod, stage };
+        let counted = Counted { away: self.0.clone(), pod, stage, memory };
         let name = presence::name(&self.0.mesh, &pod);
         Some(Box::new(Taken { name, pod, away: self.0.clone(), stage, counted: Mutex::new(Some(counted)) }))
     }
@@ -404,7 +452,7 @@ impl Wanted {
             Ok(RunAnswer::Busy) => {
                 self.is_over = true;
                 self.waited_in_vain(&counted);
-                return RunEnd::NotRun("all of its slots are taken".to_owned());
+                return RunEnd::NotRun("all of its slots or all of its memory are taken".to_owned());
             }
             Err(error) => {
                 let is_its_fault = !matches!(error, AskError::Bus(BusError::TooLarge { .. }));
@@ -420,7 +468,7 @@ impl Wanted {
             tokio::select! {
                 report = news.recv() => {
                     heard = Instant::now();
-                    let Some(RunNews { number, lines, waits, end, usage, enclosed, .. }) = report else { break };
+                    let Some(RunNews { number, lines, waits, again, end, usage, enclosed, .. }) = report else { break };
                     if number <= last {
                         continue;
                     }
@@ -432,6 +480,9 @@ impl Wanted {
                     } else if counted.stage == Stage::Next && end.is_none() && ordered_at.elapsed() >= NEXT_FOR {
                         self.waited_in_vain(&counted);
                         return RunEnd::NotRun("none of its slots came free".to_owned());
+                    }
+                    if let Some(why) = again {
+                        on_news(NewsOfRun::Again(why));
                     }
                     for (stream, text) in lines {
                         on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));

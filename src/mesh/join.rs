@@ -218,7 +218,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let keeps = options.role != Role::Guest;
     let estate = Estate::open(&mesh, pod.larder().clone(), swarm.clone(), keeps);
     let estate = estate.map_err(|error| machine(&error))?;
-    let steps = Steps::begin(&mesh, &estate, pod, load::slots(&options.offer, role));
+    let steps = Steps::begin(&mesh, &estate, pod, (load::slots(&options.offer, role), options.offer.memory));
     let waiting = steps.waiting();
     mesh.set_load(move || Beat { queue: waiting(), ..load::beat(&loaded, &offer, role) });
     let others = Others {

@@ -36,8 +36,8 @@ use view::{HostTools, SourceError};
 use super::owned::{Estate, MadeFor};
 use super::projects::own_environment;
 use super::steps::LATER;
-use super::{enclosing, presence};
-use crate::majordomo::build::{Promises, failure_words, limit_of};
+use super::{enclosing, load, presence};
+use crate::majordomo::build::{Promises, failure_words, limit_of, restarted_words};
 use crate::majordomo::sink::Cancel;
 use crate::majordomo::tool_roots;
 
@@ -63,6 +63,8 @@ pub(super) struct Kitchen {
     pod: Pod,
     share: Share,
     slots: u32,
+    /// Bytes of memory for all steps together; none: what is free.
+    memory: Option<u64>,
     runs: Mutex<FxHashMap<(PodId, u64), Taken>>,
     /// Runs whose commands have ended, and that are judged without a slot.
     judged: Semaphore,
@@ -137,6 +139,14 @@ impl<T: PartialEq> Bound<T> {
 /// A line as it is reported.
 type Line = (Stream, String);
 
+/// What is told of a run besides its end.
+struct Told {
+    lines: mpsc::Sender<Line>,
+    used: Arc<OnceLock<RunUsage>>,
+    /// Why it has begun once more.
+    again: Arc<Mutex<Option<String>>>,
+}
+
 fn gather(line: Line, waiting: &mut Vec<Line>, bytes: &mut usize) {
     *bytes += line.1.len();
     waiting.push(line);
@@ -152,8 +162,8 @@ impl<E: std::error::Error> From<E> for NotRun {
 }
 
 impl Kitchen {
-    /// With so many slots for steps, those of this pod's own builds among them.
-    pub fn new(mesh: Arc<Mesh>, estate: Estate, pod: Pod, slots: u32) -> Arc<Self> {
+    /// With so many slots and bytes of memory for steps, those of this pod's own builds among them.
+    pub fn new(mesh: Arc<Mesh>, estate: Estate, pod: Pod, (slots, memory): (u32, Option<u64>)) -> Arc<Self> {
         let share = pod.slots().share(slots as usize);
         Arc::new(Self {
             mesh,
@@ -161,6 +171,7 @@ impl Kitchen {
             pod,
             share,
             slots,
+            memory,
             runs: Mutex::default(),
             judged: Semaphore::new(slots as usize),
             plans: Mutex::default(),
@@ -184,7 +195,10 @@ impl Kitchen {
             return Err("it has that run already".to_owned());
         }
         let is_full = runs.keys().filter(|(by, _)| *by == from).count() >= MAX_RUNS;
-        let slot = if is_full { None } else { self.free_slot() };
+        let needs = order.memory.unwrap_or_default();
+        // What is more than there ever is does not wait for it.
+        let is_full = is_full || self.memory.is_some_and(|memory| needs > memory);
+        let slot = if is_full { None } else { self.free_slot(needs) };
         let waits = slot.is_none();
         if is_full || waits && (!order.may_wait || waiting(&runs) >= self.slots) {
             return Ok(RunAnswer::Busy);
@@ -200,20 +214,22 @@ impl Kitchen {
         waiting(&self.runs.lock())
     }
 
-    /// A slot for others, if one is free.
-    fn free_slot(&self) -> Option<Slot> {
-        if self.free_slots() == 0 {
+    /// A slot for others, if one is free, and so many bytes of memory are.
+    fn free_slot(&self, needs: u64) -> Option<Slot> {
+        if self.free_slots() == 0 || (needs > 0 && needs > load::free_memory(&self.pod, self.memory)) {
             return None;
         }
-        self.share.queue().now_or_never()?.ok()
+        let mut slot = self.share.queue().now_or_never()?.ok()?;
+        slot.needs(needs);
+        Some(slot)
     }
 
     /// The next slot that is free for others, and that this pod's own builds do not wait for.
-    async fn next_slot(&self) -> Slot {
+    async fn next_slot(&self, needs: u64) -> Slot {
         let mut counts = self.pod.slots().watch();
         loop {
             counts.mark_unchanged();
-            if let Some(slot) = self.free_slot() {
+            if let Some(slot) = self.free_slot(needs) {
                 return slot;
             }
             if counts.changed().await.is_err() {
@@ -244,11 +260,11 @@ impl Kitchen {
         let (begins, begun) = oneshot::channel();
         let mut begun = Some(begun);
         let (sender, mut lines) = mpsc::channel(LINES);
-        let (kitchen, ends, used) = (self.clone(), cancel.clone(), Arc::new(OnceLock::new()));
-        let uses = Arc::clone(&used);
+        let (kitchen, ends, used, again) =
+            (self.clone(), cancel.clone(), Arc::new(OnceLock::new()), Arc::default());
+        let told_of = Told { lines: sender, used: Arc::clone(&used), again: Arc::clone(&again) };
         let begins = (slot, begins);
-        let mut ended =
-            tokio::spawn(async move { kitchen.run((from, order), (sender, &uses), &ends, begins).await });
+        let mut ended = tokio::spawn(async move { kitchen.run((from, order), told_of, &ends, begins).await });
         let (mut heard, mut end, mut enclosed, mut number) = (Instant::now(), None, Vec::new(), 1);
         let mut over = None;
         // Of what is reported next; the report that is not heard is said again.
@@ -282,8 +298,18 @@ impl Kitchen {
                 let end = end.clone().filter(|_| lines.is_empty());
                 let enclosed = if end.is_some() { std::mem::take(&mut enclosed) } else { Vec::new() };
                 let usage = end.as_ref().and_then(|_| used.get().copied());
-                let lines = std::mem::take(&mut waiting);
-                RunNews { run, number, lines, waits, end, usage, enclosed, free_slots: self.free_slots() }
+                let (lines, again) = (std::mem::take(&mut waiting), again.lock().take());
+                RunNews {
+                    run,
+                    number,
+                    lines,
+                    waits,
+                    again,
+                    end,
+                    usage,
+                    enclosed,
+                    free_slots: self.free_slots(),
+                }
             });
             match self.mesh.ask::<_, NewsAnswer>(&from, RUN_NEWS, &news, ANSWER).await {
                 Ok(NewsAnswer::Taken) if news.end.is_some() => break,
@@ -329,7 +355,7 @@ impl Kitchen {
     async fn run(
         &self,
         (from, order): (PodId, RunOrder),
-        told: (mpsc::Sender<Line>, &OnceLock<RunUsage>),
+        told: Told,
         cancel: &Cancel,
         begins: Begins,
     ) -> RunEnd {
@@ -342,7 +368,7 @@ impl Kitchen {
     async fn cooked(
         &self,
         (from, mut order): (PodId, RunOrder),
-        (lines, used): (mpsc::Sender<Line>, &OnceLock<RunUsage>),
+        Told { lines, used, again }: Told,
         cancel: &Cancel,
         (slot, begins): Begins,
     ) -> Result<RunEnd, NotRun> {
@@ -411,12 +437,14 @@ impl Kitchen {
         let silent = ends.clone();
         let on_news = move |news: StepNews<'_>| {
             // It says what it makes of an answer that it did not get.
-            let StepNews::Line(line) = news else { return };
-            if silent.is_set() {
-                return;
+            match news {
+                _ if silent.is_set() => {}
+                StepNews::Again(error) => *again.lock() = Some(restarted_words(error)),
+                // What does not fit is in what is kept of the run.
+                StepNews::Line(line) => {
+                    lines.try_send((line.stream, String::from_utf8_lossy(&line.bytes).into_owned())).ok();
+                }
             }
-            // What does not fit is in what is kept of the run.
-            lines.try_send((line.stream, String::from_utf8_lossy(&line.bytes).into_owned())).ok();
         };
         let ended = async {
             tokio::select! {
@@ -429,7 +457,7 @@ impl Kitchen {
         let waiting = async {
             match slot {
                 Some(slot) => slot,
-                None => self.next_slot().await,
+                None => self.next_slot(order.memory.unwrap_or_default()).await,
             }
         };
         tokio::pin!(waiting);

@@ -17,7 +17,6 @@ pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
     let slots = slots(offer, role);
     let (_, taken) = pod.slots().counts();
     let taken = u32::try_from(taken).unwrap_or(u32::MAX);
-    let free = free_memory().unwrap_or_default();
     let mut labels = node::machine_labels();
     labels.extend(offer.labels.clone());
     Beat {
@@ -25,7 +24,8 @@ pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
         slots,
         load: load().unwrap_or_default(),
         processors: u32::try_from(default_jobs()).unwrap_or(u32::MAX),
-        free_memory: offer.memory.map_or(free, |memory| memory.min(free)),
+        free_memory: free_memory(pod, offer.memory),
+        memory: offer.memory,
         labels,
         ..Beat::default()
     }
@@ -38,7 +38,14 @@ fn load() -> Option<u32> {
     Some((load * 100.0) as u32)
 }
 
-fn free_memory() -> Option<u64> {
+/// Bytes of memory that a step can have now: of what is offered, if anything is said of that, what those that run do not need; and no more than the machine has.
+pub fn free_memory(pod: &Pod, offered: Option<u64>) -> u64 {
+    let of_offer = offered.map_or(u64::MAX, |offered| offered.saturating_sub(pod.slots().memory()));
+    // A machine that does not say what it has is no reason to run nothing.
+    available().map_or(of_offer, |available| available.min(of_offer))
+}
+
+fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -43,10 +43,10 @@ impl Drop for Steps {
 }
 
 impl Steps {
-    /// Begins to take orders while fewer steps run than this, and to place steps.
-    pub fn begin(mesh: &Arc<Mesh>, estate: &Estate, pod: &Pod, slots: u32) -> Self {
+    /// Begins to take orders while fewer steps run than this, and need no more bytes of memory than this together; and to place steps.
+    pub fn begin(mesh: &Arc<Mesh>, estate: &Estate, pod: &Pod, (slots, memory): (u32, Option<u64>)) -> Self {
         let away = Away::new(mesh.clone(), estate.owners.clone());
-        let kitchen = Kitchen::new(mesh.clone(), estate.clone(), pod.clone(), slots);
+        let kitchen = Kitchen::new(mesh.clone(), estate.clone(), pod.clone(), (slots, memory));
         // What the mesh has of both is weak: they have the mesh.
         let asked: Weak<Kitchen> = Arc::downgrade(&kitchen);
         serve(mesh, RUN, {

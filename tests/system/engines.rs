@@ -261,8 +261,8 @@ fn a_step_with_network_does_not_run_twice_where_its_kitchen_is_killed() {
     place.assert_nothing_left();
 }
 
-/// The zygote of a build in bare namespaces.
-fn zygote(place: &Place) -> Pid {
+/// The zygote of a pod in bare namespaces.
+pub fn zygote(place: &Place) -> Pid {
     let is_zygote = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "kitchen-zygote\n")
     };

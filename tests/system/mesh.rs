@@ -10,6 +10,7 @@ mod faults;
 mod insider;
 mod labels;
 mod logins;
+mod memory;
 mod monitor;
 mod newcomer;
 mod outages;

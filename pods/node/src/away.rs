@@ -39,6 +39,8 @@ pub struct Wish {
     pub inputs: Vec<(Digest, u64)>,
     /// Labels that the pod must have.
     pub on: BTreeMap<String, String>,
+    /// Bytes of memory that must be free at the pod: its limit, or what it used when it last ran.
+    pub memory: Option<u64>,
     /// Whether it may be given to a pod that has no free slot yet.
     pub may_wait: bool,
 }
@@ -54,10 +56,10 @@ pub trait OtherKitchens: Send + Sync + 'static {
     /// Whether this pod has these labels.
     fn is_here(&self, on: &BTreeMap<String, String>) -> bool;
 
-    /// Whether another pod has them that runs steps for this one and is heard, whether there is room or not.
-    fn is_elsewhere(&self, on: &BTreeMap<String, String>) -> bool;
+    /// Whether another pod has them, and so much memory for steps in all, that runs steps for this one and is heard, whether there is room or not.
+    fn is_elsewhere(&self, on: &BTreeMap<String, String>, memory: Option<u64>) -> bool;
 
-    /// A place for a step: at the pod that has most of its inputs, among those with free slots and its labels whose tools are not known to differ
+    /// A place for a step: at the pod that has most of its inputs, among those with free slots, its labels and enough free memory whose tools are not known to differ
     /// from ours where it looks at them. Where none is free: next in line behind one of this pod's own, if it may wait. `None`: there is
     /// no such pod now.
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;
@@ -68,6 +70,8 @@ pub trait OtherKitchens: Send + Sync + 'static {
 pub enum NewsOfRun {
     /// It has waited, and begins.
     Begun,
+    /// What it ran in was ended from outside, and it begins once more: why.
+    Again(String),
     /// It has printed a line.
     Line(PrintedLine),
     /// It has ended, and used so much.

@@ -1,7 +1,8 @@
 //! The pod's slots: how many steps may run at once, for all builds of the pod together.
 //!
 //! Each build brings its own limit; the pod has as many slots as the build that allows the most. Whoever asks first is
-//! served first. A slot goes back when it is dropped, and a build's limit when the build is.
+//! served first. A slot goes back when it is dropped, and a build's limit when the build is. Memory is only counted: how much those need that have
+//! slots. Nobody here is held back by it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ struct State {
     /// The limits of the builds that are under way.
     limits: Vec<usize>,
     taken: usize,
+    /// Bytes of memory that those need who have slots.
+    memory: u64,
     waiting: VecDeque<oneshot::Sender<Slot>>,
 }
 
@@ -47,7 +50,12 @@ impl Slots {
         self.0.state.lock().counts()
     }
 
-    /// The same, as it changes.
+    /// How many bytes of memory those need that have slots, as far as is known.
+    pub fn memory(&self) -> u64 {
+        self.0.state.lock().memory
+    }
+
+    /// How many slots there are and are taken, as it changes; also when memory is given back.
     pub fn watch(&self) -> watch::Receiver<(usize, usize)> {
         self.0.counts.subscribe()
     }
@@ -64,7 +72,7 @@ impl Slots {
             state.taken += 1;
             drop(state);
             // Whoever does not wait any more drops the slot, and so gives it back.
-            drop(next.send(Slot(self.clone())));
+            drop(next.send(Slot { slots: self.clone(), memory: 0 }));
         }
     }
 }
@@ -103,12 +111,27 @@ impl Drop for Share {
 
 /// The right to run one step.
 #[must_use = "dropping it gives the slot back"]
-pub struct Slot(Slots);
+pub struct Slot {
+    slots: Slots,
+    memory: u64,
+}
+
+impl Slot {
+    /// The step that has it needs so many bytes of memory.
+    pub fn needs(&mut self, memory: u64) {
+        let mut state = self.slots.0.state.lock();
+        state.memory = state.memory.saturating_sub(self.memory).saturating_add(memory);
+        self.memory = memory;
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.0.state.lock().taken -= 1;
-        self.0.hand_out();
+        let mut state = self.slots.0.state.lock();
+        state.taken -= 1;
+        state.memory = state.memory.saturating_sub(self.memory);
+        drop(state);
+        self.slots.hand_out();
     }
 }
 
@@ -134,6 +157,24 @@ mod tests {
         drop(second);
         drop(wide);
         assert_eq!(slots.counts(), (1, 0));
+    }
+
+    #[test]
+    fn memory_is_needed_as_long_as_the_slot_is_taken() {
+        let slots = Slots::default();
+        let share = slots.share(2);
+        let [mut first, mut second] = [(), ()].map(|()| share.queue().now_or_never().unwrap().unwrap());
+        first.needs(3);
+        second.needs(5);
+        second.needs(4);
+        assert_eq!(slots.memory(), 7);
+        let mut counts = slots.watch();
+        counts.mark_unchanged();
+        drop(first);
+        assert!(counts.has_changed().unwrap());
+        assert_eq!(slots.memory(), 4);
+        drop(second);
+        assert_eq!(slots.memory(), 0);
     }
 
     #[test]

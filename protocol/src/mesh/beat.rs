@@ -19,8 +19,11 @@ pub struct Beat {
     pub load: u32,
     /// Its processors.
     pub processors: u32,
-    /// Memory that can be had, in bytes.
+    /// Memory that a step can have now, in bytes.
     pub free_memory: u64,
+    /// Memory for steps in all, in bytes; none: it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// What it can do and is, for placement (`os`, `arch`, what its user says).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -8,7 +8,8 @@
 use std::mem::take;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::codec::{BadObject, Reader, Writer};
 use crate::event::{Limited, Stream};
@@ -68,6 +69,9 @@ pub struct RunOrder {
     /// Whether it may wait there until a slot is free.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_wait: bool,
+    /// Bytes of memory that have to be free there: its limit, or what it used when it last ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 impl RunOrder {
@@ -170,8 +174,11 @@ pub struct RunNews {
     /// It still waits for a slot.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
-    /// How it ended, if it has.
+    /// It has begun once more, since what it ran in was ended from outside: why, in words. Lines are of the new run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+    /// How it ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_end")]
     pub end: Option<RunEnd>,
     /// What it has used, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,6 +253,20 @@ pub enum RunEnd {
     NotRun(String),
 }
 
+/// An end that a later version tells is as good as none here: the step is run elsewhere.
+fn known_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RunEnd>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Known(RunEnd),
+        Other(IgnoredAny),
+    }
+    Ok(Option::<Told>::deserialize(deserializer)?.map(|told| match told {
+        Told::Known(end) => end,
+        Told::Other(_) => RunEnd::NotRun("it ended in a way that this version does not know".to_owned()),
+    }))
+}
+
 /// How a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFailure {
@@ -296,6 +317,7 @@ mod tests {
             timeout: None,
             limits: RunLimits::default(),
             may_wait: false,
+            memory: None,
         }
     }
 

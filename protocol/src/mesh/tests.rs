@@ -122,6 +122,7 @@ fn messages_have_their_golden_form() {
             load: 150,
             processors: 2,
             free_memory: 1 << 30,
+            memory: Some(2 << 30),
             labels: [("arch".to_owned(), "x86_64".to_owned())].into(),
             leaving: false,
             knows: "00ff".into(),
@@ -173,6 +174,7 @@ fn what_is_said_of_runs_has_its_golden_form() {
             timeout: Some(Duration::from_millis(1500)),
             limits: RunLimits { memory: Some(1 << 30), ..RunLimits::default() },
             may_wait: true,
+            memory: Some(1 << 29),
         },
     );
     golden("run.answer", &[RunAnswer::Accepted, RunAnswer::Waits, RunAnswer::Busy]);
@@ -184,9 +186,11 @@ fn what_is_said_of_runs_has_its_golden_form() {
         end: None,
         usage: None,
         enclosed: Vec::new(),
+        again: None,
         free_slots: 1,
     };
     golden("run.news", &RunNews { lines: vec![(Stream::Stderr, "a warning".into())], ..news.clone() });
+    golden("run.news.again", &RunNews { again: Some("its kitchen died".into()), ..news.clone() });
     golden("run.news.waits", &RunNews { waits: true, ..news.clone() });
     let usage =
         RunUsage { user: Duration::from_millis(20), system: Duration::from_millis(10), memory: 1 << 20 };
@@ -205,6 +209,11 @@ fn what_is_said_of_runs_has_its_golden_form() {
     golden("run.news.failed", &ended(2, RunEnd::Failed(failure)));
     golden("run.news.unmade", &ended(2, RunEnd::Unmade(paths().1)));
     golden("run.news.not-run", &ended(2, RunEnd::NotRun("it has no disk".into())));
+    // What a later version says of an end is no reason to take it for silent.
+    let later = r#"{"run":7,"number":3,"end":{"paused":{"for":"ever"}},"free_slots":1}"#;
+    let why = "it ended in a way that this version does not know".to_owned();
+    let read: RunNews = serde_json::from_str(later).unwrap();
+    assert_eq!(read, RunNews { number: 3, end: Some(RunEnd::NotRun(why)), ..news });
     golden("run.cancel", &RunCancel { run: 7 });
     golden("news.answer", &[NewsAnswer::Taken, NewsAnswer::Later, NewsAnswer::Unwanted]);
 }

@@ -50,7 +50,7 @@ pub struct JoinArgs {
     /// Steps of others that run here at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     slots: Option<u32>,
-    /// How much memory it says at most that is free, such as `8G`; no step is held back by it [default: what is free]
+    /// Memory for steps, such as `8G`: those of others that need more than is left of it wait or go elsewhere [default: what is free]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
     /// What this pod has or is, for steps that want it

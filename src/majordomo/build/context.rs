@@ -159,6 +159,8 @@ pub struct Context {
     pub unexplained: Mutex<Vec<Unexplained>>,
     /// What other pods that run its steps are given, once one is to; `None`: they are given none.
     pub shared: OnceLock<Option<Shared>>,
+    /// Bytes of memory that the largest process of each step has used that ran.
+    pub used: Mutex<FxHashMap<usize, u64>>,
     /// Trees that were put into the larder for other pods, by their addresses.
     pub trees_put: Mutex<FxHashMap<usize, (Arc<Tree>, Digest)>>,
     /// What some steps see over the sources, and none of them made.
@@ -227,6 +229,7 @@ impl Context {
             printed: Default::default(),
             unexplained: Default::default(),
             shared: OnceLock::new(),
+            used: Default::default(),
             trees_put: Default::default(),
             given: prepared.given.clone(),
             tool_roots: prepared.tool_roots.iter().map(|root| root.path.clone()).collect(),
@@ -244,6 +247,13 @@ impl Context {
     /// Whether a step is not to be answered for by what was made before this build.
     pub fn is_cold(&self, step: usize) -> bool {
         self.options.cold && !self.made_by_now.contains(&self.plan.steps[step].id)
+    }
+
+    /// Bytes of memory that have to be free for a step: its limit, or what it used when it last ran.
+    pub fn memory_of(&self, step: usize) -> Option<u64> {
+        let planned = &self.plan.steps[step];
+        let last = || self.last.get(&planned.id)?.ran.as_ref()?.memory;
+        planned.limits.memory.or_else(last)
     }
 
     /// Whether a step's root is looked into: its commands do not run, and nothing answers for it.

@@ -42,7 +42,7 @@ pub use self::planning::{Planning, run_planning};
 pub use self::preparing::aside;
 pub use self::promises::Promises;
 pub use self::visit::Visitor;
-pub use self::words::{chain, failure_words, limit_of, shown_command, signal_name};
+pub use self::words::{chain, failure_words, limit_of, restarted_words, shown_command, signal_name};
 use super::request::{BuildOptions, Failure, Reply};
 use super::sink::{Cancel, Sink};
 use super::watch::projects;

@@ -45,6 +45,11 @@ pub fn failure_words(how: &HowEnded, timeout: Option<Duration>) -> (Option<i32>,
     }
 }
 
+/// Why a step is begun once more whose kitchen somebody ended.
+pub fn restarted_words(error: &node::NodeError) -> String {
+    format!("what it ran in was ended from outside ({error})")
+}
+
 /// Which limit a run was over, if that ended it.
 pub fn limit_of(how: &HowEnded) -> Option<Limited> {
     match how {

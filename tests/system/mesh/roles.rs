@@ -121,6 +121,7 @@ fn answers_to(role: &str) -> [Result<RunAnswer, String>; 2] {
         timeout: None,
         limits: RunLimits::default(),
         may_wait: false,
+        memory: None,
     };
     // It never has room for what becomes of it.
     let later = serde_json::to_value(NewsAnswer::Later).unwrap();

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use protocol::mesh::run::MAX_LISTED;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use super::{Member, POLL, POLLS, is_announced, joins, server};
 use crate::common::gate::Visitor;
 use crate::common::private_mounts::{put_file, small_disk, unshare_mounts};
 use crate::common::{Gate, Nats, Place, Project, Running};
+use crate::engines::zygote;
 
 /// A project of so many steps that each take some tenths of a second.
 pub fn wide(count: usize, seconds: &str) -> String {
@@ -285,6 +286,27 @@ fn a_step_elsewhere_may_be_given_more_than_an_order_lists() {
 #[track_caller]
 pub fn starts_at(build: &mut Running, pod: &str) -> Value {
     build.wait_for(|event| event["event"] == "step-started" && event["pod"] == pod)
+}
+
+#[test]
+fn a_kitchen_that_dies_there_is_told_as_one_here() {
+    let (_ground, _server, a, b) = two();
+    // Longer than it takes to end what it runs in.
+    let steps =
+        "[step.first]\nrun = 'true'\n[step.s]\nrun = 'echo up; sleep 4; cat words > made'\nout = 'made'\n";
+    let project = a.place.project("p", steps);
+    project.write("words", "precious\n");
+    let (full, mut build) = begun_elsewhere(&a, &project);
+    // What it prints comes while it runs.
+    build.wait_for_output("up");
+    kill_process(zygote(&b.place), Signal::KILL).unwrap();
+    let again = build.wait_for(|event| event["event"] == "step-restarted");
+    assert!(again["why"].as_str().unwrap().contains("was ended from outside"), "{again}");
+    full.ends();
+    let built = build.built().ok();
+    assert_eq!((built.started_on()["b"], project.read("made")), (1, "precious\n".to_owned()));
+    b.leaves();
+    a.leaves();
 }
 
 #[test]

@@ -54,7 +54,11 @@ impl Conductor {
             if self.steps[index].stays_home || !step::may_go(&context, index, pass) {
                 continue;
             }
-            let wish = step::wish(&context, index);
+            let mut wish = step::wish(&context, index);
+            if !self.is_for_here(index) {
+                // What it used once is no reason to run it nowhere.
+                wish.memory = context.plan.steps[index].limits.memory;
+            }
             let Some(place) = others.place(&wish) else {
                 if others.free() == 0 {
                     return;

@@ -120,7 +120,8 @@ impl Conductor {
     }
 
     /// A held step has a slot again.
-    pub(super) fn resume(&mut self, index: usize, slot: Slot) {
+    pub(super) fn resume(&mut self, index: usize, mut slot: Slot) {
+        slot.needs(self.context.memory_of(index).unwrap_or_default());
         let Some(running) = self.running(index).filter(|running| running.slot.is_none()) else { return };
         running.slot = Some(slot);
         self.slots_used += 1;

@@ -51,7 +51,20 @@ impl Conductor {
         let on = &context.plan.steps[index].on;
         let labels: Vec<String> = on.iter().map(|(key, value)| format!("`{key}={value}`")).collect();
         let labels = labels.join(", ");
-        if !self.others.as_ref().is_some_and(|(others, _)| others.is_elsewhere(on)) {
+        let is_elsewhere =
+            |memory| self.others.as_ref().is_some_and(|(others, _)| others.is_elsewhere(on, memory));
+        let memory = context.plan.steps[index].limits.memory;
+        if let Some(memory) = memory
+            && is_elsewhere(None)
+            && !is_elsewhere(Some(memory))
+        {
+            return Some(format!(
+                "it runs only on a pod with {labels}, and none of those offers steps as much as {}: \
+                 `pod join --memory` says how much a pod offers",
+                kitchen::Limit::Memory(memory)
+            ));
+        }
+        if !is_elsewhere(None) {
             return Some(format!(
                 "it runs only on a pod with {labels}, and none is there that runs steps: `pod join --label` gives a pod its labels"
             ));

@@ -78,7 +78,10 @@ impl Conductor {
                     if step.ran.is_some() || last.is_none_or(|last| last.trace != hit.digest) {
                         let key = Facets::of(&context.specs[index]);
                         let record = match &step.ran {
-                            Some(reason) => Record::of_run(hit.digest, key, reason.clone(), last),
+                            Some(reason) => {
+                                let used = context.used.lock().get(&index).copied();
+                                Record::of_run(hit.digest, key, (reason.clone(), used), last)
+                            }
                             None => {
                                 let ran = last.and_then(|last| last.ran.clone());
                                 Record { trace: hit.digest, key, ran }

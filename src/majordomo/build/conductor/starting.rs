@@ -159,7 +159,7 @@ impl Conductor {
     }
 
     /// Gives a slot to whoever comes first.
-    pub(super) fn use_slot(&mut self, slot: Slot) {
+    pub(super) fn use_slot(&mut self, mut slot: Slot) {
         if let Some(first) = self.resuming.iter().position(|&index| self.has_room(index))
             && let Some(next) = self.resuming.remove(first)
         {
@@ -173,7 +173,10 @@ impl Conductor {
         self.missed.remove(&(rank, next));
         let phase = std::mem::replace(&mut self.steps[next].phase, Phase::Ready);
         match phase {
-            Phase::Missed { pass, epoch } => self.run(next, *pass, epoch, slot),
+            Phase::Missed { pass, epoch } => {
+                slot.needs(self.context.memory_of(next).unwrap_or_default());
+                self.run(next, *pass, epoch, slot);
+            }
             other => self.steps[next].phase = other,
         }
     }

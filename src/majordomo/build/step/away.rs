@@ -56,7 +56,8 @@ pub(in super::super) fn wish(context: &Context, index: usize) -> Wish {
     // One of a pool would keep others of it waiting.
     let may_wait = context.plan.steps[index].pool.is_none();
     let on = context.plan.steps[index].on.clone();
-    let mut wish = Wish { programs, on, may_wait, ..Wish::default() };
+    let memory = context.memory_of(index);
+    let mut wish = Wish { programs, on, memory, may_wait, ..Wish::default() };
     let Some((trace, set)) = last_trace(context, index) else { return wish };
     for (path, _, seen) in trace.observations(&set).into_iter().flatten() {
         match seen {
@@ -182,6 +183,7 @@ fn order(
         timeout: planned.timeout,
         limits: RunLimits { memory, milli_cpus, processes, open_files, disk, time },
         may_wait: false,
+        memory: None,
     };
     if let Some(lists) = order.take_long_lists() {
         order.lists = Some(context.pod.larder().put(ObjectKind::Blob, &lists.encode())?);
@@ -228,11 +230,17 @@ pub(in super::super) async fn run_away(
     let Some(shared) = context.shared.get().cloned().flatten() else {
         return Ok(not_away("the project cannot be given to other pods"));
     };
-    let order = order(context, index, (&pass, &producers), shared)?;
+    let order = RunOrder { memory: wish.memory, ..order(context, index, (&pass, &producers), shared)? };
     let id = &context.plan.steps[index].id;
     let (printed, enclosed) = (Mutex::new(Printed::default()), Mutex::new(Vec::new()));
     let on_news = |news| match news {
         NewsOfRun::Begun => start.say(),
+        NewsOfRun::Again(why) => {
+            if !cancel.is_set() {
+                context.sink.event(Event::StepRestarted { step: id.clone(), why });
+            }
+            *printed.lock() = Printed::default();
+        }
         NewsOfRun::Line(line) => {
             if !cancel.is_set() {
                 print(&context.sink, id, &line);
@@ -240,6 +248,7 @@ pub(in super::super) async fn run_away(
             printed.lock().push(line);
         }
         NewsOfRun::Used(RunUsage { user, system, memory }) => {
+            context.used.lock().insert(index, memory);
             if !cancel.is_set() && !context.cancel.is_set() {
                 say_used(&context.sink, id, (user, system), memory);
             }

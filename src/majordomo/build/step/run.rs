@@ -11,7 +11,9 @@ use protocol::{Digest, Look, PathSet, PodId, RelPath, Seen, StepId, Trace, Tree}
 use view::SourceError;
 
 use super::super::context::{Changed, Context, Stop};
-use super::super::words::{chain, failure_words, limit_of, link_out, shown_command, strictly};
+use super::super::words::{
+    chain, failure_words, limit_of, link_out, restarted_words, shown_command, strictly,
+};
 use super::super::{differing, keep, verify, visit};
 use super::{Failed, Hit, Pass, Ran, outputs_of};
 use crate::majordomo::border;
@@ -88,12 +90,12 @@ pub(in super::super) async fn run(
         _ if mine.is_set() && !ending.is_set() => {}
         StepNews::Line(line) => print(&sink, &id, line),
         StepNews::Again(error) => {
-            let why = format!("what it ran in was ended from outside ({error})");
-            sink.event(Event::StepRestarted { step: id.clone(), why });
+            sink.event(Event::StepRestarted { step: id.clone(), why: restarted_words(error) });
         }
     };
     let mut run = context.pod.run(order, &on_news, on_end, ended).await?;
     pass.view.hang_up();
+    context.used.lock().insert(index, run.usage.max_rss);
     if !cancel.is_set() && !context.cancel.is_set() {
         say_used(&context.sink, &planned.id, (run.usage.user, run.usage.system), run.usage.max_rss);
     }
