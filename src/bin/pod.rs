@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use computepods::cli;
 use computepods::majordomo::session;
+use computepods::myself;
 
 fn main() -> ExitCode {
-    cli::zygote::become_it_if_asked();
-    if let Some(code) = cli::chef::serve_if_asked() {
+    myself::zygote::become_it_if_asked();
+    if let Some(code) = myself::chef::serve_if_asked() {
         return code;
     }
     cli::pod_main(&session::open)

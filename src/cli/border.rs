@@ -12,8 +12,8 @@ use clap::error::ErrorKind;
 
 use crate::cli::exit::Exit;
 use crate::cli::style::{Style, Tone};
-use crate::cli::words;
 use crate::majordomo::request::{Failure, FailureKind};
+use crate::words;
 
 /// A failure of a kind.
 pub fn failure(kind: FailureKind, message: impl Into<String>) -> Failure {

@@ -11,14 +11,15 @@ use parking_lot::Mutex;
 
 use crate::cli::exit::Exit;
 use crate::cli::global::GlobalArgs;
-use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::place::Around;
 use crate::cli::style::{Style, Tone};
-use crate::cli::{Majordomo, Open, border, place};
+use crate::cli::{border, place};
 use crate::env_vars::{self, EnvVar};
+use crate::interrupt::{Cause, Interrupt};
 use crate::logs;
 use crate::majordomo::report::SCHEMA;
 use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
+use crate::majordomo::{Majordomo, Open};
 
 /// How often progress is said on a terminal.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::interrupt::Signal;
+use crate::interrupt::Signal;
 use crate::majordomo::request::FailureKind;
 
 /// How a process of ours ends. The numbers are a promise: `docs/reference/exit-codes.md`.

@@ -3,9 +3,9 @@
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
-use crate::cli::words::line;
 use crate::cli::{majordomo, pod};
 use crate::env_vars::{self, UPDATE_DOCS};
+use crate::words::line;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference");
 

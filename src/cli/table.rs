@@ -1,6 +1,6 @@
 //! Tables for people: columns two spaces apart, cut to the screen where there is one.
 
-use crate::cli::words;
+use crate::words;
 
 /// The least that a cut column keeps.
 const NARROWEST: usize = 8;

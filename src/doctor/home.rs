@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Finding, State};
-use crate::cli::words::bytes;
+use crate::words::bytes;
 
 /// Room below which a build is likely to fail, and below which it may.
 const TOO_LITTLE: u64 = 256 << 20;

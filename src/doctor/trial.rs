@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use view::{Flavour, HostOptions, HostTools, MemorySource, Mount, NoMemo};
 
 use super::{Finding, Place, State};
-use crate::cli::zygote::ZYGOTE;
+use crate::myself::zygote::ZYGOTE;
 
 /// The names of the engines' findings.
 pub(super) const ENGINES: [&str; 3] = [NATIVE, CRUN, RUNC];

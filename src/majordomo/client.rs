@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::border;
 use super::request::{Failure, Reply, Request};
-use crate::cli::interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 
 /// How long the other side may take for its greeting.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,13 +16,13 @@ use tokio::runtime::Runtime;
 
 use super::border;
 use super::journal::Journals;
+use super::membership::Membership;
 use super::project_file::{PODS_FILE, PodsFile, ProjectFileError, pods_file};
 use super::request::{Failure, Sandbox};
 use super::serve::Listener;
 use super::sink::Cancel;
-use crate::cli::zygote::ZYGOTE;
 use crate::env_vars::COMPUTEPODS_SANDBOX;
-use crate::mesh::Joined;
+use crate::myself::zygote::ZYGOTE;
 
 /// How long tasks may take to go when the pod does.
 const LAST_TASKS: Duration = Duration::from_millis(200);
@@ -37,7 +37,7 @@ pub struct Host {
     /// What its builds have said.
     pub journals: Journals,
     /// Its federation, if it is in one.
-    pub joined: Arc<OnceLock<Arc<Joined>>>,
+    pub membership: Arc<OnceLock<Arc<dyn Membership>>>,
     /// Set when a pod that stands is asked to go; `None`: it is embedded, and goes by itself.
     pub stop: Option<Cancel>,
 }
@@ -98,7 +98,7 @@ impl Holder {
         let socket = Home::socket(home.path());
         let pod = Pod::open(home, options, runtime.handle().clone()).map_err(|e| border::node(&e))?;
         let journals = Journals::of(pod.home().path());
-        let host = Host { pod, journals, leaving: Cancel::default(), joined: Arc::default(), stop };
+        let host = Host { pod, journals, leaving: Cancel::default(), membership: Arc::default(), stop };
         let listener = Listener::start(&socket, host.clone())
             .map_err(|e| border::machine(format!("cannot listen on `{}`: {e}", socket.display())))?;
         Ok(Self { host, listener, runtime })

@@ -5,6 +5,7 @@
 //! | `request`, `report` | what can be asked, and what is answered: plain data |
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
 //! | `holder`, `standing` | who holds a home: a majordomo while it builds, or a pod of its own |
+//! | `membership` | what is asked of the federation, if the pod is in one: `mesh` answers |
 //! | `service` | carries out requests; `border` finds the words for failures |
 //! | `noop` | the build with nothing to do |
 //! | `recall`, `records`, `facets`, `failures` | what is remembered of the last build, of each step, of its key, of how it failed |
@@ -32,6 +33,7 @@ pub mod images;
 pub mod inspect;
 pub mod journal;
 pub mod launch;
+pub mod membership;
 pub mod noop;
 pub mod plan;
 pub mod prepare;
@@ -55,3 +57,25 @@ pub mod tree_files;
 pub mod uses;
 pub mod watch;
 pub mod workspace;
+
+use std::path::Path;
+
+use request::{Failure, Reply, Request};
+
+use crate::interrupt::Interrupt;
+
+/// A majordomo as its client sees it: in this process, or behind `pod.sock`.
+pub trait Majordomo {
+    /// Carries out a request, and returns when it has ended. `on` is called for each reply in order, on this thread;
+    /// the last one is [`Reply::Done`], unless an `Err` is returned.
+    ///
+    /// When `interrupt` is set, the request is cancelled: it ends within a second, as a build with the outcome
+    /// `Cancelled`, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// The request could not be carried out. A step that failed is no such error.
+    fn ask(&self, request: Request, interrupt: &Interrupt, on: &mut dyn FnMut(Reply)) -> Result<(), Failure>;
+}
+
+/// Finds or makes the majordomo of a home.
+pub type Open<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Majordomo>, Failure>;

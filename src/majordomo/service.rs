@@ -7,15 +7,12 @@ use protocol::BuildId;
 use protocol::event::Outcome;
 
 use super::holder::Host;
-use super::request::{
-    BuildOptions, FsckReport, InvitationReport, PodReport, Reply, Report, Request, UsedBy, WatchNews,
-};
+use super::membership::Membership;
+use super::request::{BuildOptions, FsckReport, PodReport, Reply, Report, Request, UsedBy, WatchNews};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::workspace::Workspace;
 use super::{border, build, chefs, inspect, launch, noop, prepare, request::Failure, shell, uses};
-use crate::mesh::Joined;
-use crate::mesh::joining::Joining;
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -86,8 +83,8 @@ pub async fn answer(
         }
         Request::Why { project, target, environment } => {
             let mut why = inspect::why(pod, &project, &target, &environment).await?;
-            why.made_by_name = why.made_by.as_ref().map(|by| match host.joined.get() {
-                Some(joined) => joined.name_of(by),
+            why.made_by_name = why.made_by.as_ref().map(|by| match host.membership.get() {
+                Some(membership) => membership.name_of(by),
                 None => by.to_string(),
             });
             Report::Why(Box::new(why))
@@ -102,30 +99,26 @@ pub async fn answer(
         Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
         Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
         Request::PodStatus => Report::Pod(pod_status(host)?),
-        Request::Pods => Report::Pods(joined(host)?.pods().await?),
+        Request::Pods => Report::Pods(membership(host)?.pods().await?),
         Request::Invite { role, uses, hours } => {
-            let joined = joined(host)?;
-            let invitation = joined.invite(role, uses, hours).await?;
-            let server = joined.server().to_owned();
-            Report::Invitation(InvitationReport { invitation, server, uses, hours })
+            Report::Invitation(membership(host)?.invite(role, uses, hours).await?)
         }
         Request::Ban { pod } => {
-            let joined = joined(host)?;
-            joined.ban(&pod).await?;
-            Report::Pods(joined.pods().await?)
+            let membership = membership(host)?;
+            membership.ban(&pod).await?;
+            Report::Pods(membership.pods().await?)
         }
-        Request::Projects(asked) => Report::Projects(joined(host)?.projects(asked).await?),
-        Request::Named(named) => return joined(host)?.ask_project(host, *named, sink, cancel).await,
-        Request::Artefacts => Report::Artefacts(joined(host)?.artefacts()?),
-        Request::Owner(named) => Report::Owner(Box::new(joined(host)?.owner(&named)?)),
-        Request::Give { artefact, to } => Report::Owner(Box::new(joined(host)?.give(&artefact, &to).await?)),
-        Request::Pull(named) => Report::Pulled(Box::new(joined(host)?.pull(&named).await?)),
+        Request::Projects(asked) => Report::Projects(membership(host)?.projects(asked).await?),
+        Request::Named(named) => return membership(host)?.ask_project(host, *named, sink, cancel).await,
+        Request::Artefacts => Report::Artefacts(membership(host)?.artefacts()?),
+        Request::Owner(named) => Report::Owner(Box::new(membership(host)?.owner(&named)?)),
+        Request::Give { artefact, to } => {
+            Report::Owner(Box::new(membership(host)?.give(&artefact, &to).await?))
+        }
+        Request::Pull(named) => Report::Pulled(Box::new(membership(host)?.pull(&named).await?)),
         Request::Leave { anyway } => {
-            let on_progress = |done, total| {
-                sink.reply(Reply::Progress { done, total: Some(total), unit: "artefacts".to_owned() });
-            };
-            let leaving = joined(host)?.leave(pod.home().path(), anyway, (&on_progress, cancel)).await?;
-            let Some(left) = leaving else { return Ok(Some(Outcome::Cancelled)) };
+            let left = membership(host)?.leave(pod.home().path(), anyway, (sink, cancel)).await?;
+            let Some(left) = left else { return Ok(Some(Outcome::Cancelled)) };
             stop(host)?;
             Report::Left(left)
         }
@@ -155,8 +148,8 @@ pub async fn build_for(
         return Ok(Outcome::Cancelled);
     }
     if answered(&host.pod, &asked, sink).await {
-        if let Some(joined) = host.joined.get() {
-            joined.unchanged(&asked.project);
+        if let Some(membership) = host.membership.get() {
+            membership.unchanged(&asked.project);
         }
         return Ok(Outcome::Success);
     }
@@ -222,20 +215,19 @@ async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {
     })
 }
 
-/// The federation that the pod is in.
+/// The pod's membership in its federation.
 ///
 /// # Errors
 /// It is in none, or was sent away.
-pub fn joined(host: &Host) -> Result<&Joined, Box<Failure>> {
-    let joined = host.joined.get().map(|joined| &**joined).ok_or_else(|| {
-        let member = Joining::read(host.pod.home().path()).ok().flatten();
-        Box::new(match member {
-            None => border::no_federation(),
-            Some(_) => border::mistake("this home belongs to a federation, but no pod stands in it")
+pub fn membership(host: &Host) -> Result<&dyn Membership, Box<Failure>> {
+    let membership = host.membership.get().map(|membership| &**membership).ok_or_else(|| {
+        Box::new(match backplane::federation::is_member(host.pod.home().path()) {
+            false => border::no_federation(),
+            true => border::mistake("this home belongs to a federation, but no pod stands in it")
                 .hint("`pod` goes back into it, and stays"),
         })
     })?;
-    joined.refusal().map_or(Ok(joined), |failure| Err(Box::new(failure)))
+    membership.refusal().map_or(Ok(membership), |failure| Err(Box::new(failure)))
 }
 
 fn stop(host: &Host) -> Result<(), Box<Failure>> {
@@ -262,6 +254,6 @@ fn pod_status(host: &Host) -> Result<PodReport, Box<Failure>> {
         objects: stats.objects,
         bytes: stats.bytes,
         repairs: pod.larder().repairs().iter().map(ToString::to_string).collect(),
-        banned_from: host.joined.get().and_then(|joined| joined.banned_from()),
+        banned_from: host.membership.get().and_then(|membership| membership.banned_from()),
     })
 }

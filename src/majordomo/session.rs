@@ -15,8 +15,8 @@ use super::client::Asked;
 use super::holder::{Holder, Host};
 use super::request::{Failure, Needs, PodReport, Reply, Report, Request, WatchNews};
 use super::sink::{Cancel, REPLY_QUEUE, Sink};
-use super::{border, client, service};
-use crate::cli::{Majordomo, interrupt::Interrupt};
+use super::{Majordomo, border, client, service};
+use crate::interrupt::Interrupt;
 
 /// How long a home may be held by somebody who does not listen (yet, or any more).
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);

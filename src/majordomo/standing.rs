@@ -12,7 +12,7 @@ use super::holder::Holder;
 use super::request::{Failure, PodReport, Reply, Report, Request};
 use super::sink::Cancel;
 use super::{border, client};
-use crate::cli::interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 
 /// How often a home is tried that an embedded pod holds.
 const HOME_POLL: Duration = Duration::from_millis(50);
@@ -58,8 +58,8 @@ pub fn stand<T>(
         None => holder.listener().drain(&mut |_| ()),
         Some(_) => holder.listener().send_away(),
     }
-    if let Some(joined) = holder.host().joined.get() {
-        joined.send_projects_away();
+    if let Some(membership) = holder.host().membership.get() {
+        membership.send_projects_away();
     }
     drop(guest);
     holder.end();

@@ -22,13 +22,13 @@ use protocol::{BuildId, Digest, RelPath, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use super::holder::Host;
+use super::membership::{UseOrder, Used as Came};
 use super::project_file::{PROJECT_FILE, ProjectFile, UseRule};
 use super::request::{Failure, Reply, UsedBy, WatchNews};
 use super::sink::{Cancel, Sink};
 use super::tree_files::{self, Brought};
 use super::workspace::{self, Lock, Workspace, WorkspaceError, beneath};
 use super::{border, build, service};
-use crate::mesh::Used as Came;
 
 /// The version of the record that this program writes.
 const FORMAT: u32 = 1;
@@ -172,10 +172,9 @@ pub async fn bring(host: &Host, wanted: &Wanted<'_>, sink: &Sink, cancel: &Cance
         let was = before.uses.get(&name).filter(|was| was.project == used && was.targets == targets);
         let was = was.and_then(|was| was.tree);
         let as_it_is = wanted.as_it_is && was.is_some();
-        let order =
-            crate::mesh::UseOrder { project: &used, targets: &targets, used_by: &used_by, build, as_it_is };
-        let came = match service::joined(host) {
-            Ok(joined) => joined.use_project(host, &order, sink, cancel).await?,
+        let order = UseOrder { project: &used, targets: &targets, used_by: &used_by, build, as_it_is };
+        let came = match service::membership(host) {
+            Ok(membership) => membership.use_project(host, &order, sink, cancel).await?,
             Err(failure) => Came::Away(failure),
         };
         let (tree, owner) = match (came, was) {
@@ -279,7 +278,7 @@ fn real_folder(path: &Path, is_to_be: bool) -> Result<bool, Failure> {
 
 /// Keeps what a project uses up to date while it is watched: whoever watches sees its files change. Goes on until it is dropped.
 pub async fn keep(host: &Host, project: &Path, sink: &Sink, cancel: &Cancel) {
-    let mut changes = host.joined.get().map(|joined| joined.changes());
+    let mut changes = host.membership.get().map(|membership| membership.changes());
     let file = project.join(PROJECT_FILE);
     let stamp = || fs::metadata(&file).and_then(|meta| meta.modified()).ok();
     let mut seen = stamp();
@@ -294,8 +293,10 @@ pub async fn keep(host: &Host, project: &Path, sink: &Sink, cancel: &Cancel) {
         // What another one has made is taken as it is: to have it made for us would be a change again.
         let (is_meant, as_it_is) = tokio::select! {
             changed = changed => {
-                let joined = host.joined.get();
-                let is_about = |rule: &UseRule| joined.is_some_and(|joined| joined.is_about(&changed, &rule.project));
+                let membership = host.membership.get();
+                let is_about = |rule: &UseRule| {
+                    membership.is_some_and(|membership| membership.is_about(&changed, &rule.project))
+                };
                 (rules.iter().any(is_about), true)
             }
             () = tokio::time::sleep(LOOK_EVERY) => {

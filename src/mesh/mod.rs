@@ -11,6 +11,7 @@
 //! are made when their traces answer again, or when the pod joins again.
 
 mod artefacts;
+mod asked;
 mod away;
 mod back;
 mod chefs;
@@ -49,11 +50,10 @@ use tokio::task::JoinHandle;
 pub use join::{JoinOptions, join};
 use owned::Estate;
 use projects::Projects;
-pub use projects::{UseOrder, Used};
 use steps::Steps;
 
 use crate::majordomo::border::{self, mistake};
-use crate::majordomo::request::{Failure, LeaveReport, MemberReport, PodsReport};
+use crate::majordomo::request::{Failure, InvitationReport, LeaveReport, MemberReport, PodsReport};
 use crate::majordomo::sink::Cancel;
 use crate::majordomo::workspace::Workspace;
 
@@ -85,11 +85,6 @@ impl Drop for Joined {
 }
 
 impl Joined {
-    /// Whether a home belongs to a federation.
-    pub fn is_member(home: &Path) -> bool {
-        home.join(federation::FILE).exists()
-    }
-
     /// A build of a project had nothing to do: what was built before this pod joined is claimed.
     pub fn unchanged(&self, project: &Path) {
         if let Ok(Some(workspace)) = Workspace::open(project)
@@ -117,11 +112,6 @@ impl Joined {
     /// Whether joining it founded it.
     pub fn is_new(&self) -> bool {
         self.founded
-    }
-
-    /// Where the NATS server is, without secrets.
-    pub fn server(&self) -> &str {
-        &self.server
     }
 
     /// The address that it chose to listen on, if others than this machine's pods reach it there.
@@ -192,12 +182,13 @@ impl Joined {
     ///
     /// # Errors
     /// The back-plane cannot be reached, or this pod may not invite.
-    pub async fn invite(&self, role: Role, uses: u32, hours: u32) -> Result<String, Failure> {
+    pub async fn invite(&self, role: Role, uses: u32, hours: u32) -> Result<InvitationReport, Failure> {
         let holds_for = u64::from(hours) * 60 * 60 * 1000;
         let options =
             backplane::federation::InviteOptions { role, holds_for, uses, server: self.server.clone() };
         let invitation = self.mesh.federation().invite(&options).await;
-        invitation.map(|invitation| invitation.to_string()).map_err(|error| join::act_failed(&error))
+        let invitation = invitation.map_err(|error| join::act_failed(&error))?.to_string();
+        Ok(InvitationReport { invitation, server: self.server.clone(), uses, hours })
     }
 
     /// Sends a pod away: nothing that it says counts from now on.

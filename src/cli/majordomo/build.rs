@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use backplane::federation::is_member;
 use clap::Args;
 use parking_lot::Mutex;
 use protocol::event::Outcome;
@@ -12,15 +13,14 @@ use protocol::mesh::PROJECT_PREFIX;
 use crate::cli::context::{Context, unexpected};
 use crate::cli::event_log::{self, EventLog};
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Cause;
 use crate::cli::progress::{BuildView, Detail, Ticker};
-use crate::cli::words::{bytes, counted};
 use crate::cli::{border, place};
+use crate::interrupt::Cause;
 use crate::majordomo::request::{
     BuildOptions, BuiltReport, Failure, FailureKind, Named, OfProject, OrderOptions, OwnOptions, ProjectMade,
     Reply, Report, Request, Sandbox,
 };
-use crate::mesh::Joined;
+use crate::words::{bytes, counted};
 
 /// Make what a project wants
 ///
@@ -118,7 +118,7 @@ impl BuildArgs {
         // Where nobody can have registered anything a word is no name.
         let is_name = |word: Option<&String>| {
             word.is_some_and(|word| word.starts_with(PROJECT_PREFIX))
-                || around.home.as_deref().is_some_and(Joined::is_member)
+                || around.home.as_deref().is_some_and(is_member)
         };
         match named.filter(|_| is_name(self.words.first())) {
             Some((name, targets)) => {

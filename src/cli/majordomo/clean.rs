@@ -6,8 +6,8 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectWord;
-use crate::cli::words::{counted, line};
 use crate::majordomo::request::{CleanReport, Failure, Report, Request};
+use crate::words::{counted, line};
 
 /// Remove the outputs that builds wrote into the project
 ///

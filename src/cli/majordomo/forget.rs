@@ -6,8 +6,8 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectOption;
-use crate::cli::words::{counted, line};
 use crate::majordomo::request::{Failure, ForgetReport, Report, Request};
+use crate::words::{counted, line};
 
 /// Revoke what is remembered of a step, so that it runs at the next build
 ///

@@ -7,9 +7,9 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectWord;
-use crate::cli::words::{counted, line};
 use crate::majordomo::report::GraphReport;
 use crate::majordomo::request::{Failure, Report, Request};
+use crate::words::{counted, line};
 
 /// Show the steps, and what flows between them
 ///

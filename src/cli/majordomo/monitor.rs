@@ -11,9 +11,9 @@ use crate::cli::border;
 use crate::cli::context::Context;
 use crate::cli::event_log::EventLog;
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::{Cause, Signal};
 use crate::cli::place;
 use crate::cli::progress::{BuildView, Detail, Ticker};
+use crate::interrupt::{Cause, Signal};
 use crate::majordomo::request::{Failure, Named, OfProject, OwnOptions, Reply, Request, WatchNews};
 
 /// Follow the builds of a project, from wherever it is built

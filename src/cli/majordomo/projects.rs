@@ -10,11 +10,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::place;
 use crate::cli::table::table;
-use crate::cli::words::{counted, line};
 use crate::majordomo::request::{
     Failure, Named, OfProject, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest, Report, Request,
     TargetKind, TargetsReport,
 };
+use crate::words::{counted, line};
 
 /// Register projects in the federation, so that they can be built by their names from every pod
 ///

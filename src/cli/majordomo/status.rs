@@ -6,10 +6,10 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectWord;
-use crate::cli::words::{counted, line};
 use crate::cli::{style::Style, table};
 use crate::majordomo::build::reason;
 use crate::majordomo::request::{Failure, Report, Request, StatusReport, StepState};
+use crate::words::{counted, line};
 
 /// Show what a build would find
 ///

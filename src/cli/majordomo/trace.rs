@@ -6,10 +6,10 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectOption;
-use crate::cli::words::{clean_line, counted, line, seconds};
 use crate::cli::{style::Style, table};
 use crate::majordomo::report::{Kind, Observation, TraceFilter, TraceReport, Within};
 use crate::majordomo::request::{Failure, Report, Request};
+use crate::words::{clean_line, counted, line, seconds};
 
 /// Show all that a step saw when it last ran, and what it made
 #[derive(Debug, Args)]

@@ -10,13 +10,13 @@ use protocol::event::Outcome;
 
 use crate::cli::context::{Context, unexpected};
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Cause;
 use crate::cli::progress::{BuildView, Detail, Ticker};
-use crate::cli::words::{counted, line};
 use crate::cli::{border, place};
+use crate::interrupt::Cause;
 use crate::majordomo::request::{
     BuildOptions, Differing, Failure, FailureKind, Reply, Report, Request, Sandbox, VerifyReport,
 };
+use crate::words::{counted, line};
 
 /// Run what a project wants once more, and say what comes out differently
 ///

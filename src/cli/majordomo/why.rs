@@ -7,12 +7,12 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectOption;
-use crate::cli::words::{counted, line};
 use crate::majordomo::build::reason::{self, shown};
 use crate::majordomo::report::{
     Cause, Change, CutOff, HiddenChange, KeyChange, NamesChange, Now, Origin, Sight, WhyReport,
 };
 use crate::majordomo::request::{Failure, Report, Request};
+use crate::words::{counted, line};
 
 /// Show why an output is as it is: why its step last ran, and what would make it run again
 ///

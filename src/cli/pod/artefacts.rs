@@ -6,10 +6,10 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::table::table;
-use crate::cli::words::{bytes, counted, line};
 use crate::majordomo::request::{
     ArtefactName, ArtefactReport, ArtefactsReport, Failure, OwnerReport, PulledReport, Report, Request,
 };
+use crate::words::{bytes, counted, line};
 
 /// List what the pods of the federation own: the sources that steps have read, and what steps have made
 #[derive(Debug, Args)]

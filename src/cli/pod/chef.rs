@@ -8,10 +8,10 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::table::table;
-use crate::cli::words::{counted, line};
 use crate::majordomo::request::{
     ChefInfo, ChefRequest, ChefTestReport, ChefsReport, Failure, Report, Request,
 };
+use crate::words::{counted, line};
 
 /// Register chefs, who know kinds of work, and look at them
 ///

@@ -5,10 +5,10 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::style::{Style, Tone};
-use crate::cli::words::line;
 use crate::cli::{border, place};
 use crate::doctor::{Finding, Health, State, examine};
 use crate::majordomo::request::{Failure, FailureKind};
+use crate::words::line;
 
 /// Check whether this machine can run a build, and how well
 ///

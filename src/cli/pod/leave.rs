@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::words::line;
 use crate::majordomo::request::{Failure, LeaveReport, Report, Request};
+use crate::words::line;
 
 /// Leave the federation for good; the pod goes
 ///

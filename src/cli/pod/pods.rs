@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::words::{bytes, line};
 use crate::majordomo::request::{Failure, MemberReport, PodsReport, Report, Request};
+use crate::words::{bytes, line};
 
 /// List the pods of this pod's federation, and how they are reached
 #[derive(Debug, Args)]

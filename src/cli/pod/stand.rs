@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backplane::bus::nats::NatsOptions;
+use backplane::federation::is_member;
 use backplane::server::Server;
 use protocol::mesh::{Invitation, Role};
 
@@ -11,12 +12,12 @@ use super::detach::Detached;
 use super::join::machine_name;
 use crate::cli::context::{Context, Talk};
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::style::{Style, Tone};
 use crate::cli::{border, place};
+use crate::interrupt::Interrupt;
 use crate::logs;
 use crate::majordomo::holder::Holder;
-use crate::majordomo::request::{Failure, FailureKind, Report};
+use crate::majordomo::request::{Failure, FailureKind, InvitationReport, Report};
 use crate::majordomo::sink::Cancel;
 use crate::majordomo::standing::{self, News};
 use crate::mesh::joining::{Joining, ServerAt};
@@ -44,7 +45,7 @@ pub(super) struct Stay {
 pub(super) fn stand(context: &mut Context<'_>) -> Result<Exit, Failure> {
     let home = place::home(context.home.as_deref(), &context.env, context.cwd.as_deref().ok())?;
     let kept = Joining::read(&home)?;
-    let (is_installed, is_member) = (own_server::is_installed(&home), Joined::is_member(&home));
+    let (is_installed, is_member) = (own_server::is_installed(&home), is_member(&home));
     let own = || Joining::over(ServerAt::Own { port: None }, machine_name());
     let joining = kept.or_else(|| (is_installed && !is_member).then(own));
     match (&joining, is_member) {
@@ -136,7 +137,8 @@ fn enter(
         ));
     }
     if joined.is_new() {
-        let invitation = holder.runtime().block_on(joined.invite(Role::Full, 1, 24))?;
+        let InvitationReport { invitation, .. } =
+            holder.runtime().block_on(joined.invite(Role::Full, 1, 24))?;
         let (whose, home) = match joined.listening() {
             Some(_) => ("On another machine", ""),
             None => ("For another pod of this machine", " --home DIR"),
@@ -146,7 +148,7 @@ fn enter(
         ));
     }
     // Whoever asks has it from the host; it goes with that.
-    host.joined.set(Arc::clone(&joined)).ok();
+    host.membership.set(joined.clone()).ok();
     joined.serve_projects(host);
     Ok(joined)
 }

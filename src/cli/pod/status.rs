@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::words::{bytes, counted, line};
 use crate::majordomo::request::{Failure, PodReport, Report, Request};
+use crate::words::{bytes, counted, line};
 
 /// Show what this pod is and holds
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use protocol::event::How;
 use protocol::{RelPath, StepId};
 
 use crate::cli::style::{Style, Tone};
-use crate::cli::words::{fit, seconds};
+use crate::words::{fit, seconds};
 
 /// Rows for running steps; more are counted.
 const MAX_ROWS: usize = 8;

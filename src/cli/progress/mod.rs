@@ -11,9 +11,9 @@ use protocol::event::{Event, How, Outcome, Stamped};
 use std::time::Instant;
 
 use crate::cli::context::Talk;
-use crate::cli::interrupt::Cause;
 use crate::cli::style::{Style, Tone};
-use crate::cli::words::{bytes, clean_line, counted, seconds};
+use crate::interrupt::Cause;
+use crate::words::{bytes, clean_line, counted, seconds};
 
 mod board;
 mod output;

@@ -2,7 +2,7 @@
 
 use protocol::event::{How, Outcome};
 
-use crate::cli::words::{counted, seconds};
+use crate::words::{counted, seconds};
 
 /// How a step ended.
 pub(super) struct End {

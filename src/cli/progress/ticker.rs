@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::cli::interrupt::Interrupt;
 use crate::cli::progress::BuildView;
 use crate::cli::style::{ColorChoice, Style};
+use crate::interrupt::Interrupt;
 
 /// Between two drawings: fast enough to look alive.
 const EVERY: Duration = Duration::from_millis(100);

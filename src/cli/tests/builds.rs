@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::cli::border;
-use crate::cli::interrupt::Signal;
 use crate::cli::progress::{BuildView, Detail};
+use crate::interrupt::Signal;
 use crate::majordomo::request::{BuildOptions, FailureKind, Sandbox, StatusReport, StepState};
 
 /// One step runs, one is reused silently, one is reused and printed something when it ran.

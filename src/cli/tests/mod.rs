@@ -12,9 +12,10 @@ use protocol::event::{EVENT_SCHEMA, Event, How, Outcome, Stamped, Stream};
 use protocol::{BuildId, StepId};
 
 use crate::cli::context::{Context, Environment, Talk};
-use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::style::Style;
-use crate::cli::{Majordomo, majordomo, place, pod};
+use crate::cli::{majordomo, place, pod};
+use crate::interrupt::{Cause, Interrupt};
+use crate::majordomo::Majordomo;
 use crate::majordomo::request::{Failure, Reply, Report, Request};
 
 mod builds;

@@ -17,9 +17,9 @@ use protocol::{Digest, RelPath, Stamp, Tree, TreeEntry};
 use serde_json::{Map, Value};
 
 use super::about::{About, BadAbout, CHEF_FILE, MAX_TIMEOUT};
-use crate::cli::chef::BUILT_IN;
 use crate::majordomo::snapshot::HostFile;
 use crate::majordomo::workspace::{FOLDER, stamp_of};
+use crate::myself::chef::BUILT_IN;
 
 /// So many files and folders a chef may have.
 const MAX_FILES: usize = 4096;

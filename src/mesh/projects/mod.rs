@@ -11,8 +11,6 @@ mod asking;
 mod serving;
 mod using;
 
-pub use using::{UseOrder, Used};
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -39,6 +37,7 @@ use crate::majordomo::border::{self, machine, mistake};
 use crate::majordomo::build::{self, Asked};
 use crate::majordomo::holder::Host;
 use crate::majordomo::inspect;
+use crate::majordomo::membership::Membership;
 use crate::majordomo::request::{
     BuiltReport, Failure, FailureKind, Named, OfProject, OrderOptions, OwnOptions, ProjectMade,
     ProjectReport, ProjectsReport, ProjectsRequest, Reply, Report,
@@ -74,7 +73,7 @@ pub(super) struct Projects {
 /// A [`Host`] that does not keep the federation alive: that has us.
 struct WeakHost {
     host: Host,
-    joined: Weak<OnceLock<Arc<Joined>>>,
+    membership: Weak<OnceLock<Arc<dyn Membership>>>,
 }
 
 fn taken(mesh: &Mesh, taken: &ProjectEntry, asked: &Path) -> Failure {
@@ -159,13 +158,13 @@ impl Projects {
 
     /// From now on orders of others are carried out with this.
     pub fn host(&self, host: &Host) {
-        let joined = Arc::downgrade(&host.joined);
-        let host = Host { joined: Arc::default(), ..host.clone() };
-        self.host.set(WeakHost { host, joined }).ok();
+        let membership = Arc::downgrade(&host.membership);
+        let host = Host { membership: Arc::default(), ..host.clone() };
+        self.host.set(WeakHost { host, membership }).ok();
     }
 
     /// Ends what others have ordered here, but does not wait long for it.
-    fn send_away(&self) {
+    pub fn send_away(&self) {
         let deadline = Instant::now() + FAREWELL;
         let mut served = self.served.lock();
         served.values().for_each(|served| served.cancel.set());
@@ -173,8 +172,8 @@ impl Projects {
     }
 
     fn its_host(&self) -> Option<Host> {
-        let WeakHost { host, joined } = self.host.get()?;
-        Some(Host { joined: joined.upgrade()?, ..host.clone() })
+        let WeakHost { host, membership } = self.host.get()?;
+        Some(Host { membership: membership.upgrade()?, ..host.clone() })
     }
 
     /// A project of this pod.
@@ -295,11 +294,6 @@ impl Joined {
     /// From now on other pods' orders that concern projects of this pod are carried out.
     pub fn serve_projects(&self, host: &Host) {
         self.projects.host(host);
-    }
-
-    /// The pod goes: what others have ordered of its projects is cancelled.
-    pub fn send_projects_away(&self) {
-        self.projects.send_away();
     }
 
     fn project_report(&self, project: &ProjectEntry, heard: &BTreeMap<PodId, Heard>) -> ProjectReport {

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use backplane::owners::Changes;
 use backplane::projects;
+use protocol::WorkspaceId;
 use protocol::event::{Event, How, Outcome, Stamped};
 use protocol::mesh::ProjectName;
-use protocol::{BuildId, Digest, WorkspaceId};
 
 use super::asking::Unanswered;
 use super::{Fallible, Own, carry_out};
 use crate::majordomo::border::{machine, mistake};
 use crate::majordomo::holder::Host;
+use crate::majordomo::membership::{UseOrder, Used};
 use crate::majordomo::request::{
     Failure, FailureKind, OfProject, OwnOptions, ProjectMade, Reply, Report, UsedBy,
 };
@@ -26,21 +27,6 @@ const MAX_CHAIN: usize = 32;
 /// Steps of a used project that are named when they fail.
 const MAX_FAILED: usize = 5;
 
-/// What is wanted of a project by one that uses it.
-#[derive(Debug)]
-pub struct UseOrder<'a> {
-    /// Which one is used.
-    pub project: &'a ProjectName,
-    /// What of it.
-    pub targets: &'a [String],
-    /// For which projects, each of which uses the next; the last uses this one.
-    pub used_by: &'a [UsedBy],
-    /// The build of the first of them.
-    pub build: BuildId,
-    /// Nothing is to be built.
-    pub as_it_is: bool,
-}
-
 /// Why a used project could not be built, in words for whoever uses it.
 fn of_used(name: &ProjectName, mut failure: Box<Failure>) -> Box<Failure> {
     if failure.kind == FailureKind::User {
@@ -50,22 +36,6 @@ fn of_used(name: &ProjectName, mut failure: Box<Failure>) -> Box<Failure> {
         failure.hints.push(format!("`majordomo projects targets {name}` shows what can be built of it"));
     }
     failure
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub enum Used {
-    /// It is built, and all of it is in the larder.
-    Tree {
-        /// What was made.
-        tree: Digest,
-        /// What people call the pod that has the project.
-        owner: String,
-    },
-    /// It was cancelled.
-    Cancelled,
-    /// The pod that has the project is not there.
-    Away(Box<Failure>),
 }
 
 /// An error if a project is used, by way of others, for itself.

@@ -13,6 +13,11 @@ use crate::keys::{Ring, write_private};
 pub const FILE: &str = "federation.json";
 const FORMAT: u32 = 1;
 
+/// Whether a home belongs to a federation, or did until it was banned.
+pub fn is_member(home: &Path) -> bool {
+    home.join(FILE).exists()
+}
+
 /// It cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use `{path}`: {cause}")]

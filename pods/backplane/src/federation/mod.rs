@@ -18,7 +18,7 @@ mod words;
 use std::sync::Arc;
 
 pub use ban::MEND_AFTER;
-pub use home::{FILE, Kept, KeptError};
+pub use home::{FILE, Kept, KeptError, is_member};
 pub use invite::InviteOptions;
 pub use join::{Answerer, JoinError, JoinOptions, Welcome, join};
 pub use members::{KnownMember, MemberList, Members};

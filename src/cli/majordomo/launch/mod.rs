@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use crate::cli::border;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Cause;
 use crate::cli::style::Tone;
-use crate::cli::words::{clean_line, counted};
+use crate::interrupt::Cause;
 use crate::majordomo::request::{Failure, FailureKind, LaunchNews, Reply, Request, Sandbox};
+use crate::words::{clean_line, counted};
 
 mod program;
 

@@ -20,7 +20,7 @@ use rustix::process::{
 };
 
 use crate::cli::border;
-use crate::cli::interrupt::{self, Cause, Interrupt};
+use crate::interrupt::{self, Cause, Interrupt};
 use crate::majordomo::client::by_short_path;
 use crate::majordomo::request::{Failure, FailureKind};
 

@@ -10,14 +10,14 @@ use protocol::event::Outcome;
 
 use crate::cli::context::{Context, unexpected};
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::Cause;
 use crate::cli::progress::{BuildView, Detail, Ticker};
 use crate::cli::style::Tone;
-use crate::cli::words::clean_line;
 use crate::cli::{border, place};
 use crate::env_vars;
+use crate::interrupt::Cause;
 use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Request, Sandbox};
 use crate::majordomo::shell::{ShellNews, ShellRequest};
+use crate::words::clean_line;
 
 mod talk;
 

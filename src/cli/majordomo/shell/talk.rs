@@ -17,7 +17,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use signal_hook::consts::SIGWINCH;
 use signal_hook::iterator::Signals;
 
-use crate::cli::interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::majordomo::client::by_short_path;
 use crate::majordomo::shell::streams;
 

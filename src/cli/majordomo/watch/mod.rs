@@ -11,9 +11,9 @@ use protocol::event::{Event, Outcome, Stamped};
 use crate::cli::context::Context;
 use crate::cli::event_log::EventLog;
 use crate::cli::exit::Exit;
-use crate::cli::interrupt::{Cause, Interrupt};
 use crate::cli::progress::{BuildView, Detail, Ticker};
 use crate::cli::{border, place};
+use crate::interrupt::{Cause, Interrupt};
 use crate::majordomo::request::{
     BuildOptions, Failure, FailureKind, Reply, Request, Sandbox, WatchNews, WatchOptions,
 };

@@ -8,7 +8,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 
 use super::left;
-use crate::cli::guard::GUARD;
+use crate::myself::guard::GUARD;
 
 /// A program at work, behind its guard. Dropped, it ends.
 pub(super) struct Program {

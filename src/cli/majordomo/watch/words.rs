@@ -1,6 +1,6 @@
 //! What is said between builds.
 
-use crate::cli::words::counted;
+use crate::words::counted;
 
 /// Why there is another build.
 pub(super) fn changed(what: &[String], more: u64, superseded: bool) -> String {
