@@ -29,7 +29,7 @@ use crate::words::{bytes, counted};
 ///
 /// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or a folder that is written as no target is (`.`, `../x`, absolute); or any folder,
 /// where neither the current folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
-/// A project without a `majordomo.toml` is planned by the surest of the built-in chefs (autotools, cmake, meson, cargo, ninja, make, latex).
+/// A project without a `majordomo.toml` is planned by the surest of the chefs: the built-in ones (autotools, cmake, meson, cargo, ninja, make, latex), and those that `pod chef list` has enabled.
 /// With `--project` every word is a target.
 ///
 /// Where there is no project around, a first word that is no folder is the NAME of a registered project (`majordomo projects`), which the pod builds that has it;
