@@ -48,13 +48,23 @@ fn read(larder: &Larder, tree: &Digest) -> Result<Tree, Failure> {
     })
 }
 
-/// The folder as a workspace of what is brought; it is made if need be.
+/// Looks whether something could be brought to a place, and makes nothing.
 ///
 /// # Errors
-/// It is a project, whose next build would take away what was brought; or it cannot be used.
-pub fn site(folder: &Path) -> Result<Workspace, Failure> {
-    fs::create_dir_all(folder)
-        .map_err(|error| border::workspace(&WorkspaceError::io("written", folder, error)))?;
+/// A file is there, or where a folder above it would be; or it is a project, whose next build would take away what was brought.
+pub fn could_be_site(folder: &Path) -> Result<(), Failure> {
+    let there = folder.ancestors().find(|place| fs::symlink_metadata(place).is_ok());
+    if let Some(file) = there.filter(|place| !place.is_dir()) {
+        let what = format!(
+            "what was made cannot be written into `{}`: `{}` is no folder",
+            folder.display(),
+            file.display()
+        );
+        return Err(border::mistake(what).hint("name a folder: `--out DIR`"));
+    }
+    if !folder.is_dir() {
+        return Ok(());
+    }
     let is_of_a_project = |manifest: &Manifest| {
         manifest.entries().iter().any(|(_, output)| !output.step.as_str().starts_with(PROJECT_PREFIX))
     };
@@ -65,6 +75,17 @@ pub fn site(folder: &Path) -> Result<Workspace, Failure> {
             format!("`{}` is a project itself: nothing of others is written into it", folder.display());
         return Err(border::mistake(what).hint("name a folder of its own: `--out DIR`"));
     }
+    Ok(())
+}
+
+/// The folder as a workspace of what is brought; it is made if need be.
+///
+/// # Errors
+/// It is a project, whose next build would take away what was brought; or it cannot be used.
+pub fn site(folder: &Path) -> Result<Workspace, Failure> {
+    could_be_site(folder)?;
+    fs::create_dir_all(folder)
+        .map_err(|error| border::workspace(&WorkspaceError::io("written", folder, error)))?;
     Workspace::open_or_create(folder).map_err(|error| border::workspace(&error))
 }
 

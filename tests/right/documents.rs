@@ -155,6 +155,35 @@ fn lualatex_finds_its_fonts_once() {
     assert_eq!((edited.ran_without_chefs(), edited.passes("tex")), (vec!["tex"], 1));
 }
 
+#[test]
+fn xelatex_is_what_a_comment_or_a_package_asks_for() {
+    let place = Place::new();
+    for (name, first, preamble) in [
+        ("said", "% !TEX program = xelatex\n", "\\usepackage{fontspec}"),
+        ("needed", "", "\\usepackage{mathspec}"),
+    ] {
+        let project = place.bare(name);
+        let body = "\\tableofcontents\\section{Owls}\\label{owls}Ærlige ugler, page~\\pageref{owls}";
+        project.write(
+            "paper.tex",
+            format!(
+                "{first}\\documentclass{{article}}{preamble}\\begin{{document}}{body}\\end{{document}}\n"
+            ),
+        );
+        let built = project.build(&[]).ok();
+        assert_eq!(built.ran_without_chefs(), ["tex"], "{}", built.said());
+        assert!(std::fs::read(project.at("paper.pdf")).unwrap().starts_with(b"%PDF-"));
+        let log = project.read("paper.log");
+        assert!(log.starts_with("This is XeTeX") && !log.contains("LaTeX Warning"), "{log}");
+        assert!(project.read("paper.toc").contains("Owls"));
+        project.builds(&[]);
+        project.replace("paper.tex", "ugler", "unger");
+        let edited = project.build(&[]).ok();
+        assert_eq!((edited.ran_without_chefs(), edited.passes("tex")), (vec!["tex"], 1), "{}", edited.said());
+    }
+    place.assert_nothing_left();
+}
+
 /// What is said of why a step failed.
 #[track_caller]
 fn why(built: &Built) -> Vec<&str> {

@@ -1,4 +1,4 @@
-//! `examples/report` as its README tells it: the chef plans the document, and a step of its own draws the figure.
+//! `examples/report` as its README tells it: no project file; the chef plans the report, and a step that makes its figure.
 
 use crate::common::{Place, Project};
 use crate::pdf;
@@ -9,12 +9,15 @@ fn example(place: &Place) -> Project<'_> {
     // What builds of the checkout's own left beside the sources.
     let is_left = |path: &String| !SOURCES.iter().any(|source| path.starts_with(source));
     project.files("").iter().filter(|path| is_left(path)).for_each(|path| project.remove(path));
-    project.replace("report.tex", "\\documentclass", &format!("{}\\documentclass", pdf::PLAIN));
+    for document in ["passes.tex", "report.tex"] {
+        project.replace(document, "\\documentclass", &format!("{}\\documentclass", pdf::PLAIN));
+    }
     project
 }
 
-const SOURCES: [&str; 6] =
-    ["README.md", "chapters/", "majordomo.toml", "passes.", "report.bib", "report.tex"];
+const SOURCES: [&str; 6] = ["README.md", "chapters/", "passes.csv", "passes.tex", "report.bib", "report.tex"];
+
+const STEPS: [&str; 4] = ["bib-report", "index-report", "tex-passes", "tex-report"];
 
 #[track_caller]
 fn says(project: &Project<'_>) -> String {
@@ -25,8 +28,10 @@ fn says(project: &Project<'_>) -> String {
 fn the_report_settles_and_each_edit_costs_what_its_readme_says() {
     let place = Place::new();
     let project = example(&place);
-    let first = project.builds(&["bib", "chef:latex", "figure", "index", "tex"]);
-    assert!(first.passes("tex") <= 3, "{}", first.said());
+    assert!(!project.has("majordomo.toml"));
+    let first = project.build(&[]).ok();
+    assert_eq!(first.ran_without_chefs(), STEPS);
+    assert!(first.passes("tex-report") <= 3, "{}", first.said());
     let text = says(&project);
     let contents = "1 Why it goes round 3 2 Who takes part 4 3 When it has settled 5";
     assert!(text.contains(contents) && text.contains("3.1 Passes of L A T E X after an edit"), "{text}");
@@ -41,13 +46,16 @@ fn the_report_settles_and_each_edit_costs_what_its_readme_says() {
 
     project.replace("chapters/why.tex", "has learnt", "has seen");
     let word = project.build(&[]).ok();
-    assert_eq!((word.ran_without_chefs(), word.passes("tex")), (vec!["tex"], 1));
+    assert_eq!((word.ran_without_chefs(), word.passes("tex-report")), (vec!["tex-report"], 1));
     project.replace("passes.csv", "build,3", "build,4");
     let drawn = project.build(&[]).ok();
-    assert_eq!((drawn.ran_without_chefs(), drawn.passes("tex")), (vec!["figure", "tex"], 1));
+    assert_eq!(
+        (drawn.ran_without_chefs(), drawn.passes("tex-report")),
+        (vec!["tex-passes", "tex-report"], 1)
+    );
     assert!(says(&project).contains("the first build 4"));
     project.replace("report.bib", "Nobody Cites", "Few Cite");
-    project.builds(&["bib"]);
+    project.builds(&["bib-report"]);
     project.replace("chapters/who.tex", "\\cite{lamport}", "\\cite{lamport,unread}");
     project.build(&[]).ok();
     let text = says(&project);
@@ -74,8 +82,8 @@ fn the_report_settles_and_each_edit_costs_what_its_readme_says() {
     assert!(wrong.said().contains("chapters/who.tex:16: Undefined control sequence"), "{}", wrong.said());
     project.replace("chapters/who.tex", "\\nosuchcommand\n", "");
     project.build(&[]).ok();
-    // Without the step that draws it the figure is missing, and nobody pretends otherwise.
-    project.remove("majordomo.toml");
+    // Without the figure nobody pretends that it is there.
+    project.remove("passes.tex");
     let missing = project.build(&[]).failed();
-    assert!(missing.said().contains("`passes.tex' not found"), "{}", missing.said());
+    assert!(missing.said().contains("File `passes' not found"), "{}", missing.said());
 }

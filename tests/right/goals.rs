@@ -1,17 +1,28 @@
 //! Projects with a Makefile or a `configure` script, and no project file: what comes out is what make makes by itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use crate::common::{Place, Project, debian};
 
-/// Runs a program outside of any kitchen, with the environment of one.
-fn by_hand(folder: &Path, words: &[&str]) {
+/// Runs a program outside of any kitchen, with the environment of one; what it prints.
+fn by_hand(folder: &Path, words: &[&str]) -> String {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).current_dir(folder).env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     let ended = command.env("SOURCE_DATE_EPOCH", "946684800").output().unwrap();
     assert!(ended.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8_lossy(&ended.stdout).into_owned()
+}
+
+/// The same where every step finds its project: debug information and what `configure` writes name that folder.
+fn by_hand_at_project(folder: &Path, script: &str) -> String {
+    let mut words = vec!["bwrap", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"];
+    words.extend(["/usr", "/etc", "/bin", "/lib", "/lib64"].iter().flat_map(|at| ["--ro-bind-try", at, at]));
+    words.extend(["--bind", folder.to_str().unwrap(), "/project", "--chdir", "/project"]);
+    words.extend(["sh", "-c", script]);
+    by_hand(folder, &words)
 }
 
 #[test]
@@ -52,11 +63,28 @@ fn of_all(log: &[u8]) -> Vec<String> {
     lines.filter(|line| !line.contains("/tmp/cc")).map(str::to_owned).collect()
 }
 
-/// Where every step finds its project.
-const PROJECT: &str = "/project";
+/// Both folders hold the same files with the same bytes.
+#[track_caller]
+fn are_equal(ours: &Project<'_>, theirs: &Project<'_>) -> Vec<String> {
+    let made = ours.files("");
+    assert_eq!(made, theirs.files(""));
+    for file in &made {
+        let [ours, theirs] = [ours, theirs].map(|side| std::fs::read(side.at(file)).unwrap());
+        match file.as_str() {
+            "config.log" => assert_eq!(of_all(&ours), of_all(&theirs)),
+            _ => assert!(ours == theirs, "{file}"),
+        }
+    }
+    made
+}
+
+/// What was compiled, linked and archived, by the lines that make prints.
+fn commands<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    lines.filter(|line| ["gcc ", "ar ", "ranlib "].iter().any(|program| line.starts_with(program))).collect()
+}
 
 #[test]
-fn hello_is_what_configure_and_make_make_by_themselves() {
+fn hello_is_what_configure_and_make_make_by_themselves_edits_included() {
     let place = Place::new();
     let (folder, plain) = (place.path().join("projects/hello"), place.path().join("plain"));
     if !debian::unpack("hello", &folder) {
@@ -65,23 +93,25 @@ fn hello_is_what_configure_and_make_make_by_themselves() {
     by_hand(Path::new("/"), &["cp", "-a", folder.to_str().unwrap(), plain.to_str().unwrap()]);
     let project = place.bare("hello");
     assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["configure", "make"]);
-    // Debug information and what `configure` writes name the project's folder.
-    let mut words = vec!["bwrap", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"];
-    words.extend(["/usr", "/etc", "/bin", "/lib", "/lib64"].iter().flat_map(|at| ["--ro-bind-try", at, at]));
-    words.extend(["--bind", plain.to_str().unwrap(), PROJECT, "--chdir", PROJECT]);
-    words.extend(["sh", "-c", "./configure --quiet && make"]);
-    by_hand(&plain, &words);
-
-    let made = project.files("");
+    by_hand_at_project(&plain, "./configure --quiet && make");
     let plain = Project::new(&place, plain);
-    assert_eq!(made, plain.files(""));
+    let made = are_equal(&project, &plain);
     assert!(made.contains(&"hello".to_owned()) && made.contains(&"src/hello.o".to_owned()), "{made:?}");
-    for file in &made {
-        let [ours, theirs] = [&project, &plain].map(|side| std::fs::read(side.at(file)).unwrap());
-        match file.as_str() {
-            "config.log" => assert_eq!(of_all(&ours), of_all(&theirs)),
-            _ => assert!(ours == theirs, "{file}"),
-        }
+
+    // A source that one object is made of, and a header of several.
+    let edits = [
+        ("src/hello.c", "Hello, world!", "Hello, earth!"),
+        ("lib/xalloc.h", "#endif", "#endif /* edited */"),
+    ];
+    for (file, from, to) in edits {
+        [&project, &plain].into_iter().for_each(|side| side.replace(file, from, to));
+        let edited = project.build(&[]).ok();
+        assert_eq!(edited.ran_without_chefs(), ["make"], "{}", edited.said());
+        let printed = by_hand_at_project(plain.path(), "make");
+        let theirs = commands(printed.lines());
+        assert_eq!(commands(edited.output("make").into_iter()), theirs, "{file}");
+        assert!(theirs.iter().any(|line| line.contains(" -c ")), "{file}: {printed}");
+        are_equal(&project, &plain);
     }
 }
 

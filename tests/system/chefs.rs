@@ -1,10 +1,11 @@
 //! Projects without steps of their own: chefs are asked, traced and remembered; the surest plans.
 
 mod bad;
+mod hostile;
 
 use std::process::Command;
 
-use crate::common::{Built, Place, Project, debian};
+use crate::common::{Built, Place, Project, Running, debian};
 
 /// What a program prints.
 #[track_caller]
@@ -139,6 +140,42 @@ fn the_example_with_a_makefile() {
 }
 
 #[test]
+fn all_is_what_a_bare_build_wants() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write("Makefile", "all: one\none:\n\techo 1 > one\nextra:\n\techo 2 > extra\n");
+    assert_eq!(project.build(&["all"]).ok().ran_without_chefs(), ["make"]);
+    assert!(project.has("one") && !project.has("extra"));
+    project.builds(&[]);
+    // Where it is another goal than the first, it is one of its own.
+    project.write("Makefile", "one:\n\techo 1 > one\nall: one\n\techo 2 > extra\n");
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["make"]);
+    assert!(project.has("one") && !project.has("extra"));
+    assert_eq!(project.build(&["all"]).ok().ran_without_chefs(), ["all"]);
+    assert!(project.has("extra"));
+    place.assert_nothing_left();
+}
+
+#[test]
+fn the_project_around_the_current_folder_is_named() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write("Makefile", "made:\n\techo 1 > made\n");
+    project.write("docs/page", "");
+    let from = |folder: &str, more: &[&str]| {
+        let mut build = place.command("majordomo", &["build"]);
+        build.args(more).current_dir(project.at(folder));
+        Running::start(build).end().ok().stderr
+    };
+    let words = format!("building `{}`, the project around this folder\n", project.path().display());
+    assert!(!from("", &[]).contains("the project around"));
+    assert!(from("docs", &[]).starts_with(&words), "{}", from("docs", &[]));
+    assert!(!from("docs", &["--quiet"]).contains("the project around"));
+    assert!(!from("docs", &["-p", ".."]).contains("the project around"));
+    assert!(!from("docs", &[".."]).contains("the project around"));
+}
+
+#[test]
 fn the_example_with_a_configure_script() {
     let place = Place::new();
     let project = place.example("autotools");
@@ -212,6 +249,12 @@ fn sure(sure: u8, step: &str) -> String {
     ))
 }
 
+/// The project file that an error shows at its end.
+pub fn shown_file(built: &Built) -> String {
+    let (_, file) = built.said().split_once("decide in `majordomo.toml`:\n").expect("a file is shown");
+    file.to_owned()
+}
+
 fn asks(project: &Project<'_>, chefs: &[&str]) {
     let chefs: Vec<String> = chefs.iter().map(|chef| format!("'chefs/{chef}'")).collect();
     project.write("majordomo.toml", format!("[project]\nchef = [{}]\n", chefs.join(", ")));
@@ -240,9 +283,12 @@ fn the_surest_of_those_that_are_named_plans() {
 
     hint: decide in `majordomo.toml`:
     [project]
-    chef = "one"
+    chef = "chefs/one"   # or "chefs/two"
     "#);
     // The line that it shows decides.
+    project.write("majordomo.toml", shown_file(&tie));
+    project.builds(&[]);
+    assert_eq!(project.read("made"), "by first\n");
     project.write("majordomo.toml", "[project]\nchef = 'chefs/two'\n");
     project.builds(&[]);
     assert_eq!(project.read("made"), "by second\n");
@@ -282,13 +328,13 @@ fn plans_are_held_to_the_rules_of_project_files() {
     };
     insta::assert_snapshot!(said(r#"{"step":{"s":{"runs":"true"}}}"#), @r#"
     chef:c ran: it was never built here ([TIME])
-    error: the plan of the chef `c`:2:1: unknown key `runs` in `[step.s]`; the nearest known key is `run`
+    error: the plan of the chef `c`, in `[step.s]`: unknown key `runs` in `[step.s]`; the nearest known key is `run`
       |
     2 | runs = "true"
       | ^^^^
 
     hint: known here: `run`, `each`, `out`, `in`, `after`, `env`, `cwd`, `timeout`, `limits`, `image`, `pool`, `on`, `secrets`, `cache`, `network`, `keep`, `anew`, `notices`, `max_passes`, `project`, `normalise`, `scratch`, `alters`, `sizes`, `verbatim`, `volatile`, `strict`
-    hint: the chef `c` has to be mended; a `majordomo.toml` with steps builds the project without it
+    hint: the chef has to be mended; a `majordomo.toml` with steps builds the project without it
     "#);
     // Where a step may make something is the same for all.
     let out = |path: &str| said(&format!(r#"{{"step":{{"s":{{"run":"true","out":"{path}"}}}}}}"#));

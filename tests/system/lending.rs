@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use crate::chefs::shown_file;
 use crate::common::{Clock, Place, Project, Running};
 use crate::mesh::{Member, joins, of, server};
 use crate::registered::of_the_book;
@@ -122,6 +123,75 @@ fn greedy(more: &str) -> String {
          plan = {{\"file\": {{\"step\": {{\"take\": step}}}}}}\n\
          print(json.dumps({{\"protocol\": 1, \"answer\": \"detect\", \"sure\": 100, \"plan\": plan}}))\n"
     )
+}
+
+/// A chef that is so sure of every project, and plans one step.
+fn claims(name: &str, sure: u8) -> String {
+    format!(
+        "#!/bin/sh\n# /// chef\n# name = \"{name}\"\n# version = \"{sure}\"\n# protocol = 1\n# ///\n\
+         echo '{{\"protocol\":1,\"answer\":\"detect\",\"sure\":{sure},\
+         \"plan\":{{\"file\":{{\"step\":{{\"s\":{{\"run\":\"echo by {name} > made\"}}}}}}}}}}'\n"
+    )
+}
+
+#[test]
+fn of_chefs_that_are_registered_and_lent_the_surer_plans_and_a_tie_is_told() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    let registers = |pod: &Member, name: &str, sure: u8| {
+        let tools = pod.place.bare("tools");
+        tools.write(name, claims(name, sure));
+        tools.chmod(name, 0o755);
+        pod.place.pod(&["chef", "add", tools.at(name).to_str().unwrap()]).ok();
+    };
+    let lends = |sure: u8| {
+        registers(&a, "lent", sure);
+        let version = sure.to_string();
+        b.waits_for(&["chef", "list", "--json"], "the chef is lent", |list| {
+            let mut chefs = list["chefs"].as_array().unwrap().iter();
+            chefs.any(|chef| chef["name"] == "lent" && chef["version"] == *version)
+        });
+        b.place.pod(&["chef", "enable", "lent"]).ok();
+    };
+    let project = b.place.bare("p");
+    // A built-in chef is sure of it by 50.
+    project.write("Makefile", "made:\n\techo by make > made\n");
+    let made = || {
+        project.build(&[]).ok();
+        project.read("made").trim_end().to_owned()
+    };
+    let tie = |words: &str| {
+        let tie = project.build(&[]).code(2);
+        assert!(tie.said().contains(words), "{}", tie.said());
+        shown_file(&tie)
+    };
+    registers(&b, "own", 60);
+    lends(61);
+    assert_eq!(made(), "by lent");
+    registers(&b, "own", 62);
+    assert_eq!(made(), "by own");
+    lends(62);
+    let file = tie("the chefs `lent` and `own` are equally sure of this project");
+    // The file that is shown decides, and so does the other chef that it names.
+    project.write("majordomo.toml", &file);
+    assert_eq!(made(), "by lent");
+    project.write("majordomo.toml", "[project]\nchef = \"own\"\n");
+    assert_eq!(made(), "by own");
+    project.remove("majordomo.toml");
+    // One that is built in claims it, too.
+    registers(&b, "own", 49);
+    lends(50);
+    let file = tie("the chefs `lent` and `make` are equally sure of this project");
+    assert!(file.contains("chef = \"lent\"   # or \"make\""), "{file}");
+    lends(49);
+    assert_eq!(made(), "by make");
+    project.write("majordomo.toml", file);
+    assert_eq!(made(), "by lent");
+    drop(project);
+    b.leaves();
+    a.leaves();
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     // Who installs by hand later needs what `configure` wrote.
     let targets = ["configure", make::STEP];
     let mut plan = plan(steps.map(|(name, step)| (name.to_owned(), step)), &targets);
+    // Automake's Makefiles all have it, and so do others by its rules.
+    plan.file.insert("alias".to_owned(), json!({ "all": make::STEP }));
     let is_configured = is_file(&folder.join("config.status"));
     plan.notes.extend(is_configured.then(|| {
         "`config.status` was there before: `configure` would overwrite what is taken for a source; `make distclean` first".to_owned()
@@ -62,6 +64,7 @@ mod tests {
         let plan = detected.plan.unwrap();
         let file = json!({
             "project": { "targets": ["configure", "make"] },
+            "alias": { "all": "make" },
             "step": {
                 "configure": { "run": "sh ./configure --quiet", "sizes": false },
                 "make": { "run": "make", "keep": true, "anew": make::step()["anew"], "after": "configure" },

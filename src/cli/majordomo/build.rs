@@ -146,8 +146,20 @@ impl BuildArgs {
         }
     }
 
+    /// Says which project is meant where nobody named it and it is not the current folder.
+    fn say_which(&self, asked: &Request, context: &mut Context<'_>) {
+        let Request::Build { project, targets, .. } = asked else { return };
+        let is_named = self.project.is_some() || targets.len() < self.words.len();
+        let cwd = context.around().ok().and_then(|around| around.cwd.canonicalize().ok());
+        let is_above = cwd.is_some_and(|cwd| cwd != *project && cwd.starts_with(project));
+        if is_above && !is_named && !self.quiet {
+            context.talk.say(&format!("building `{}`, the project around this folder\n", project.display()));
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
         let asked = self.asked(context)?;
+        self.say_which(&asked, context);
         let mut log = self.events.as_deref().map(EventLog::open).transpose()?;
         let detail = self.detail();
         let majordomo = context.connect()?;

@@ -11,13 +11,16 @@ use super::asker::{Asker, Going, Refused, Round, Said};
 use super::pick::{Picked, surest};
 use super::program::{Program, host_file};
 use super::question::Question;
-use super::{ByChefs, last, registry, stages, written};
+use super::{ByChefs, foreign, last, registry, stages, written};
 use crate::majordomo::border;
 use crate::majordomo::build::{Asked, Stop};
 use crate::majordomo::prepare::Scanned;
 use crate::majordomo::project_file::{PROJECT_FILE, ProjectFile, ProjectFileError};
 use crate::majordomo::request::{Failure, FailureKind};
 use crate::majordomo::sink::{Cancel, Sink};
+
+/// So many notes of a chef are shown.
+const MOST_NOTES: usize = 16;
 
 /// A plan that chefs made, and what it depends on.
 pub type ChefPlan = (ProjectFile, ByChefs);
@@ -53,8 +56,12 @@ pub async fn ask(
             return Ok(ControlFlow::Break(end));
         }
     };
-    for note in &staged.steps.notes {
-        hearing.0.note(false, format!("{}: {note}", taken.name));
+    let notes = &staged.steps.notes;
+    for note in notes.iter().take(MOST_NOTES) {
+        hearing.0.note(false, format!("{}: {}", taken.name, foreign::line(note)));
+    }
+    if notes.len() > MOST_NOTES {
+        hearing.0.note(false, format!("{}: and {} notes more", taken.name, notes.len() - MOST_NOTES));
     }
     if staged.is_part {
         hearing
@@ -99,7 +106,7 @@ impl Asker<'_> {
         let taken = match picked {
             Picked::One(taken) => taken,
             Picked::Tie(all) => {
-                let all: Vec<&str> = all.into_iter().map(|index| programs[index].name.as_str()).collect();
+                let all: Vec<&Program> = all.into_iter().map(|index| &programs[index]).collect();
                 return Err(Stop::Fatal(Box::new(tie(&all))));
             }
             Picked::Nobody => return Err(Stop::Fatal(Box::new(self.nobody(programs, &refused)))),
@@ -113,7 +120,7 @@ impl Asker<'_> {
         };
         chef.name.clone_into(&mut by_chefs.chef);
         chef.said.clone_into(&mut by_chefs.said);
-        by_chefs.found = detected.found;
+        by_chefs.found = foreign::line(&detected.found);
         match detected.plan {
             Some(plan) => Ok(ControlFlow::Continue((chef, plan))),
             None => self.plan(chef, by_chefs).await,
@@ -170,10 +177,11 @@ fn another(said: Said, question: &str) -> String {
 }
 
 /// Nobody knows it best.
-fn tie(names: &[&str]) -> Failure {
-    let shown: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+fn tie(chefs: &[&Program]) -> Failure {
+    let shown: Vec<String> = chefs.iter().map(|chef| format!("`{}`", chef.name)).collect();
     let failure =
         border::mistake(format!("the chefs {} are equally sure of this project", shown.join(" and ")));
-    let first = names.first().copied().unwrap_or_default();
-    failure.hint(format!("decide in `{PROJECT_FILE}`:\n[project]\nchef = \"{first}\""))
+    let said: Vec<String> =
+        chefs.iter().map(|chef| toml::Value::from(chef.said.as_str()).to_string()).collect();
+    failure.hint(format!("decide in `{PROJECT_FILE}`:\n[project]\nchef = {}", said.join("   # or ")))
 }

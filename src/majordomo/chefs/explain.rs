@@ -12,6 +12,7 @@ use protocol::event::Event;
 
 use super::ByChefs;
 use super::asker::{Asker, Round};
+use super::foreign::line;
 use super::question::Question;
 use crate::majordomo::build::{Asked, Stop, Unexplained};
 use crate::majordomo::prepare::Scanned;
@@ -21,8 +22,6 @@ use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 const MOST: usize = 4;
 /// So many reasons are given for each.
 const MOST_REASONS: usize = 3;
-/// The longest text of a reason, in bytes; what is beyond is cut off.
-const MAX_TEXT: usize = 1000;
 
 /// Says why these steps failed, as far as somebody can tell.
 ///
@@ -80,13 +79,8 @@ pub async fn explain(
 
 /// A reason as one line, for it is foreign; `None`: it says nothing.
 fn plain(reason: Reason) -> Option<Reason> {
-    let line = |text: String| -> String {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let end =
-            (0..=text.len().min(MAX_TEXT)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-        text[..end].trim().to_owned()
-    };
-    let (text, path) = (line(reason.text), reason.path.map(line).filter(|path| !path.is_empty()));
+    let path = reason.path.map(|path| line(&path)).filter(|path| !path.is_empty());
+    let text = line(&reason.text);
     let place = reason.line.filter(|_| path.is_some());
     (!text.is_empty()).then_some(Reason { text, path, line: place })
 }
@@ -108,7 +102,5 @@ mod tests {
         );
         assert_eq!(plain(reason("a", Some(" "), Some(3))), Some(reason("a", None, None)));
         assert_eq!(plain(reason(" \n", Some("x.c"), None)), None);
-        let long = plain(reason(&"ä".repeat(MAX_TEXT), None, None)).unwrap();
-        assert_eq!(long.text.len(), MAX_TEXT);
     }
 }

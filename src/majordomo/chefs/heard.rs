@@ -8,6 +8,7 @@ use protocol::StepId;
 use protocol::chef::MAX_ANSWER;
 use protocol::event::{Event, How, Limited, Stream};
 
+use super::foreign::line;
 use crate::majordomo::request::Reply;
 use crate::majordomo::sink::{REPLY_QUEUE, Sink};
 
@@ -47,7 +48,7 @@ pub(super) fn overhear(sink: &Sink, questions: HashSet<StepId>) -> (Sink, JoinHa
             match &mut stamped.event {
                 Event::Planned { .. } => continue,
                 Event::StepOutput { step, stream: Stream::Stderr, text } if !text.trim().is_empty() => {
-                    heard.first.entry(step.clone()).or_insert_with(|| text.trim().to_owned());
+                    heard.first.entry(step.clone()).or_insert_with(|| line(text));
                 }
                 Event::StepFinished { step, how, failure: Some(failure), limit, command, .. }
                     if *how == How::Failed && questions.contains(step) =>

@@ -62,9 +62,7 @@ pub async fn init(
 
 /// The file: what was found, as comments, and the plan; or who makes it, if it is not to be written down.
 fn text(ByChefs { chef, found, first_stage, .. }: &ByChefs, plan: &ProjectFile) -> String {
-    // Foreign words stay in their line.
-    let found: String = found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let found = if found.is_empty() { "this project".to_owned() } else { found };
+    let found = if found.is_empty() { "this project" } else { found };
     match first_stage {
         Some(first) => {
             let first: String =

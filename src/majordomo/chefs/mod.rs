@@ -14,7 +14,7 @@
 //! - `question`: a question as a step; `asker`: a round of them; `heard`: what is heard meanwhile;
 //! - `ask`: who is asked; `pick`: who is taken; `stages`: asking again for what steps make;
 //! - `explain`: why a step failed; `lenses`: projections and normalisers that chefs bring;
-//! - `written`: an answer as a project file; `init`: that file, for the user to edit;
+//! - `foreign`: their words, fit to be shown; `written`: an answer as a project file; `init`: that file, for the user to edit;
 //! - `last`: what the last build was planned by, for who only looks.
 
 mod about;
@@ -23,6 +23,7 @@ mod asker;
 mod examples;
 mod explain;
 mod find;
+mod foreign;
 mod heard;
 mod init;
 mod last;

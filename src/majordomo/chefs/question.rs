@@ -9,9 +9,9 @@ use node::Pod;
 use protocol::chef::{Answer, Ask, MAX_ANSWER, Request, Say};
 use protocol::{Digest, Keep, RelPath, StepId, StepSpec, Tree, TreeEntry};
 
-use super::Fallible;
 use super::program::Program;
 use super::written::ASKING;
+use super::{Fallible, foreign};
 use crate::majordomo::border;
 use crate::majordomo::build::Stop;
 use crate::majordomo::plan::PlannedStep;
@@ -86,7 +86,9 @@ impl<'a> Question<'a> {
         };
         // It may have been given on another pod.
         let bytes = pod.supply().get(ObjectKind::Blob, digest).await?.ok_or(Stop::Lost(path))?;
-        Ok(Answer::read(&bytes).map(|answer| (answer.say, *digest)).map_err(|bad| chain(&bad)))
+        Ok(Answer::read(&bytes)
+            .map(|answer| (answer.say, *digest))
+            .map_err(|bad| foreign::line(&chain(&bad))))
     }
 }
 

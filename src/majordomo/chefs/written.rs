@@ -6,13 +6,19 @@ use protocol::chef::Planned;
 
 use super::Fallible;
 use crate::majordomo::border;
-use crate::majordomo::project_file::ProjectFile;
+use crate::majordomo::project_file::{MEND_THE_CHEF, ProjectFile};
 
 /// What helps if a chef does not.
 pub(super) const WITHOUT: &str = "a `majordomo.toml` with steps builds the project without a chef";
 
 /// What the ids of steps that ask chefs begin with, before the `:`.
 pub(super) const ASKING: &str = "chef";
+
+/// The most steps that a plan says one by one; one with `each` may stand for more.
+const MAX_PLANNED: usize = 1 << 17;
+
+/// The longest plan, in bytes of a project file: that of 50 000 edges of a ninja file takes a quarter of it.
+const MAX_PLAN: usize = 64 << 20;
 
 /// The plan as the text of a project file.
 ///
@@ -34,21 +40,23 @@ pub fn file(
     project: &str,
     own: Option<&ProjectFile>,
 ) -> Fallible<ProjectFile> {
-    let hint = format!(
-        "the chef `{chef}` has to be mended; a `majordomo.toml` with steps builds the project without it"
-    );
     let broken = |why: String| {
         let mut failure = border::mistake(format!("the plan of the chef `{chef}` is none"));
         failure.causes.push(why);
-        Box::new(failure.hint(&hint))
+        Box::new(failure.hint(MEND_THE_CHEF))
     };
+    let steps =
+        planned.file.get("step").and_then(serde_json::Value::as_object).map_or(0, serde_json::Map::len);
+    if steps > MAX_PLANNED {
+        return Err(broken(format!("it has {steps} steps, and {MAX_PLANNED} is the most")));
+    }
     let text = text(planned).map_err(|error| broken(error.to_string()))?;
+    if text.len() > MAX_PLAN {
+        return Err(broken(format!("as a project file it has more than {} MiB", MAX_PLAN >> 20)));
+    }
     let said_by = format!("the plan of the chef `{chef}`");
-    let mut file = ProjectFile::parse_said(&said_by, project, text.as_bytes()).map_err(|error| {
-        let mut failure = border::project_file(&error);
-        failure.hints.push(hint.clone());
-        Box::new(failure)
-    })?;
+    let mut file = ProjectFile::parse_said(&said_by, project, &text)
+        .map_err(|error| Box::new(border::project_file(&error)))?;
     if !file.chefs.is_empty() {
         return Err(broken("it leaves the plan to another chef".to_owned()));
     }
@@ -61,10 +69,16 @@ pub fn file(
         let why = "it shows folders of this machine to steps, which only a project's own file may do";
         return Err(broken(why.to_owned()));
     }
+    let says_asking = |file: &ProjectFile| file.steps.iter().any(|step| step.name.value == ASKING);
+    if says_asking(&file) {
+        return Err(broken(format!(
+            "it has a step `{ASKING}`, and the steps that ask chefs are called so, too"
+        )));
+    }
     if let Some(own) = own {
         file = file.beside(own).map_err(|error| Box::new(border::project_file(&error)))?;
     }
-    if file.steps.iter().any(|step| step.name.value == ASKING) {
+    if says_asking(&file) {
         let message = format!(
             "a project that a chef plans has a step `{ASKING}`, and the steps that ask chefs are called so, too"
         );

@@ -7,6 +7,7 @@ use protocol::{RelPath, StepId};
 use crate::majordomo::project_file::Located;
 
 use super::order::Circle;
+use super::promise::{MAX_NAME, MAX_PATH};
 use super::template::Placeholder;
 use super::{MAX_STEPS, MAX_WORD};
 
@@ -143,6 +144,16 @@ pub enum Problem {
         /// Why not.
         why: BadPath,
     },
+    /// A path that no file can have.
+    #[error(
+        "`{text}` in `{key}` is longer than a path can be: {MAX_PATH} bytes, and {MAX_NAME} for a name in it"
+    )]
+    LongPath {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        text: String,
+    },
     /// An output that is the whole project.
     #[error("`{step}` cannot promise the project's own folder")]
     OutIsRoot {
@@ -251,7 +262,7 @@ impl PlanError {
     /// What to do next, a sentence each.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Wrong(located) => located.what.hints(),
+            Self::Wrong(located) => located.what.hints().into_iter().chain(located.mend()).collect(),
             Self::Target(error) => error.hints(),
         }
     }
@@ -319,6 +330,7 @@ impl Problem {
                 "write `\\\\` for a backslash, and `\\xNN` for a byte (doubled in \"…\")"
             }
             Self::Path { .. } => "name it from the project's folder",
+            Self::LongPath { .. } => "give it a shorter name",
             Self::OutIsRoot { .. } => "name the files or folders that it makes",
             Self::OutIsReserved { .. } => "write to another folder",
             Self::OutIsSource { .. } => {

@@ -7,9 +7,16 @@ use protocol::{RelPath, StepId};
 use super::error::Problem;
 use super::sources::{Sources, contains, first_below};
 
+/// The longest path, in bytes, and the longest name in one: what Linux takes.
+pub(super) const MAX_PATH: usize = 4095;
+pub(super) const MAX_NAME: usize = 255;
+
 /// A path of the project: `.` parts are taken out, so that `{dir}/x` is right at the top too.
 pub(super) fn project_path(key: &'static str, bytes: &[u8]) -> Result<RelPath, Problem> {
     let bad = |why| Problem::Path { key, why };
+    if bytes.len() > MAX_PATH || bytes.split(|&b| b == b'/').any(|part| part.len() > MAX_NAME) {
+        return Err(Problem::LongPath { key, text: escape(bytes) });
+    }
     if bytes.starts_with(b"/") {
         return Err(bad(BadPath::Absolute(escape(bytes))));
     }

@@ -11,6 +11,10 @@ use super::{Located, PROJECT_FILE};
 /// A project file that does something; shown where there is none.
 pub const SMALLEST_EXAMPLE: &str = "[step.hello]\nrun = \"gcc -o hello hello.c\"\nout = \"hello\"";
 
+/// What helps if a chef's plan is wrong.
+pub const MEND_THE_CHEF: &str =
+    "the chef has to be mended; a `majordomo.toml` with steps builds the project without it";
+
 /// Why a project file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectFileError {
@@ -198,7 +202,7 @@ impl ProjectFileError {
                 io::ErrorKind::PermissionDenied => vec!["make it readable for yourself: `chmod u+r`".into()],
                 _ => vec![],
             },
-            Self::Wrong(located) => located.what.hints(),
+            Self::Wrong(located) => located.what.hints().into_iter().chain(located.mend()).collect(),
         }
     }
 }
@@ -225,7 +229,7 @@ impl Wrong {
             },
             Self::NoSteps => format!("the smallest useful file is:\n{SMALLEST_EXAMPLE}"),
             Self::NoRun { .. } => "say what it runs: `run = \"…\"`".into(),
-            Self::StepName { .. } => "use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, and start with a letter, a digit or `_`".into(),
+            Self::StepName { .. } => "use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, start with a letter, a digit or `_`, and not more than 4096 bytes".into(),
             Self::Empty { key } => format!("give `{key}` a value, or take it out"),
             Self::NoImage { .. } => "write it as `podman images` shows it, in lower case, with its tag: `localhost/debian-gcc:12`".into(),
             Self::AmbiguousRun { .. } => {

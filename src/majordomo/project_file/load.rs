@@ -24,9 +24,9 @@ impl ProjectFile {
         Self::parse_named(file, bytes, file.parent().and_then(name_of))
     }
 
-    /// Reads the text of a plan that no file holds; `said_by` is who made it, for messages.
-    pub fn parse_said(said_by: &str, name: &str, bytes: &[u8]) -> Result<Self, ProjectFileError> {
-        Self::parse_named(Path::new(said_by), bytes, Some(name.to_owned()))
+    /// Reads the text of a plan that no file holds; `said_by` is who made it, for messages. How long it may be is for the caller.
+    pub fn parse_said(said_by: &str, name: &str, text: &str) -> Result<Self, ProjectFileError> {
+        read::project_file(Text::said(said_by, text), name.to_owned()).map_err(ProjectFileError::from)
     }
 
     fn parse_named(file: &Path, bytes: &[u8], name: Option<String>) -> Result<Self, ProjectFileError> {

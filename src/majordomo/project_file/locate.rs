@@ -5,8 +5,13 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::error::MEND_THE_CHEF;
+
 /// How many characters of an offending line are shown at most.
 const EXCERPT_WIDTH: usize = 100;
+
+/// How many characters of what is wrong are shown at most: it may name what was written.
+const MAX_SAID: usize = 1000;
 
 /// A value and where it stands: byte offsets in the file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,8 @@ impl<T> Spot<T> {
 pub struct Text {
     file: PathBuf,
     text: String,
+    /// Nobody has it as a file: a place is a table in it, and no line.
+    is_said: bool,
     /// Another text whose places lie behind this one's.
     next: Option<Box<Text>>,
 }
@@ -36,7 +43,12 @@ pub struct Text {
 impl Text {
     /// Takes a file's name and text.
     pub fn new(file: &Path, text: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), text: text.into(), next: None }
+        Self { file: file.to_owned(), text: text.into(), is_said: false, next: None }
+    }
+
+    /// Takes a text that is no file, and who says it.
+    pub fn said(by: &str, text: &str) -> Self {
+        Self { is_said: true, ..Self::new(Path::new(by), text) }
     }
 
     /// The text behind so much white space.
@@ -76,8 +88,27 @@ impl Text {
         let marked = self.text[start..end].lines().next().unwrap_or("").chars().count();
         let number = before.matches('\n').count() + 1;
         let excerpt = excerpt(line, number, column, marked);
-        Box::new(Located { file: self.file.clone(), line: number, column: column + 1, excerpt, what })
+        let table = self.is_said.then(|| table(&self.text[..line_start + line.len()])).flatten();
+        let within = self.is_said.then(|| table.unwrap_or_default());
+        Box::new(Located { file: self.file.clone(), line: number, column: column + 1, within, excerpt, what })
     }
+}
+
+/// A text without its middle, if it is too long: it says what is wrong at its end, too.
+fn shortened(text: String) -> String {
+    let length = text.chars().count();
+    if length <= MAX_SAID {
+        return text;
+    }
+    let end = MAX_SAID / 4;
+    let chars = || text.chars();
+    chars().take(MAX_SAID - end).chain(['…']).chain(chars().skip(length - end)).collect()
+}
+
+/// The table that the end of a text is in.
+fn table(text: &str) -> Option<String> {
+    let header = text.lines().rev().find(|line| line.starts_with('[') && line.ends_with(']'))?;
+    Some(header.chars().take(EXCERPT_WIDTH).collect())
 }
 
 /// The nearest place at or before `at` where a character starts.
@@ -119,16 +150,31 @@ pub struct Located<E> {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// Of a text that is no file, so that line and column would lead nowhere: the table, with its brackets; empty above all tables.
+    pub within: Option<String>,
     /// The offending line with marks below it: three lines, no final newline.
     pub excerpt: String,
     /// What is wrong there.
     pub what: E,
 }
 
+impl<E> Located<E> {
+    /// What to do next about something in a text that is no file: whoever says it has to say something else.
+    pub fn mend(&self) -> Option<String> {
+        self.within.as_ref().map(|_| MEND_THE_CHEF.to_owned())
+    }
+}
+
 impl<E: fmt::Display> Located<E> {
     /// The message without the excerpt: one line.
     pub fn headline(&self) -> String {
-        format!("{}:{}:{}: {}", self.file.display(), self.line, self.column, self.what)
+        let (file, what) = (self.file.display(), self.what.to_string());
+        let what = shortened(what);
+        match self.within.as_deref() {
+            None => format!("{file}:{}:{}: {what}", self.line, self.column),
+            Some("") => format!("{file}: {what}"),
+            Some(table) => format!("{file}, in `{table}`: {what}"),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use protocol::Digest;
 
 use super::secrets::SecretRule;
 
-pub use error::{ProjectFileError, Wrong};
+pub use error::{MEND_THE_CHEF, ProjectFileError, Wrong};
 pub use lenses::of_chef;
 pub use locate::{Located, Spot, Text};
 pub use pods_file::{PODS_FILE, PodsFile, pods_file};

@@ -20,6 +20,9 @@ use super::{KeepRule, ProjectFile, Spot, StepRule, Text, Variable};
 /// Folders that the sandbox makes by itself; what a machine has there cannot be seen.
 const NO_ROOTS: [&str; 8] = ["/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/home/build", "/project"];
 
+/// The longest name of a step, in bytes: that of the longest path, which chefs name steps by.
+const MAX_NAME: usize = 4096;
+
 /// Reads the whole file.
 pub(super) fn project_file(text: Text, default_name: String) -> Result<ProjectFile, Fault> {
     let mut file = ProjectFile {
@@ -273,7 +276,8 @@ fn step(key: &Spanned<DeString<'_>>, field: Field<'_, '_>) -> Result<StepRule, F
 
 /// Names stand in ids (`name:path`, `name#pass`) and on command lines. Those that chefs give are often paths.
 fn is_step_name(name: &str) -> bool {
-    name.chars().all(|c| c.is_alphanumeric() || "_-+./,=@~".contains(c))
+    name.len() <= MAX_NAME
+        && name.chars().all(|c| c.is_alphanumeric() || "_-+./,=@~".contains(c))
         && name.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 

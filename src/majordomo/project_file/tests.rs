@@ -318,7 +318,7 @@ fn step_names() {
       |
     1 | [step."a:b"]
       |       ^^^^^
-    hint: use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, and start with a letter, a digit or `_`
+    hint: use letters, digits, `_`, `-`, `+`, `.`, `/`, `,`, `=`, `@` and `~`, start with a letter, a digit or `_`, and not more than 4096 bytes
     "#);
     for bad in ["", "a b", "-x", ".x", "a#1", "/a"] {
         assert!(said(&format!("[step.\"{bad}\"]\nrun = 'true'")).contains("no name for a step"), "{bad}");

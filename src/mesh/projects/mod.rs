@@ -372,6 +372,7 @@ impl Joined {
         cancel: &Cancel,
     ) -> Fallible<Option<Outcome>> {
         let Named { name, what, own, out } = named;
+        out.as_deref().map_or(Ok(()), tree_files::could_be_site)?;
         let found = projects::get(&self.mesh, &name);
         let found = found.map_err(|error| Box::new(Failure::new(FailureKind::Machine, &error)))?;
         let owner = found.and_then(|project| project.owner).ok_or_else(|| Box::new(unknown(&name)))?;

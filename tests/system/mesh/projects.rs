@@ -239,6 +239,16 @@ secrets = {{ KEY = '{}' }}
     let other = b.place.project("other", STEPS);
     let refused = building(&b, &["project:p", "--out", other.path().to_str().unwrap()]).end().code(2);
     assert!(refused.stderr.contains("is a project itself"), "{}", refused.stderr);
+    // A file is no place for it, and that is said before anything is built.
+    for file in ["words", "words/below"] {
+        let file = other.at(file);
+        other.write("words", "mine");
+        project.write("words", "4\n");
+        let refused = building(&b, &["project:p", "--out", file.to_str().unwrap()]).end().code(2);
+        assert!(refused.stderr.contains("is no folder"), "{}", refused.shown());
+        assert!(!refused.stdout.contains("step-started"), "{}", refused.shown());
+    }
+    assert_eq!(other.read("words"), "mine");
     b.leaves();
     a.leaves();
 }

@@ -49,9 +49,12 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     };
     let goals = goals::goals(&read(&folder.join(name), MAX_FILE)?);
     let mut steps = Map::from_iter([(STEP.to_owned(), step())]);
-    steps.extend(goals.iter().filter(|name| *name != STEP).map(|name| (name.clone(), goal(name))));
+    steps.extend(goals.others.iter().filter(|name| *name != STEP).map(|name| (name.clone(), goal(name))));
     let targets: &[&str] = if steps.len() > 1 { &[STEP] } else { &[] };
     let mut plan = plan(steps, targets);
+    if let Some(default) = goals.default.filter(|name| name != STEP) {
+        plan.file.insert("alias".to_owned(), json!({ default: STEP }));
+    }
     plan.notes.extend(left(folder));
     Ok(Detected { sure: SURE, found: format!("a `{name}`"), plan: Some(plan) })
 }
@@ -93,7 +96,10 @@ mod tests {
             std::fs::write(folder.path().join(name), "all:\n").unwrap();
             let detected = detect(folder.path()).unwrap();
             assert_eq!((detected.sure, detected.found), (SURE, format!("a `{name}`")));
-            assert_eq!(file(folder.path()), json!({ "step": { "make": step() } }));
+            assert_eq!(
+                file(folder.path()),
+                json!({ "step": { "make": step() }, "alias": { "all": "make" } })
+            );
         }
     }
 
@@ -109,7 +115,9 @@ mod tests {
             "make": { "run": "make", "keep": true, "anew": MAKEFILES },
             "check": { "run": "make check", "after": "make" },
         });
-        assert_eq!(file(folder.path()), json!({ "project": { "targets": ["make"] }, "step": steps }));
+        let alias = json!({ "all": "make" });
+        let file = file(folder.path());
+        assert_eq!(file, json!({ "project": { "targets": ["make"] }, "step": steps, "alias": alias }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::said;
+use super::{said, try_plan};
 
 /// A step `a` with these lines in it.
 fn step(lines: &str) -> String {
@@ -156,6 +156,23 @@ fn placeholders_that_stand_for_nothing() {
       |              ^^^^^^^^
     hint: let the word be nothing else, or use a shell text
     "#);
+}
+
+#[test]
+fn paths_that_no_file_can_have() {
+    for (long, is_one) in [
+        ("x".repeat(255), true),
+        ("x".repeat(256), false),
+        ("x/".repeat(2047) + "x", true),
+        ("x/".repeat(2048) + "x", false),
+    ] {
+        for key in ["out", "cwd", "scratch"] {
+            let planned = try_plan(&step(&format!("{key} = \"{long}\"")), "y");
+            let is_long =
+                planned.is_err_and(|error| error.to_string().contains("is longer than a path can be"));
+            assert_eq!(is_long, !is_one, "{key}: {} bytes", long.len());
+        }
+    }
 }
 
 #[test]
