@@ -197,17 +197,6 @@ fn what_a_compiler_or_make_says_has_its_place() {
 }
 
 #[test]
-fn objects_of_an_earlier_make_are_told() {
-    let place = Place::new();
-    let project = prog(&place);
-    project.write("main.o", "old");
-    let built = project.build(&[]);
-    let told = "make: `main.o` was there before and is taken for a source, which make does not make anew: `make clean` first";
-    assert!(built.notes().contains(&told), "{:?}", built.notes());
-    assert_eq!(project.read("main.o"), "old");
-}
-
-#[test]
 fn steps_of_a_project_file_are_explained_too() {
     let place = Place::new();
     let project = place.project("p", "[step.object]\nrun = 'cc -c a.c'\ncwd = 'src'\n");

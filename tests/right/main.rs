@@ -10,6 +10,8 @@ mod common;
 use common::random as chance;
 
 #[cfg(test)]
+mod altered;
+#[cfg(test)]
 mod cargo;
 #[cfg(test)]
 mod circles;

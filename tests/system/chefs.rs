@@ -74,9 +74,9 @@ fn what_a_chef_looked_at_is_planned_again_and_nothing_else() {
     let project = made_by_make(&place, "p");
     project.write("doc/read.me", "");
     project.builds(&and(&["make"]));
-    // A folder that only one of them lists.
+    // A folder that two of them list: one looks for documents, one for what an earlier make has left.
     project.write("doc/notes.txt", "");
-    project.builds(&["chef:latex"]);
+    project.builds(&["chef:latex", "chef:make"]);
     // make looks for this one first.
     project.write("GNUmakefile", "include Makefile\n");
     let again = project.builds(&["chef:latex", "chef:make", "make"]);
@@ -540,6 +540,7 @@ fn init_writes_the_plan_down() {
     # This file counts from now on, and no chef is asked: edit it as you like.
 
     [step.make]
+    alters = true
     anew = [
         "**/GNUmakefile",
         "**/[Mm]akefile",

@@ -20,17 +20,20 @@ const HEAD: u64 = 2048;
 /// Whether it is one, and its plan.
 ///
 /// # Errors
-/// None; as all chefs.
+/// It was configured already; or it cannot be read.
 pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     let script = folder.join("configure");
     let is_one = is_file(&script) && is_file(&folder.join("Makefile.in"));
     if !is_one || !read(&script, HEAD)?.contains("Autoconf") {
         return Ok(Detected::default());
     }
+    if is_file(&folder.join("config.status")) {
+        return Err(ChefError::Configured);
+    }
     let mut make = make::step();
     make["after"] = json!("configure");
     // By `sh`, for the exec bit is lost in many an archive.
-    let mut configure = json!({ "run": "sh ./configure --quiet" });
+    let mut configure = json!({ "run": "sh ./configure --quiet", "alters": true });
     if !sizes::by_autoconf(folder)? {
         configure["sizes"] = json!(false);
     }
@@ -40,10 +43,6 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     let mut plan = plan(steps.map(|(name, step)| (name.to_owned(), step)), &targets);
     // Automake's Makefiles all have it, and so do others by its rules.
     plan.file.insert("alias".to_owned(), json!({ "all": make::STEP }));
-    let is_configured = is_file(&folder.join("config.status"));
-    plan.notes.extend(is_configured.then(|| {
-        "`config.status` was there before: `configure` would overwrite what is taken for a source; `make distclean` first".to_owned()
-    }));
     let found = "a `configure` script and its `Makefile.in`".to_owned();
     Ok(Detected { sure: SURE, found, plan: Some(plan) })
 }
@@ -66,15 +65,15 @@ mod tests {
             "project": { "targets": ["configure", "make"] },
             "alias": { "all": "make" },
             "step": {
-                "configure": { "run": "sh ./configure --quiet", "sizes": false },
-                "make": { "run": "make", "keep": true, "anew": make::step()["anew"], "after": "configure" },
-                "check": { "run": "make check", "after": "make" },
+                "configure": { "run": "sh ./configure --quiet", "alters": true, "sizes": false },
+                "make": { "run": "make", "keep": true, "alters": true, "anew": make::step()["anew"], "after": "configure" },
+                "check": { "run": "make check", "alters": true, "after": "make" },
             },
         });
         assert_eq!(serde_json::Value::Object(plan.file), file);
         assert!(plan.notes.is_empty());
         std::fs::write(folder.path().join("config.status"), "").unwrap();
-        assert_eq!(detect(folder.path()).unwrap().plan.unwrap().notes.len(), 1);
+        assert!(matches!(detect(folder.path()), Err(ChefError::Configured)));
         std::fs::write(&script, "#!/bin/sh\n# written by hand\n").unwrap();
         assert_eq!(detect(folder.path()).unwrap(), Detected::default());
     }

@@ -125,6 +125,20 @@ pub enum ChefError {
         /// Its edge.
         place: chef_ninja::Place,
     },
+    /// What was made outside of any kitchen is there, and would be taken for a source.
+    #[error(
+        "`{}` was made by an earlier make and would be taken for a source, which no edit makes anew: `make clean` first",
+        .path.display()
+    )]
+    Left {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The same of a configured project.
+    #[error(
+        "`config.status` was left by an earlier `configure`, whose results would be taken for sources: `make distclean` first"
+    )]
+    Configured,
     /// Something of the project cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Unreadable {

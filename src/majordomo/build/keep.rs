@@ -56,13 +56,13 @@ pub fn kept(keep: &Keep, tree: &Tree) -> Arc<Tree> {
 
 /// What a pass leaves for the next one, if it began with `before` of its own.
 pub(super) fn state_after(context: &Context, index: usize, hit: &Hit, before: Arc<Tree>) -> State {
-    State {
-        own: kept(&context.specs[index].keep, &hit.tree),
-        left_by: Some(hit.clone()),
-        before,
-        is_of_another: false,
-        is_remembered: false,
+    let mut own = kept(&context.specs[index].keep, &hit.tree);
+    // A source is what the user has, however the step altered it: else an edit of it would never be seen.
+    if context.specs[index].alters && own.entries().iter().any(|(path, _)| context.made.is_source(path)) {
+        let outputs = own.entries().iter().filter(|(path, _)| !context.made.is_source(path)).cloned();
+        own = Tree::new(outputs.collect()).map(Arc::new).unwrap_or_default();
     }
+    State { own, left_by: Some(hit.clone()), before, is_of_another: false, is_remembered: false }
 }
 
 /// All that is there after a pass: what it saw of its own and left alone, and what it made. Where a step keeps what matches, what the pass did

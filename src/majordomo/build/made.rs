@@ -133,7 +133,7 @@ impl MadeSoFar {
     }
 
     /// Whether a path is a source, or below one. What becomes of it is for the steps after the one that alters it.
-    fn is_source(&self, path: &RelPath) -> bool {
+    pub fn is_source(&self, path: &RelPath) -> bool {
         let is_one = |path: &RelPath| {
             matches!(self.sources.get(path), Some(Entry::Source { .. } | Entry::Link { .. }))
         };

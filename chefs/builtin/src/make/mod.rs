@@ -2,8 +2,9 @@
 //!
 //! What make knows of a project is in its Makefiles and in the times of files, so it sees the tree that it left: an edit
 //! remakes what it must (`keep`). A bare build wants the default goal; the others start from what that has left, and run if
-//! they are asked for by name. Objects that somebody made before the first build are taken for sources, and are as
-//! old as all sources: that is said.
+//! they are asked for by name. A release ships files that its rules make (manual pages, parsers): make may alter them, for itself and the
+//! steps after it. What a make outside of any kitchen has left ([`left`]) is another matter: it would be taken for a source, as old as all
+//! sources, and an edit would not be seen. Such a project is refused.
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{ChefError, is_file, plan, read};
 
 mod goals;
+mod left;
 
 /// How sure a Makefile makes it. A project that wants more than make has it for other reasons, too.
 pub const SURE: u8 = 50;
@@ -31,12 +33,12 @@ const MAKEFILES: [&str; 3] = ["**/GNUmakefile", "**/[Mm]akefile", "**/*.mk"];
 
 /// The step that makes the default goal.
 pub(crate) fn step() -> Value {
-    json!({ "run": "make", "keep": true, "anew": MAKEFILES })
+    json!({ "run": "make", "keep": true, "alters": true, "anew": MAKEFILES })
 }
 
 /// The step of another goal, from what the default goal left.
 pub(crate) fn goal(name: &str) -> Value {
-    json!({ "run": format!("make {name}"), "after": STEP })
+    json!({ "run": format!("make {name}"), "alters": true, "after": STEP })
 }
 
 /// Whether it is one, and its plan.
@@ -48,6 +50,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         return Ok(Detected::default());
     };
     let goals = goals::goals(&read(&folder.join(name), MAX_FILE)?);
+    left::check(folder)?;
     let mut steps = Map::from_iter([(STEP.to_owned(), step())]);
     steps.extend(goals.others.iter().filter(|name| *name != STEP).map(|name| (name.clone(), goal(name))));
     let targets: &[&str] = if steps.len() > 1 { &[STEP] } else { &[] };
@@ -55,26 +58,7 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     if let Some(default) = goals.default.filter(|name| name != STEP) {
         plan.file.insert("alias".to_owned(), json!({ default: STEP }));
     }
-    plan.notes.extend(left(folder));
     Ok(Detected { sure: SURE, found: format!("a `{name}`"), plan: Some(plan) })
-}
-
-/// Where objects mostly are.
-const OBJECTS: [&str; 2] = ["", "src"];
-
-/// What is to be said of objects in the project's folder.
-fn left(folder: &Path) -> Option<String> {
-    let names = |within: &str| {
-        let entries = std::fs::read_dir(folder.join(within)).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut objects: Vec<String> = names.filter(|name| name.ends_with(".o")).collect();
-        objects.sort();
-        objects.into_iter().next().map(|name| Path::new(within).join(name).display().to_string())
-    };
-    let first = OBJECTS.into_iter().find_map(names)?;
-    Some(format!(
-        "`{first}` was there before and is taken for a source, which make does not make anew: `make clean` first"
-    ))
 }
 
 #[cfg(test)]
@@ -112,21 +96,11 @@ mod tests {
         )
         .unwrap();
         let steps = json!({
-            "make": { "run": "make", "keep": true, "anew": MAKEFILES },
-            "check": { "run": "make check", "after": "make" },
+            "make": { "run": "make", "keep": true, "alters": true, "anew": MAKEFILES },
+            "check": { "run": "make check", "alters": true, "after": "make" },
         });
         let alias = json!({ "all": "make" });
         let file = file(folder.path());
         assert_eq!(file, json!({ "project": { "targets": ["make"] }, "step": steps, "alias": alias }));
-    }
-
-    #[test]
-    fn objects_of_an_earlier_make_are_told() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("Makefile"), "all:\n").unwrap();
-        assert!(detect(folder.path()).unwrap().plan.unwrap().notes.is_empty());
-        std::fs::write(folder.path().join("a.o"), "").unwrap();
-        let notes = detect(folder.path()).unwrap().plan.unwrap().notes;
-        assert!(notes[0].starts_with("`a.o` was there before"), "{notes:?}");
     }
 }
