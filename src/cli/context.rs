@@ -17,8 +17,9 @@ use crate::cli::{border, place};
 use crate::env_vars::{self, EnvVar};
 use crate::interrupt::{Cause, Interrupt};
 use crate::logs;
+use crate::majordomo::border::no_home;
 use crate::majordomo::report::SCHEMA;
-use crate::majordomo::request::{Failure, FailureKind, Reply, Report, Request};
+use crate::majordomo::request::{Failure, FailureKind, Needs, Reply, Report, Request};
 use crate::majordomo::{Majordomo, Open};
 
 /// How often progress is said on a terminal.
@@ -171,6 +172,13 @@ impl<'a> Context<'a> {
     /// # Errors
     /// The request failed, or ended without a report.
     pub fn report(&self, request: Request, on: &mut dyn FnMut(Reply)) -> Result<Report, Failure> {
+        // Whoever names a home means one that is there.
+        if self.home.is_some() && request.needs() == Needs::Home {
+            let home = place::home(self.home.as_deref(), &self.env, self.cwd.as_deref().ok())?;
+            if !home.exists() {
+                return Err(no_home(&home));
+            }
+        }
         let mut report = None;
         let mut failed = None;
         self.connect()?.ask(request, &self.interrupt, &mut |reply| match reply {

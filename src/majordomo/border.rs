@@ -1,5 +1,7 @@
 //! Turns typed errors into [`Failure`]s: whose fault, what happened, why, and what to do next.
 
+use std::path::Path;
+
 use node::{HomeError, NodeError};
 
 use super::handover::HandOverError;
@@ -12,6 +14,12 @@ use super::workspace::WorkspaceError;
 
 fn with_hints(failure: Failure, hints: impl IntoIterator<Item = String>) -> Failure {
     hints.into_iter().fold(failure, Failure::hint)
+}
+
+/// A question about a home that is not there.
+pub fn no_home(home: &Path) -> Failure {
+    mistake(format!("there is no home at `{}`", home.display()))
+        .hint("name another one: `--home DIR`; the first build or `pod join` makes it")
 }
 
 /// A failure of the pod.

@@ -18,7 +18,7 @@ use protocol::{BuildId, Digest, PodId, WorkspaceId};
 use super::holder::Host;
 use super::request::{
     ArtefactName, ArtefactsReport, Failure, InvitationReport, LeaveReport, Named, OwnerReport, PodsReport,
-    ProjectsReport, ProjectsRequest, PulledReport, UsedBy,
+    ProjectsReport, ProjectsRequest, PulledReport, RefreshedReport, UsedBy,
 };
 use super::sink::{Cancel, Sink};
 
@@ -125,9 +125,12 @@ pub trait Membership: Send + Sync {
     /// Who owns what a person means.
     fn owner(&self, named: &ArtefactName) -> Result<OwnerReport, Failure>;
 
-    /// Hands what a person means over to another pod, by its name or id.
-    fn give<'a>(&'a self, named: &'a ArtefactName, to: &'a str) -> Answer<'a, OwnerReport>;
+    /// Hands what a person means over to another pod, by its name or id; or has it pull a copy, and the owner stays.
+    fn give<'a>(&'a self, named: &'a ArtefactName, to: &'a str, is_copy: bool) -> Answer<'a, OwnerReport>;
 
     /// Brings what a person means into this pod's larder, verified.
     fn pull<'a>(&'a self, named: &'a ArtefactName) -> Answer<'a, PulledReport>;
+
+    /// Brings all that was pulled before to what it officially is now.
+    fn refresh(&self) -> Answer<'_, RefreshedReport>;
 }

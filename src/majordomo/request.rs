@@ -20,8 +20,8 @@ use super::shell::{ShellNews, ShellRequest};
 pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport, InitReport};
 pub use named::{BuiltReport, Named, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest};
 pub use pods::{
-    ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, LeaveReport, MemberReport,
-    OwnerReport, PodReport, PodsReport, PulledReport,
+    ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, Lacking, LeaveReport,
+    MemberReport, OwnerReport, PodReport, PodsReport, PulledReport, RefreshedReport,
 };
 pub use projects::{CleanReport, ForgetReport, FsckReport};
 pub use protocol::failure::{Failure, FailureKind};
@@ -293,9 +293,14 @@ pub enum Request {
         artefact: ArtefactName,
         /// The other pod's name or id.
         to: String,
+        /// Whether it pulls a copy, and the owner stays.
+        #[serde(default)]
+        is_copy: bool,
     },
     /// Bring something into this pod's larder. Answer: [`PulledReport`].
     Pull(ArtefactName),
+    /// Bring all that was pulled up to date. Answer: [`RefreshedReport`].
+    Refresh,
     /// A pod that stands goes when all that was asked is answered. Answer: [`PodReport`].
     PodStop,
 }
@@ -312,7 +317,8 @@ pub enum Needs {
 }
 
 impl Request {
-    /// What has to be there already: a home that is misspelt is not made by a question about what it has.
+    /// What has to be there already: a home that is misspelt is not made by a question about what it has. Some of these are answered where there is no home
+    /// at all, unless it was named ([`without_a_home`](super::inspect::without_a_home)).
     pub fn needs(&self) -> Needs {
         match self {
             Self::Build { .. }
@@ -320,15 +326,22 @@ impl Request {
             | Self::Init { .. }
             | Self::Launch { .. }
             | Self::Shell(_)
+            | Self::Clean { .. }
+            | Self::Chef(ChefRequest::Add { .. } | ChefRequest::Enable { .. } | ChefRequest::Test { .. }) => {
+                Needs::Nothing
+            }
+            Self::Fsck
+            | Self::PodStatus
+            | Self::PodStop
             | Self::Monitor { .. }
             | Self::Status { .. }
             | Self::Why { .. }
             | Self::Trace { .. }
             | Self::Graph { .. }
             | Self::Forget { .. }
-            | Self::Clean { .. }
-            | Self::Chef(_) => Needs::Nothing,
-            Self::Fsck | Self::PodStatus | Self::PodStop => Needs::Home,
+            | Self::Chef(ChefRequest::List | ChefRequest::Show { .. } | ChefRequest::Remove { .. }) => {
+                Needs::Home
+            }
             Self::Pods
             | Self::Invite { .. }
             | Self::Ban { .. }
@@ -338,6 +351,7 @@ impl Request {
             | Self::Artefacts
             | Self::Owner(_)
             | Self::Give { .. }
+            | Self::Refresh
             | Self::Pull(_) => Needs::Federation,
         }
     }
@@ -434,4 +448,6 @@ pub enum Report {
     Owner(Box<OwnerReport>),
     /// To [`Request::Pull`].
     Pulled(Box<PulledReport>),
+    /// To [`Request::Refresh`].
+    Refreshed(RefreshedReport),
 }

@@ -112,9 +112,10 @@ pub async fn answer(
         Request::Named(named) => return membership(host)?.ask_project(host, *named, sink, cancel).await,
         Request::Artefacts => Report::Artefacts(membership(host)?.artefacts()?),
         Request::Owner(named) => Report::Owner(Box::new(membership(host)?.owner(&named)?)),
-        Request::Give { artefact, to } => {
-            Report::Owner(Box::new(membership(host)?.give(&artefact, &to).await?))
+        Request::Give { artefact, to, is_copy } => {
+            Report::Owner(Box::new(membership(host)?.give(&artefact, &to, is_copy).await?))
         }
+        Request::Refresh => Report::Refreshed(membership(host)?.refresh().await?),
         Request::Pull(named) => Report::Pulled(Box::new(membership(host)?.pull(&named).await?)),
         Request::Leave { anyway } => {
             let left = membership(host)?.leave(pod.home().path(), anyway, (sink, cancel)).await?;

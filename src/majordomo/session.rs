@@ -64,11 +64,7 @@ impl Majordomo for Session {
             match request.needs() {
                 Needs::Nothing => {}
                 _ if self.home.exists() => {}
-                Needs::Home => {
-                    let missing = border::mistake(format!("there is no home at `{}`", self.home.display()));
-                    return Err(missing
-                        .hint("name another one: `--home DIR`; the first build or `pod join` makes it"));
-                }
+                Needs::Home => return Err(border::no_home(&self.home)),
                 Needs::Federation => return Err(border::no_federation()),
             }
             if let Some(project) = request.builds() {

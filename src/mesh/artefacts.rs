@@ -10,10 +10,11 @@ use protocol::mesh::{ArtefactScope, Ownership};
 use protocol::{Digest, PodId, RelPath, WorkspaceId};
 
 use super::Joined;
+use super::copies::Pulled;
 use crate::majordomo::border::{machine, mistake};
 use crate::majordomo::request::{
-    ArtefactName, ArtefactReport, ArtefactsReport, Failure, FailureKind, FileReport, OwnerReport,
-    PulledReport,
+    ArtefactName, ArtefactReport, ArtefactsReport, Failure, FailureKind, FileReport, Lacking, OwnerReport,
+    PulledReport, RefreshedReport,
 };
 use crate::majordomo::workspace::Workspace;
 
@@ -130,7 +131,8 @@ impl Joined {
             )
         })?;
         let file = file.map(|file| {
-            let holders = map.holders(&file.digest);
+            let mut holders = map.holders(&file.digest);
+            holders.retain(|pod| self.mesh.members().is_member(pod));
             FileReport {
                 path,
                 digest: file.digest,
@@ -152,13 +154,25 @@ impl Joined {
         Ok(OwnerReport { artefact: self.report(&record), file })
     }
 
-    /// Hands what a person means over to another pod, with all that its record covers.
+    /// Hands what a person means over to another pod, with all that its record covers; or has it pull a copy, and the owner stays.
     ///
     /// # Errors
-    /// This pod does not own it, or the other did not take it.
-    pub async fn give(&self, named: &ArtefactName, to: &str) -> Result<OwnerReport, Failure> {
+    /// This pod does not own it, or the other did not take it, or did not get it.
+    pub async fn give(&self, named: &ArtefactName, to: &str, is_copy: bool) -> Result<OwnerReport, Failure> {
         let to = self.named(to)?;
         let (key, record, _) = self.covering(named)?;
+        if is_copy {
+            if to == self.pod() {
+                self.pull(named).await?;
+            } else if record.owner != Some(to) {
+                let copied = self.estate.copy_to(key, to).await;
+                copied.map_err(|why| {
+                    machine(format!("`{}` did not come to `{}`: {why}", named.word, self.name_of(&to)))
+                        .hint("`pod pods` shows who is connected")
+                })?;
+            }
+            return self.owner(named);
+        }
         if to != self.pod() || record.owner != Some(to) {
             self.estate.owners.give(key, to).await.map_err(|error| self.not_given(&error))?;
         }
@@ -184,9 +198,37 @@ impl Joined {
     /// Nobody who can be reached has it.
     pub async fn pull(&self, named: &ArtefactName) -> Result<PulledReport, Failure> {
         let (_, record, _) = self.covering(named)?;
-        let tree = self.estate.pull(&record).await.map_err(|why| {
+        self.pull_record(&record).await.map_err(|why| {
             machine(format!("`{}` did not come: {why}", named.word)).hint("`pod pods` shows who is connected")
-        })?;
+        })
+    }
+
+    /// Brings all that was pulled before to what it officially is now; what is gone, or this pod's own by now, is left alone.
+    ///
+    /// # Errors
+    /// The ledger or the larder cannot be read. What does not come is told in the report.
+    pub async fn refresh(&self) -> Result<RefreshedReport, Failure> {
+        let mut report = RefreshedReport::default();
+        let mut records = self.records()?;
+        records.sort_by(|(_, a), (_, b)| (a.workspace, &a.path).cmp(&(b.workspace, &b.path)));
+        for (_, record) in records {
+            if record.owner == Some(self.pod()) {
+                continue;
+            }
+            match self.estate.pulled(&record).map_err(|error| failed(&error))? {
+                Pulled::Never => {}
+                Pulled::UpToDate => report.up_to_date += 1,
+                Pulled::Stale => match self.pull_record(&record).await {
+                    Ok(pulled) => report.pulled.push(pulled),
+                    Err(why) => report.lacking.push(Lacking { artefact: self.report(&record), why }),
+                },
+            }
+        }
+        Ok(report)
+    }
+
+    async fn pull_record(&self, record: &Ownership) -> Result<PulledReport, String> {
+        let tree = self.estate.pull(record).await?;
         let files: Vec<(u64, Digest)> = tree
             .entries()
             .iter()
@@ -196,6 +238,6 @@ impl Joined {
             })
             .collect();
         let bytes = files.iter().map(|(size, _)| size).sum();
-        Ok(PulledReport { artefact: self.report(&record), files: files.len() as u64, bytes })
+        Ok(PulledReport { artefact: self.report(record), files: files.len() as u64, bytes })
     }
 }

@@ -12,7 +12,7 @@ use crate::majordomo::holder::Host;
 use crate::majordomo::membership::{Answer, Membership, UseOrder, Used};
 use crate::majordomo::request::{
     ArtefactName, ArtefactsReport, Failure, InvitationReport, LeaveReport, Named, OwnerReport, PodsReport,
-    ProjectsReport, ProjectsRequest, PulledReport, Reply,
+    ProjectsReport, ProjectsRequest, PulledReport, RefreshedReport, Reply,
 };
 use crate::majordomo::sink::{Cancel, Sink};
 
@@ -103,11 +103,15 @@ impl Membership for Joined {
         self.owner(named)
     }
 
-    fn give<'a>(&'a self, named: &'a ArtefactName, to: &'a str) -> Answer<'a, OwnerReport> {
-        Box::pin(async { Ok(self.give(named, to).await?) })
+    fn give<'a>(&'a self, named: &'a ArtefactName, to: &'a str, is_copy: bool) -> Answer<'a, OwnerReport> {
+        Box::pin(async move { Ok(self.give(named, to, is_copy).await?) })
     }
 
     fn pull<'a>(&'a self, named: &'a ArtefactName) -> Answer<'a, PulledReport> {
         Box::pin(async { Ok(self.pull(named).await?) })
+    }
+
+    fn refresh(&self) -> Answer<'_, RefreshedReport> {
+        Box::pin(async { Ok(self.refresh().await?) })
     }
 }

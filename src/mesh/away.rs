@@ -452,13 +452,13 @@ impl Wanted {
             Ok(RunAnswer::Busy) => {
                 self.is_over = true;
                 self.waited_in_vain(&counted);
+                self.has_no_room();
                 return RunEnd::NotRun("all of its slots or all of its memory are taken".to_owned());
             }
             Err(error) => {
                 let is_its_fault = !matches!(error, AskError::Bus(BusError::TooLarge { .. }));
-                if is_its_fault && let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
-                    // Until it is heard again.
-                    (known.free, known.at) = (0, Instant::now());
+                if is_its_fault {
+                    self.has_no_room();
                 }
                 return RunEnd::NotRun(error.to_string());
             }
@@ -494,6 +494,9 @@ impl Wanted {
                         let fitting = Enclosed::fitting(enclosed);
                         fitting.into_iter().for_each(|object| on_news(NewsOfRun::Enclosed(object)));
                         self.is_over = true;
+                        if matches!(end, RunEnd::NotRun(_)) {
+                            self.waited_in_vain(&counted);
+                        }
                         return end;
                     }
                 }
@@ -515,6 +518,13 @@ impl Wanted {
             && let Some(known) = self.away.pods.lock().get_mut(&self.pod)
         {
             known.in_vain = Some(Instant::now());
+        }
+    }
+
+    /// Gives the pod no steps until it is heard again.
+    fn has_no_room(&self) {
+        if let Some(known) = self.away.pods.lock().get_mut(&self.pod) {
+            (known.free, known.at) = (0, Instant::now());
         }
     }
 

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use super::back::BackError;
 use super::chefs::Lending;
+use super::copies::Copies;
 use super::joining::Offer;
 use super::others::Others;
 use super::owned::Estate;
@@ -242,7 +243,21 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     let (supply_too, ours) = (supply.clone(), Arc::downgrade(&running));
     tasks.push(tokio::spawn(expelled::watch(mesh.clone(), swarm.clone(), supply_too, ours)));
     let projects = Projects::begin(&mesh);
-    Ok(Joined { mesh, swarm, supply, estate, projects, tasks, untold, running, server, founded, listening })
+    let _copies = Copies::serve(&estate);
+    Ok(Joined {
+        mesh,
+        swarm,
+        supply,
+        estate,
+        _copies,
+        projects,
+        tasks,
+        untold,
+        running,
+        server,
+        founded,
+        listening,
+    })
 }
 
 /// Whether the addresses can be listened at: before anything is said to a federation.

@@ -16,6 +16,7 @@ mod away;
 mod back;
 mod chefs;
 mod claims;
+mod copies;
 mod distrust;
 mod earlier;
 mod enclosing;
@@ -47,6 +48,7 @@ use protocol::mesh::{FederationId, Role};
 use swarm::Swarm;
 use tokio::task::JoinHandle;
 
+use copies::Copies;
 pub use join::{JoinOptions, join};
 use owned::Estate;
 use projects::Projects;
@@ -63,6 +65,8 @@ pub struct Joined {
     swarm: Swarm,
     supply: node::Supply,
     estate: Estate,
+    /// Pulls copies that others want.
+    _copies: Arc<Copies>,
     projects: Arc<Projects>,
     tasks: Vec<JoinHandle<()>>,
     /// Announcements that wait.

@@ -393,7 +393,7 @@ impl Estate {
     }
 
     /// Brings what a record covers. From then on this pod is among those that are believed to have it.
-    pub async fn pull(&self, ownership: &Ownership) -> Result<Tree, String> {
+    pub async fn bring_record(&self, ownership: &Ownership) -> Result<Tree, String> {
         let from: Vec<PodId> = ownership.owner.into_iter().collect();
         let tree = self.bytes.tree_and_all(&from, ownership.digest).await?;
         for (_, entry) in tree.entries() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backplane::Mesh;
+use backplane::mesh::Handler;
 use node::Pod;
 use protocol::PodId;
 use protocol::mesh::NewsAnswer;
@@ -24,6 +25,8 @@ const BEAT_AFTER: Duration = Duration::from_millis(100);
 /// How long it is waited for whoever reads news slowly, before it is said that there is no room: shorter than the pod that says them waits for an answer.
 const ROOM: Duration = Duration::from_millis(500);
 
+/// How long news are told to whoever has no room for them.
+pub(super) const TOLD_FOR: Duration = Duration::from_secs(600);
 /// The pause before news are said again that there was no room for: who answers so at once gets no more of this pod's time.
 pub(super) const LATER: Duration = Duration::from_millis(100);
 
@@ -61,7 +64,7 @@ impl Steps {
             ready(Ok(asked.upgrade().is_some_and(|kitchen| kitchen.cancel(from, cancel.run))))
         });
         let told = Arc::downgrade(&away);
-        serve(mesh, RUN_NEWS, move |from, news: RunNews| {
+        serve_repeatable(mesh, RUN_NEWS, move |from, news: RunNews| {
             let told = told.upgrade();
             async move {
                 match told {
@@ -108,16 +111,35 @@ pub(super) fn serve<Q, A, F>(
     A: Serialize,
     F: Future<Output = Result<A, String>> + Send + 'static,
 {
-    mesh.serve(
-        matter,
-        Arc::new(move |from, question| {
-            let answering = serde_json::from_value(question).map(|question| answer(from, question));
-            Box::pin(async move {
-                let answer = answering.map_err(|error| error.to_string())?.await?;
-                serde_json::to_value(answer).map_err(|error| error.to_string())
-            })
-        }),
-    );
+    mesh.serve(matter, typed(answer));
+}
+
+/// As [`serve`], for questions that do nothing if they come again after a restart.
+pub(super) fn serve_repeatable<Q, A, F>(
+    mesh: &Mesh,
+    matter: &str,
+    answer: impl Fn(PodId, Q) -> F + Send + Sync + 'static,
+) where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, String>> + Send + 'static,
+{
+    mesh.serve_repeatable(matter, typed(answer));
+}
+
+fn typed<Q, A, F>(answer: impl Fn(PodId, Q) -> F + Send + Sync + 'static) -> Handler
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, String>> + Send + 'static,
+{
+    Arc::new(move |from, question| {
+        let answering = serde_json::from_value(question).map(|question| answer(from, question));
+        Box::pin(async move {
+            let answer = answering.map_err(|error| error.to_string())?.await?;
+            serde_json::to_value(answer).map_err(|error| error.to_string())
+        })
+    })
 }
 
 /// Beats when the free slots have changed.

@@ -259,12 +259,37 @@ fn a_home_that_is_not_there_is_not_made_to_be_asked() {
         &["artefacts"],
         &["owner", "p:x"],
         &["stop"],
+        &["chef", "list"],
+        &["chef", "show", "make"],
+        &["chef", "remove", "x"],
     ] {
         let typo = place.path().join("typo");
         let ended = place.pod(&[words, &["--home", typo.to_str().unwrap()]].concat()).code(2);
         assert!(!typo.exists(), "{words:?} made it: {}", ended.shown());
     }
-    place.project("own", "[step.s]\nrun = 'true'\n");
+    let own = place.project("own", "[step.s]\nrun = 'echo own'\n");
+    // Where nobody has named a home, what needs none is answered without one.
+    for words in [&["status", "own"][..], &["graph", "own"], &["why", "s", "--project", "own"]] {
+        place.majordomo(words).ok();
+    }
+    place.pod(&["chef", "list"]).ok();
+    let unbuilt = place.majordomo(&["trace", "s", "--project", "own"]).code(2);
+    assert!(unbuilt.stderr.contains("was never built"), "{}", unbuilt.shown());
+    assert!(!place.home().exists());
+    own.build(&[]).ok();
+    for words in [
+        &["status", "own"][..],
+        &["graph", "own"],
+        &["why", "s", "--project", "own"],
+        &["trace", "s", "--project", "own"],
+        &["forget", "s", "--project", "own"],
+        &["monitor", "own"],
+    ] {
+        let typo = place.path().join("typo");
+        let ended = place.majordomo(&[words, &["--home", typo.to_str().unwrap()]].concat()).code(2);
+        assert!(!typo.exists(), "{words:?} made it: {}", ended.shown());
+        assert!(ended.stderr.contains("there is no home at"), "{words:?}: {}", ended.shown());
+    }
     for words in [
         &["projects", "list"][..],
         &["projects", "add", "own"],

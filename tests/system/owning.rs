@@ -65,6 +65,48 @@ fn what_a_pod_has_built_is_its_own_until_it_gives_it_away() {
 }
 
 #[test]
+fn copies_leave_the_owner_and_are_brought_up_to_date() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let (a, b) = two(&server);
+    let refresh = |code: i32| b.place.pod(&["pull", "--refresh", "--json"]).code(code).json();
+    assert_eq!(
+        (refresh(0)["pulled"].clone(), refresh(0)["up_to_date"].clone()),
+        (serde_json::json!([]), 0.into())
+    );
+    b.place.pod(&["pull", "p:upper"]).ok();
+    let copied = a.place.pod(&["give", "--copy", "p/twice", "b", "--json"]).ok().json();
+    assert_eq!(copied["artefact"]["owner_name"], "a");
+    for path in ["p:upper", "p:twice"] {
+        let held = b.place.pod(&["owner", path, "--json"]).ok().json();
+        let mut holders = held["file"]["holder_names"].as_array().unwrap().clone();
+        holders.sort_by_key(ToString::to_string);
+        assert_eq!((&held["artefact"]["owner_name"], holders), (&"a".into(), vec!["a".into(), "b".into()]));
+    }
+    // Nothing comes by itself, and all that was pulled on request.
+    let all = b.place.pod(&["artefacts", "--json"]).ok().json();
+    let before: Vec<Value> =
+        all["artefacts"].as_array().unwrap().iter().map(|one| one["digest"].clone()).collect();
+    let project = a.place.project("p", STEPS);
+    project.write("words", "to be owned anew\n");
+    assert_eq!(project.build(&[]).ok().ran(), ["twice", "upper"]);
+    b.waits_for_artefacts("all is claimed anew", |all| {
+        all.len() == before.len() && all.iter().all(|one| !before.contains(&one["digest"]))
+    });
+    let came = refresh(0);
+    let paths: Vec<_> =
+        came["pulled"].as_array().unwrap().iter().map(|one| one["artefact"]["path"].clone()).collect();
+    assert_eq!((paths, &came["up_to_date"]), (vec!["twice".into(), "upper".into()], &0.into()));
+    assert_eq!(refresh(0)["up_to_date"], 2);
+    // The bytes are here, whoever goes.
+    let a = a.stops();
+    b.place.pod(&["pull", "p:twice"]).ok();
+    b.place.pod(&["pull", "p:"]).code(3);
+    drop(a);
+    b.leaves();
+}
+
+#[test]
 fn what_was_built_alone_is_claimed_by_a_build_that_has_nothing_to_do() {
     let ground = Place::new();
     let server = server(&ground);

@@ -101,6 +101,14 @@ pub enum AskError {
 /// Answers a pod's question.
 pub type Handler = Arc<dyn Fn(PodId, Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
+/// How a matter is served.
+#[derive(Clone)]
+struct Served {
+    handler: Handler,
+    /// A question that came before a restart does nothing when it is said again after it.
+    is_repeatable: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Outcome {
@@ -114,7 +122,7 @@ pub struct Mesh {
     bus: Arc<dyn Bus>,
     envelope: Envelope,
     beats: Beats,
-    handlers: RwLock<HashMap<String, Handler>>,
+    handlers: RwLock<HashMap<String, Served>>,
     load: RwLock<Arc<dyn Fn() -> Beat + Send + Sync>>,
     kept: Mutex<Kept>,
     home: Option<PathBuf>,
@@ -215,7 +223,22 @@ impl Mesh {
 
     /// Serves questions on a matter, in place of what served them before.
     pub fn serve(&self, matter: &str, handler: Handler) {
-        self.handlers.write().insert(matter.to_owned(), handler);
+        self.handlers.write().insert(matter.to_owned(), Served { handler, is_repeatable: false });
+    }
+
+    /// As [`Mesh::serve`], for questions that do nothing if they come again after a restart: that they came need not be written down, which takes a while.
+    pub fn serve_repeatable(&self, matter: &str, handler: Handler) {
+        self.handlers.write().insert(matter.to_owned(), Served { handler, is_repeatable: true });
+    }
+
+    /// Writes down, before a question is carried out, that it came: so that it is not carried out once more after a restart.
+    async fn keep_heard(&self, from: PodId) {
+        let Some(highest) = self.envelope.highest(&from) else { return };
+        let ledger = self.ledger().clone();
+        let kept = tokio::task::spawn_blocking(move || ledger.set_heard(&from, highest)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "what was asked is not remembered");
+        }
     }
 
     /// Asks one pod. Only its own answer to this very question counts.
@@ -277,7 +300,7 @@ impl Mesh {
     /// Starts what goes on by itself.
     pub fn start(self: &Arc<Self>) -> Running {
         let mesh = self.clone();
-        self.serve(
+        self.serve_repeatable(
             sync::MATTER,
             Arc::new(move |_, question| {
                 let ledger = mesh.federation.ledger.clone();
@@ -334,16 +357,13 @@ impl Mesh {
                     let Some(Opened { from, body, id }) = mesh.open_message::<Value>(&message) else {
                         return;
                     };
-                    // Before it is carried out: so that it is not once more after a restart.
-                    if let Some(highest) = mesh.envelope.highest(&from)
-                        && let Err(error) = mesh.ledger().set_heard(&from, highest)
-                    {
-                        tracing::warn!(%error, "what was asked is not remembered");
-                    }
                     let matter = message.subject.rsplit('.').next().unwrap_or_default();
                     let handler = mesh.handlers.read().get(matter).cloned();
                     let outcome = match handler {
-                        Some(handler) => {
+                        Some(Served { handler, is_repeatable }) => {
+                            if !is_repeatable {
+                                mesh.keep_heard(from).await;
+                            }
                             match tokio::time::timeout(mesh.serving, handler(from, body)).await {
                                 Ok(answer) => answer.map_or_else(Outcome::Error, Outcome::Ok),
                                 Err(_) => Outcome::Error(format!("`{matter}` takes too long")),

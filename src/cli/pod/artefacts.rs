@@ -7,7 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::table::table;
 use crate::majordomo::request::{
-    ArtefactName, ArtefactReport, ArtefactsReport, Failure, OwnerReport, PulledReport, Report, Request,
+    ArtefactName, ArtefactReport, ArtefactsReport, Failure, OwnerReport, PulledReport, RefreshedReport,
+    Report, Request,
 };
 use crate::words::{bytes, counted, line};
 
@@ -32,23 +33,32 @@ pub struct OwnerArgs {
 
 /// Hand something that this pod owns over to another pod, which pulls all bytes first
 ///
-/// All outputs of one step, or all sources of a project, go together.
+/// All outputs of one step, or all sources of a project, go together. With `--copy` the other pod pulls the bytes, and the owner stays: whoever that is.
 #[derive(Debug, Args)]
 pub struct GiveArgs {
     /// A path in a project of this machine, or `PROJECT:PATH`; `PROJECT:` is its sources
     artefact: String,
     /// The other pod's name or id, as `pod pods` shows it
     pod: String,
+    /// Give a copy: its owner stays
+    #[arg(long)]
+    copy: bool,
     /// Write the report as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Bring the bytes of something into this pod's larder, verified; its owner stays
+/// Bring a copy of something into this pod's larder, verified; its owner stays
+///
+/// It is a copy of what its owner has now. What is pulled again comes as it is then; `--refresh` does so for all that was pulled before. Exit code 3 if something did not come.
 #[derive(Debug, Args)]
 pub struct PullArgs {
     /// A path in a project of this machine, or `PROJECT:PATH`; `PROJECT:` is its sources
-    artefact: String,
+    #[arg(required_unless_present = "refresh", conflicts_with = "refresh")]
+    artefact: Option<String>,
+    /// Bring all that was pulled before up to date
+    #[arg(long)]
+    refresh: bool,
     /// Write the report as JSON
     #[arg(long)]
     json: bool,
@@ -79,7 +89,8 @@ impl OwnerArgs {
 
 impl GiveArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let request = Request::Give { artefact: named(context, self.artefact)?, to: self.pod };
+        let request =
+            Request::Give { artefact: named(context, self.artefact)?, to: self.pod, is_copy: self.copy };
         context.ask(request, self.json, |report, _| match report {
             Report::Owner(found) => Some(Said::Data(owner(found))),
             _ => None,
@@ -89,7 +100,16 @@ impl GiveArgs {
 
 impl PullArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Failure> {
-        let request = Request::Pull(named(context, self.artefact)?);
+        let Some(artefact) = self.artefact else {
+            let report = context.report(Request::Refresh, &mut |_| ())?;
+            context.tell(&report, self.json, |report, _| match report {
+                Report::Refreshed(found) => Some(Said::Data(refreshed(found))),
+                _ => None,
+            })?;
+            let is_all = matches!(&report, Report::Refreshed(found) if found.lacking.is_empty());
+            return Ok(if is_all { Exit::Done } else { Exit::Machine });
+        };
+        let request = Request::Pull(named(context, artefact)?);
         context.ask(request, self.json, |report, _| match report {
             Report::Pulled(found) => Some(Said::Data(pulled(found))),
             _ => None,
@@ -154,4 +174,13 @@ fn owner(found: &OwnerReport) -> String {
 
 fn pulled(found: &PulledReport) -> String {
     format!("{}: {}, {} are here\n", name(&found.artefact), counted(found.files, "file"), bytes(found.bytes))
+}
+
+fn refreshed(found: &RefreshedReport) -> String {
+    let mut text: String = found.pulled.iter().map(pulled).collect();
+    for lacking in &found.lacking {
+        line(&mut text, format_args!("{}: did not come: {}", name(&lacking.artefact), lacking.why));
+    }
+    line(&mut text, format_args!("{} already up to date", counted(found.up_to_date, "artefact")));
+    text
 }

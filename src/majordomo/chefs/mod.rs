@@ -56,7 +56,7 @@ pub use find::may_know;
 pub use init::init;
 pub use last::file as last_file;
 pub use lent::{adopt, is_lent, lacking, lends};
-pub use register::carry_out;
+pub use register::{carry_out, without_a_home};
 
 type Fallible<T> = Result<T, Box<Failure>>;
 

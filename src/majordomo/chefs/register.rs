@@ -33,25 +33,37 @@ pub async fn carry_out(
     Ok(Some(Report::Chefs(report)))
 }
 
+/// The answer where there is no home, if it is a question: only what comes with this program is known then.
+pub fn without_a_home(request: &ChefRequest) -> Option<Fallible<ChefsReport>> {
+    let list = Registry::default();
+    match request {
+        ChefRequest::List => Some(Ok(all(&list))),
+        ChefRequest::Show { name } => Some(one(&list, name)),
+        _ => None,
+    }
+}
+
+fn one(list: &Registry, name: &str) -> Fallible<ChefsReport> {
+    match info(list, name) {
+        Some(info) => Ok(ChefsReport { chefs: vec![info], replaced: None }),
+        None => Err(Box::new(unknown(list, name))),
+    }
+}
+
+fn all(list: &Registry) -> ChefsReport {
+    let ours = chef_builtin::ALL.iter().chain([&chef_builtin::SHELL]);
+    let mut chefs: Vec<ChefInfo> = ours.map(|chef| built_in(list, chef.name)).collect();
+    chefs.extend(list.chefs.iter().map(|chef| registered(list, chef)));
+    chefs.sort_by(|a, b| a.name.cmp(&b.name));
+    ChefsReport { chefs, replaced: None }
+}
+
 fn answer(pod: &Pod, request: ChefRequest) -> Fallible<ChefsReport> {
     let home = pod.home().path();
     let _changing = registry::change();
     let mut list = load(home)?;
-    let one = |list: &Registry, name: &str| match info(list, name) {
-        Some(info) => Ok(ChefsReport { chefs: vec![info], replaced: None }),
-        None => Err(Box::new(unknown(list, name))),
-    };
     match request {
-        ChefRequest::List => {
-            let mut chefs: Vec<ChefInfo> = chef_builtin::ALL
-                .iter()
-                .chain([&chef_builtin::SHELL])
-                .map(|chef| built_in(&list, chef.name))
-                .collect();
-            chefs.extend(list.chefs.iter().map(|chef| registered(&list, chef)));
-            chefs.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(ChefsReport { chefs, replaced: None })
-        }
+        ChefRequest::List => Ok(all(&list)),
         ChefRequest::Show { name } => one(&list, &name),
         ChefRequest::Add { from } => {
             let (about, tree, _) = taken_in(pod.larder(), &from).map_err(|error| refused(&from, &error))?;

@@ -94,6 +94,18 @@ async fn prepared(pod: &Pod, project: &Path, environment: &Variables) -> Fallibl
 
 /// The answer to a request of the user who has no home yet, if it is one for which none has to be made.
 pub fn without_a_home(request: &Request) -> Option<Result<Report, Failure>> {
+    match request {
+        Request::Chef(asked) => {
+            return Some(chefs::without_a_home(asked)?.map(Report::Chefs).map_err(|failure| *failure));
+        }
+        // That it was never built says more.
+        Request::Trace { project, .. }
+        | Request::Forget { project, .. }
+        | Request::Monitor { project, .. } => {
+            return built(project).err().map(|failure| Err(*failure));
+        }
+        _ => {}
+    }
     let (Request::Status { project, environment }
     | Request::Graph { project, environment }
     | Request::Why { project, environment, .. }) = request

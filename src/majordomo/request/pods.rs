@@ -177,3 +177,23 @@ pub struct PulledReport {
     /// Their bytes.
     pub bytes: u64,
 }
+
+/// What was pulled before, brought up to date.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshedReport {
+    /// What has changed since, and came.
+    pub pulled: Vec<PulledReport>,
+    /// How many have not changed.
+    pub up_to_date: u64,
+    /// What has changed and did not come.
+    pub lacking: Vec<Lacking>,
+}
+
+/// An artefact that did not come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Which.
+    pub artefact: ArtefactReport,
+    /// Why, in words.
+    pub why: String,
+}

@@ -76,7 +76,7 @@ impl Lending {
             let news = news(&home).map(serde_json::to_value);
             async move { news?.map_err(|error| error.to_string()) }.boxed()
         };
-        self.mesh.serve(MATTER, Arc::new(answer));
+        self.mesh.serve_repeatable(MATTER, Arc::new(answer));
         let mut told_by_others = self.hear().await;
         let mut leases = self.remembered();
         let mut look = tokio::time::interval(LOOK_EVERY);

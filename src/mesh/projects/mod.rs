@@ -133,7 +133,7 @@ impl Projects {
             };
             std::future::ready(taken)
         });
-        steps::serve(mesh, ORDER_NEWS, move |from, said: ProjectNews| {
+        steps::serve_repeatable(mesh, ORDER_NEWS, move |from, said: ProjectNews| {
             let projects = news.upgrade();
             async move {
                 match projects {

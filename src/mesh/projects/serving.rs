@@ -1,7 +1,7 @@
 //! The owner's side: orders are carried out, and their replies sent as they come.
 //!
 //! Replies go in batches, each of which is answered by whether more is wanted, or by that there is no room for it yet; the next is not sent before it is taken. So a slow link holds the build back, as a slow reader
-//! does, who may stop for as long as he likes. A pod that is silent for [`SILENT`] while the back-plane is there wants nothing more.
+//! does, who may stop for [`TOLD_FOR`]: what is built for him holds the workspace. A pod that is silent for [`SILENT`] while the back-plane is there wants nothing more.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -20,7 +20,7 @@ use crate::majordomo::border::machine;
 use crate::majordomo::request::{Failure, Reply, Report, WatchNews};
 use crate::majordomo::sink::{Cancel, REPLY_QUEUE, Sink};
 use crate::mesh::presence;
-use crate::mesh::steps::LATER;
+use crate::mesh::steps::{LATER, TOLD_FOR};
 
 /// Builds that are carried out at a time, for all others together.
 const MAX_BUILDS: usize = 16;
@@ -116,6 +116,7 @@ impl Projects {
         cancel: &Cancel,
     ) {
         let (mut heard, mut number, mut is_wanted, mut is_last) = (Instant::now(), 0, true, false);
+        let mut taken = Instant::now();
         loop {
             let (mut batch, is_over) = gather(replies);
             while is_wanted {
@@ -124,10 +125,12 @@ impl Projects {
                 match runtime.block_on(self.mesh.ask::<_, NewsAnswer>(&to, ORDER_NEWS, &news, ANSWER)) {
                     Ok(NewsAnswer::Later) => {
                         (heard, number) = (Instant::now(), number - 1);
+                        is_wanted = taken.elapsed() < TOLD_FOR;
                         std::thread::sleep(LATER);
                     }
                     Ok(answer) => {
                         (heard, is_wanted) = (Instant::now(), answer == NewsAnswer::Taken && !is_last);
+                        taken = heard;
                         break;
                     }
                     Err(AskError::Bus(BusError::TooLarge { bound, .. })) if !is_last => {

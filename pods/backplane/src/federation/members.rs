@@ -11,7 +11,7 @@ use protocol::mesh::{
 use protocol::{Digest, PodId};
 use tokio::sync::watch;
 
-use super::words::{MAX_NAME, readable};
+use super::words::{MAX_ADDRESS, MAX_NAME, readable};
 use crate::keys::{Identity, Ring, SharedRing};
 use crate::ledger::{Entry, Judgement, Policy, SETTLING, View};
 
@@ -313,6 +313,9 @@ impl View for Members {
         }
         if entry.subject.starts_with(subject::ADDRESSES) {
             let Ok(mut addresses) = serde_json::from_value::<Addresses>(entry.body.clone()) else { return };
+            addresses
+                .addresses
+                .retain(|address| address.len() <= MAX_ADDRESS && readable(address, MAX_ADDRESS) == *address);
             addresses.addresses.truncate(MAX_ADDRESSES);
             state.addresses.insert(entry.from, addresses.addresses);
         } else if let Some(raw) = self.read(entry) {

@@ -4,6 +4,8 @@ use protocol::PodId;
 
 /// The longest name of a pod, in characters.
 pub const MAX_NAME: usize = 64;
+/// The longest address of a pod, in bytes.
+pub const MAX_ADDRESS: usize = 256;
 /// The longest reason that another pod gives, in characters.
 pub const MAX_REASON: usize = 300;
 

@@ -254,7 +254,10 @@ impl Owners {
                     });
                     // Until the promise has come by the log there is nothing to be said about it.
                     let answer = if current {
-                        owners.take(key).await.map_err(|error| error.to_string())?
+                        // A long pull goes on when nobody waits for this answer any more.
+                        let taking = tokio::spawn(async move { owners.take(key).await });
+                        let taken = taking.await.map_err(|error| error.to_string())?;
+                        taken.map_err(|error| error.to_string())?
                     } else {
                         ExchangeAnswer::Pulling
                     };

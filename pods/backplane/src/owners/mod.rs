@@ -28,6 +28,7 @@ pub use handover::{GIVE_DEADLINE, GiveError, TAKE};
 pub use map::{Artefact, Changes, MAX_CHANGES, MAX_HOLDERS, MAX_SETS, Owner, OwnerKey, OwnerMap};
 
 use crate::beats::Liveness;
+use crate::federation::{MAX_REASON, readable};
 use crate::ledger::{ChangeError, Entry, Epoch, Stop, StoreError};
 use crate::mesh::Mesh;
 
@@ -107,7 +108,10 @@ pub struct Owners {
 
 /// The ownership in an entry; none if it has another form.
 pub fn ownership(entry: &Entry) -> Option<Ownership> {
-    serde_json::from_value(entry.body.clone()).ok()
+    let mut read: Ownership = serde_json::from_value(entry.body.clone()).ok()?;
+    // Whoever signed it may have written anything.
+    read.label = readable(&read.label, MAX_REASON);
+    Some(read)
 }
 
 fn next(ownership: &Ownership) -> Result<Value, Stop> {

@@ -217,6 +217,15 @@ async fn what_is_given_is_owned_by_the_other_who_has_its_bytes() {
 }
 
 #[tokio::test]
+async fn of_a_label_people_read_what_can_be_seen() {
+    let world = world(1).await;
+    let label = format!("\x1b[2J\u{202e}{}", "long ".repeat(1000));
+    world.pods[0].owners.claim(&Claim { label, ..claim_of(b"a") }).await.unwrap();
+    let label = world.record(0).unwrap().label;
+    assert!(label.starts_with("[2Jlong") && label.len() == 300, "{label:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_taken_stays() {
     let world = world(2).await;
     world.pods[0].owners.claim(&claim_of(b"a")).await.unwrap();

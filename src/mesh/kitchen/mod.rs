@@ -2,17 +2,17 @@
 //!
 //! Actors. [`Kitchen`] takes orders while it has free slots, and as many as it has slots to come next, so that none is idle while reports and orders
 //! are on their way. It runs them over what the order names – pulled over the swarm, most of it as the step
-//! opens it –, with the tools of this machine, publishes what comes of them as it does for its own, and reports to the pod that asked. That one
-//! answers whether it still wants the run: if it does not, or is silent for [`SILENT`] while the back-plane is there, the step is ended. A slot goes
-//! to the next step when the commands have ended, while what they made is judged and stored.
+//! opens it –, with the tools of this machine, publishes what comes of them as it does for its own, and reports to the pod that asked
+//! ([`telling`]), which answers whether it still wants the run. A slot goes to the next step when the commands have ended, while what they made is judged and stored.
 //!
 //! Errors: what cannot be run is [`RunEnd::NotRun`], and nobody here is told. A crash loses the steps that run; whoever asked finds out.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use backplane::Mesh;
+use backplane::federation::{MAX_REASON, readable};
 use futures::FutureExt;
 use futures::future::{BoxFuture, FusedFuture};
 use kitchen::{Clock, HowEnded, Limits, Usage};
@@ -22,37 +22,26 @@ use node::{
     SourceFiles, StepEnd, StepNews, StepOrder, StepRun, Urgency,
 };
 use parking_lot::Mutex;
-use protocol::event::Stream;
-use protocol::mesh::NewsAnswer;
-use protocol::mesh::run::{
-    REPORT_EVERY, RUN_NEWS, RunAnswer, RunEnd, RunFailure, RunLimits, RunLists, RunNews, RunOrder, RunUsage,
-};
+use protocol::mesh::run::{RunAnswer, RunEnd, RunFailure, RunLimits, RunLists, RunOrder, RunUsage};
 use protocol::plan::SharedPlan;
 use protocol::{Digest, Keep, ObjectId, PodId, RelPath, Tree};
 use rustc_hash::FxHashMap;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use view::{HostTools, SourceError};
 
+mod telling;
+
+use telling::Told;
+
+use super::load;
 use super::owned::{Estate, MadeFor};
 use super::projects::own_environment;
-use super::steps::LATER;
-use super::{enclosing, load, presence};
 use crate::majordomo::build::{Promises, failure_words, limit_of, restarted_words};
 use crate::majordomo::sink::Cancel;
 use crate::majordomo::tool_roots;
 
-/// How long whoever asked may be silent.
-const SILENT: Duration = Duration::from_secs(10);
-/// How long it may take to answer a report.
-const ANSWER: Duration = Duration::from_secs(5);
-/// How long an end is told to whoever has no room for it.
-const TOLD_FOR: Duration = Duration::from_secs(600);
 /// Runs of one pod that are not over, those whose ends it has not heard among them.
 const MAX_RUNS: usize = 1024;
-/// Lines that wait to be reported; a step that prints faster is held back by nobody, and whoever asked sees less of it live.
-const LINES: usize = 1024;
-/// Bytes of lines in one report, beyond which no line more is taken into it.
-const REPORT_BYTES: usize = 32 << 10;
 /// Plans and source trees that are kept for the next step of a build.
 const KEPT: usize = 8;
 
@@ -136,22 +125,6 @@ impl<T: PartialEq> Bound<T> {
     }
 }
 
-/// A line as it is reported.
-type Line = (Stream, String);
-
-/// What is told of a run besides its end.
-struct Told {
-    lines: mpsc::Sender<Line>,
-    used: Arc<OnceLock<RunUsage>>,
-    /// Why it has begun once more.
-    again: Arc<Mutex<Option<String>>>,
-}
-
-fn gather(line: Line, waiting: &mut Vec<Line>, bytes: &mut usize) {
-    *bytes += line.1.len();
-    waiting.push(line);
-}
-
 /// Why an order is not run, in words for whoever asked.
 struct NotRun(String);
 
@@ -184,10 +157,12 @@ impl Kitchen {
     ///
     /// # Errors
     /// Whoever is not believed has no steps run here: nobody would believe what comes of them.
-    pub fn take(self: &Arc<Self>, from: PodId, order: RunOrder) -> Result<RunAnswer, String> {
+    pub fn take(self: &Arc<Self>, from: PodId, mut order: RunOrder) -> Result<RunAnswer, String> {
         if !self.mesh.members().is_believed(&from) {
             return Err("only full members of the federation may have steps run here".to_owned());
         }
+        // It is signed by this pod, should that own what is made.
+        order.label = readable(&order.label, MAX_REASON);
         let key = (from, order.run);
         let (kitchen, cancel) = (self.clone(), Cancel::default());
         let mut runs = self.runs.lock();
@@ -252,104 +227,6 @@ impl Kitchen {
     /// Ends all runs.
     pub fn cancel_all(&self) {
         self.runs.lock().values().for_each(|run| run.cancel.set());
-    }
-
-    /// Runs, and reports until whoever asked has the end, or does not want it.
-    async fn serve(self: Arc<Self>, from: PodId, order: RunOrder, slot: Option<Slot>, cancel: Cancel) {
-        let (run, mut waits) = (order.run, slot.is_none());
-        let (begins, begun) = oneshot::channel();
-        let mut begun = Some(begun);
-        let (sender, mut lines) = mpsc::channel(LINES);
-        let (kitchen, ends, used, again) =
-            (self.clone(), cancel.clone(), Arc::new(OnceLock::new()), Arc::default());
-        let told_of = Told { lines: sender, used: Arc::clone(&used), again: Arc::clone(&again) };
-        let begins = (slot, begins);
-        let mut ended = tokio::spawn(async move { kitchen.run((from, order), told_of, &ends, begins).await });
-        let (mut heard, mut end, mut enclosed, mut number) = (Instant::now(), None, Vec::new(), 1);
-        let mut over = None;
-        // Of what is reported next; the report that is not heard is said again.
-        let (mut waiting, mut bytes, mut unheard) = (Vec::new(), 0, None);
-        loop {
-            if end.is_none() {
-                let wait = if unheard.is_none() { REPORT_EVERY } else { Duration::ZERO };
-                tokio::select! {
-                    biased;
-                    run_end = &mut ended => {
-                        let lost = |_| RunEnd::NotRun("it ended in the middle".to_owned());
-                        let run_end = run_end.unwrap_or_else(lost);
-                        waits &= matches!(run_end, RunEnd::Cancelled | RunEnd::NotRun(_));
-                        enclosed = enclosing::enclosed(self.pod.larder(), &run_end);
-                        (end, over) = (Some(run_end), Some(Instant::now()));
-                    }
-                    has_begun = told(&mut begun), if waits && unheard.is_none() => waits = !has_begun,
-                    Some(line) = lines.recv(), if unheard.is_none() => gather(line, &mut waiting, &mut bytes),
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
-            while bytes < REPORT_BYTES
-                && unheard.is_none()
-                && let Ok(line) = lines.try_recv()
-            {
-                gather(line, &mut waiting, &mut bytes);
-            }
-            let news = unheard.take().unwrap_or_else(|| {
-                bytes = 0;
-                // Lines that are left come before the end.
-                let end = end.clone().filter(|_| lines.is_empty());
-                let enclosed = if end.is_some() { std::mem::take(&mut enclosed) } else { Vec::new() };
-                let usage = end.as_ref().and_then(|_| used.get().copied());
-                let (lines, again) = (std::mem::take(&mut waiting), again.lock().take());
-                RunNews {
-                    run,
-                    number,
-                    lines,
-                    waits,
-                    again,
-                    end,
-                    usage,
-                    enclosed,
-                    free_slots: self.free_slots(),
-                }
-            });
-            match self.mesh.ask::<_, NewsAnswer>(&from, RUN_NEWS, &news, ANSWER).await {
-                Ok(NewsAnswer::Taken) if news.end.is_some() => break,
-                Ok(NewsAnswer::Taken) => (heard, number) = (Instant::now(), number + 1),
-                Ok(NewsAnswer::Later) => {
-                    if over.is_some_and(|over| over.elapsed() >= TOLD_FOR) {
-                        break;
-                    }
-                    (heard, unheard) = (Instant::now(), Some(news));
-                    tokio::time::sleep(LATER).await;
-                }
-                Ok(NewsAnswer::Unwanted) => {
-                    cancel.set();
-                    if end.is_some() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%from, run, %error, "a report was not heard");
-                    unheard = Some(news);
-                    // While the back-plane is away the step goes on.
-                    if presence::is_down(&self.mesh) {
-                        heard = Instant::now();
-                    }
-                    if heard.elapsed() >= SILENT {
-                        cancel.set();
-                        if end.is_some() {
-                            break;
-                        }
-                    }
-                    tokio::time::sleep(REPORT_EVERY).await;
-                }
-            }
-        }
-        let mut runs = self.runs.lock();
-        runs.remove(&(from, run));
-        if runs.is_empty() {
-            // What is seen next may be another version.
-            *self.tools.lock() = None;
-        }
     }
 
     async fn run(
@@ -615,18 +492,6 @@ impl Kitchen {
 fn waiting(runs: &FxHashMap<(PodId, u64), Taken>) -> u32 {
     let waiting = runs.values().filter(|run| run.waits).count();
     u32::try_from(waiting).unwrap_or(u32::MAX)
-}
-
-/// Whether a run that waited has begun; ends when that is known.
-async fn told(begun: &mut Option<oneshot::Receiver<()>>) -> bool {
-    match begun {
-        Some(waiting) => {
-            let has_begun = waiting.await.is_ok();
-            *begun = None;
-            has_begun
-        }
-        None => std::future::pending().await,
-    }
 }
 
 fn kept<T>(all: &Mutex<Vec<(Digest, Arc<T>)>>, digest: &Digest) -> Option<Arc<T>> {
