@@ -518,3 +518,41 @@ fn what_edges_make_beside_what_they_declare() {
         assert!(refused.said().contains("that `configure` promises"), "{}", refused.said());
     }
 }
+
+/// Writes the file that it stands in.
+const GENERATOR: &str = "names = open('list.txt').read().split()\n\
+    lines = ['rule gen', '  command = python3 gen.py', '  generator = 1', 'rule up', '  command = tr a-z A-Z < $in > $out']\n\
+    lines += ['build build.ninja: gen | gen.py list.txt'] + [f'build {name}.up: up {name}.txt' for name in names]\n\
+    open('build.ninja', 'w').write('\\n'.join(lines) + '\\n')\n";
+
+#[test]
+fn a_ninja_file_that_writes_itself_is_planned_again() {
+    let place = Place::new();
+    let project = place.bare("p");
+    project.write("gen.py", GENERATOR);
+    project.write("list.txt", "a b\n");
+    for name in ["a", "b", "c"] {
+        project.write(format!("{name}.txt"), format!("{name} text\n"));
+    }
+    let by_hand = std::process::Command::new("python3").arg("gen.py").current_dir(project.path()).status();
+    assert!(by_hand.unwrap().success());
+    let before = project.read("build.ninja");
+    let first = project.build(&[]).ok();
+    assert_eq!(first.ran_without_chefs(), ["a.up", "b.up", "build.ninja"]);
+    assert_eq!((project.read("a.up"), project.read("b.up")), ("A TEXT\n".into(), "B TEXT\n".into()));
+    project.builds(&[]);
+    project.write("a.txt", "other\n");
+    project.builds(&["a.up"]);
+    // What the file is made of has changed: so have the steps.
+    project.write("list.txt", "b c\n");
+    let again = project.build(&[]).ok();
+    assert_eq!(again.ran_without_chefs(), ["build.ninja", "c.up"], "{}", again.said());
+    assert!(!project.has("a.up") && project.read("c.up") == "C TEXT\n");
+    assert_eq!(project.read("build.ninja"), before);
+    project.builds(&[]);
+    // A generator that fails is a step that fails.
+    project.append("gen.py", "raise SystemExit('no more')\n");
+    let failed = project.build(&[]).failed();
+    assert!(failed.said().contains("no more"), "{}", failed.said());
+    place.assert_nothing_left();
+}

@@ -9,7 +9,7 @@
 //! | [`make`] | a Makefile | its default goal, over the tree that it left, and more goals for whoever asks for them |
 //! | [`cmake`] | `CMakeLists.txt` | configuring, then each edge of the `build.ninja` that it writes |
 //! | [`meson`] | `meson.build` | as `cmake` |
-//! | [`ninja`] | `build.ninja` | each of its edges |
+//! | [`ninja`] | `build.ninja` | what writes that file again, then each of its edges |
 //! | [`autotools`] | `configure` with `Makefile.in` | `configure`, then as `make` |
 //! | [`cargo`] | a `Cargo.toml` | its programs, over the `target` that it left |
 //! | [`latex`] | a file with `\documentclass` and `\begin{document}` | the engine, bibliography, indices and glossaries, round and round |
@@ -75,7 +75,7 @@ pub const ALL: [Chef; 7] = [
     Chef::new("latex", latex::detect),
     Chef::new("make", make::detect),
     Chef::new("meson", meson::detect).replanning(meson::replan),
-    Chef { plan: Some(ninja::plan), ..Chef::new("ninja", ninja::detect) },
+    Chef { plan: Some(ninja::plan), ..Chef::new("ninja", ninja::detect).replanning(ninja::replan) },
 ];
 
 /// The chef of steps that a project file says itself. It is never asked for a plan, only to explain.

@@ -9,8 +9,11 @@ import importlib.util
 import itertools
 import marshal
 import os
+import select
+import socket
 import sys
 import threading
+import traceback
 
 from . import PROTOCOL, _errors, _frames, _results, _values
 
@@ -93,12 +96,26 @@ class Connection:
         try:
             while (frame := _frames.receive(self.sock)) is not None:
                 header, body = frame
-                self.cancel_unwanted()
                 call = self.calls.pop(header.get("call"), None)
                 if call is not None:
                     call.end(header, body)
+                self.cancel_unwanted()
         except (OSError, ValueError) as error:
             why = f"the talk with the majordomo has ended: {error}"
+        except BaseException as error:
+            # No memory for an answer, or whatever `on_end` raises: nobody reads any more, and nobody may wait.
+            why = f"answers are read no more: {type(error).__name__}: {error}"
+            raise
+        finally:
+            self.end_all(why)
+
+    def end_all(self, why):
+        """Nobody reads answers any more: whoever waits for one, or sends, is told."""
+        try:
+            # Whoever is in the middle of sending holds the lock until this.
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         with self.sending:
             self.gone = why
         while self.calls:
@@ -106,7 +123,11 @@ class Connection:
                 _, call = self.calls.popitem()
             except KeyError:
                 break
-            call.end({"answer": "failed", "how": "cancelled", "words": why}, b"")
+            try:
+                call.end({"answer": "failed", "how": "cancelled", "words": why}, b"")
+            except Exception:
+                # What its owner does about its end is no matter of the others.
+                traceback.print_exc()
 
     def send(self, header, body=b""):
         if os.getpid() != self.pid:
@@ -123,9 +144,20 @@ class Connection:
                 raise _errors.CallCancelled(f"the majordomo has gone: {error}") from error
 
     def cancel_unwanted(self):
-        """Tells what nobody waits for any more. Asked for by whoever may be in the middle of anything, so said here."""
-        while self.unwanted:
-            self.send({"ask": "cancel", "call": self.unwanted.popleft()})
+        """Tells what nobody waits for any more. Asked for by whoever may be in the middle of anything, so said here, where answers are read: later,
+        if somebody is sending, who may have to wait until more of them are read."""
+        while self.unwanted and self.sending.acquire(blocking=False):
+            try:
+                room = select.poll()
+                room.register(self.sock, select.POLLOUT)
+                if self.gone is not None or not room.poll(0):
+                    return
+                _frames.send(self.sock, {"ask": "cancel", "call": self.unwanted.popleft()})
+            except OSError:
+                # The majordomo has gone, as the next answer says.
+                return
+            finally:
+                self.sending.release()
 
     def code_of(self, function):
         """Where the kitchen finds a function: its module and name, and a number if it travels as a value."""

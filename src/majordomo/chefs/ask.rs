@@ -15,7 +15,7 @@ use super::{ByChefs, foreign, last, registry, stages, written};
 use crate::majordomo::border;
 use crate::majordomo::build::{Asked, Stop};
 use crate::majordomo::prepare::Scanned;
-use crate::majordomo::project_file::{PROJECT_FILE, ProjectFile, ProjectFileError};
+use crate::majordomo::project_file::{MEND_THE_CHEF, PROJECT_FILE, ProjectFile, ProjectFileError};
 use crate::majordomo::request::{Failure, FailureKind};
 use crate::majordomo::sink::{Cancel, Sink};
 
@@ -161,6 +161,9 @@ impl Asker<'_> {
             .iter()
             .map(|Refused { name, why, .. }| format!("the chef `{name}` could not be asked: {why}"));
         failure.causes.extend(said);
+        if refused.iter().any(|refused| programs.iter().any(|program| program.name == refused.name)) {
+            failure = failure.hint(MEND_THE_CHEF);
+        }
         let has_answered = |name: &str| refused.iter().all(|other| other.name != name);
         let names = programs.iter().map(|program| program.name.as_str()).filter(|name| has_answered(name));
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();

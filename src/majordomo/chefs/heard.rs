@@ -12,6 +12,9 @@ use super::foreign::line;
 use crate::majordomo::request::Reply;
 use crate::majordomo::sink::{REPLY_QUEUE, Sink};
 
+/// So much of what a chef prints is shown, in bytes.
+const MAX_SHOWN: usize = 64 << 10;
+
 /// What was said of chefs that failed.
 #[derive(Default)]
 pub(super) struct Heard {
@@ -43,12 +46,25 @@ pub(super) fn overhear(sink: &Sink, questions: HashSet<StepId>) -> (Sink, JoinHa
     let to = sink.clone();
     let listening = move || {
         let mut heard = Heard::default();
+        let mut shown: HashMap<StepId, usize> = HashMap::new();
         for reply in replies {
             let Reply::Event(mut stamped) = reply else { continue };
             match &mut stamped.event {
                 Event::Planned { .. } => continue,
-                Event::StepOutput { step, stream: Stream::Stderr, text } if !text.trim().is_empty() => {
-                    heard.first.entry(step.clone()).or_insert_with(|| line(text));
+                Event::StepOutput { step, stream, text } => {
+                    if *stream == Stream::Stderr && !text.trim().is_empty() {
+                        heard.first.entry(step.clone()).or_insert_with(|| line(text));
+                    }
+                    if questions.contains(step) {
+                        let shown = shown.entry(step.clone()).or_default();
+                        let was_within = *shown <= MAX_SHOWN;
+                        *shown += text.len() + 1;
+                        match (*shown <= MAX_SHOWN, was_within) {
+                            (true, _) => {}
+                            (false, true) => "… and more, which is not shown".clone_into(text),
+                            (false, false) => continue,
+                        }
+                    }
                 }
                 Event::StepFinished { step, how, failure: Some(failure), limit, command, .. }
                     if *how == How::Failed && questions.contains(step) =>

@@ -14,6 +14,11 @@ fn refused(program: &str, words: &str) {
     let alone = project.build(&[]).code(2);
     let expected = format!("the chef `bad` could not be asked: {words}");
     assert!(alone.said().contains(&expected), "{}", alone.said());
+    assert!(
+        alone.said().contains("hint: the chef has to be mended; a `majordomo.toml` with"),
+        "{}",
+        alone.said()
+    );
     // It is said once, and is no failed step.
     assert!(!alone.said().contains("chef:bad failed"), "{}", alone.said());
     asks(&project, &["bad", "good"]);

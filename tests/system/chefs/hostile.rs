@@ -172,7 +172,7 @@ fn what_a_chef_says_besides_is_shown_in_bounds() {
     let project = place.bare("p");
     python(
         &project,
-        "sys.stderr.write('e' * (8 << 20))\n\
+        "sys.stderr.write('a line\\n' * (1 << 20))\n\
          plan = {'file': {'step': {'s': {'run': 'touch made', 'out': 'made'}}}, 'notes': ['\\x1b[2J' + 'n' * (1 << 14)] * 1000}\n\
          print(json.dumps({'protocol': 1, 'answer': 'detect', 'sure': 1, 'found': 'f' * (8 << 20), 'plan': plan}))",
     );
@@ -181,6 +181,9 @@ fn what_a_chef_says_besides_is_shown_in_bounds() {
     assert_eq!(notes.len(), 17, "{}", notes.len());
     assert!(notes.iter().all(|note| note.len() <= 1100 && !note.contains('\x1b')));
     assert_eq!(notes[16], "c: and 984 notes more");
+    let lines = built.output("chef:c");
+    assert!((9000..10_000).contains(&lines.len()), "{}", lines.len());
+    assert_eq!(lines.last(), Some(&"… and more, which is not shown"));
     assert!(project.has("made"));
     place.assert_nothing_left();
 }

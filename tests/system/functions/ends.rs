@@ -240,3 +240,57 @@ def main():
     assert_eq!(said.stdout, "`wait`: it was cancelled\n".repeat(4) + "1\n");
     place.assert_nothing_left();
 }
+
+/// The other side of a program's calls: it answers one of three, and is gone as by kill -9. One that nobody wants any more is to be told
+/// of then.
+const GONE: &str = r#"
+import pickle, socket, threading
+from computepods import _calls, _frames
+ours, theirs = socket.socketpair()
+gone = threading.Event()
+def majordomo():
+    asked = 0
+    while (got := _frames.receive(theirs)) is not None:
+        header, _ = got
+        if header["ask"] == "hello":
+            _frames.send(theirs, {"answer": "hello", "protocol": header["protocol"]})
+        asked += header["ask"] == "call"
+        if asked == 3:
+            _frames.send(theirs, {"answer": "returned", "call": 1}, pickle.dumps(1))
+            theirs.close()
+            return gone.set()
+real = _frames.receive
+def receive(sock):
+    got = real(sock)
+    if sock is ours and got and got[0].get("call"):
+        gone.wait()
+    return got
+_frames.receive = receive
+threading.Thread(target=majordomo, daemon=True).start()
+connection = _calls.Connection(ours)
+class Function:
+    __qualname__ = "f"; __module__ = "m"; trust = (); timeout = 5
+    class retries: count = 0; delay = 0; backoff = 1
+    cache = network = False; memory = cpus = image = None; env = {}
+connection.code_of = lambda function: ("m", "f", None)
+def ends(call):
+    raise ValueError("whoever waits for it")
+calls = [connection.call(Function, (), {}, end) for end in (None, ends, None)]
+calls[1].cancel_later()
+for call in calls:
+    try:
+        print(call.get(timeout=60))
+    except Exception as error:
+        print(type(error).__name__, error)
+"#;
+
+#[test]
+fn whoever_waits_when_the_majordomo_has_gone_is_told() {
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/chefs/python");
+    let mut python = std::process::Command::new("/usr/bin/python3");
+    python.args(["-B", "-c", GONE]).env("PYTHONPATH", package);
+    let ended = python.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let gone = "CallCancelled `f`: the majordomo has gone\n";
+    assert_eq!(said, format!("1\n{gone}{gone}"), "{}", String::from_utf8_lossy(&ended.stderr));
+}

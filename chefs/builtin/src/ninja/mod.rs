@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use chef_ninja::{BuildPath, Command, Edge, Folder, Layout, Limits, Manifest};
 use protocol::RelPath;
-use protocol::chef::{Detected, Planned};
-use serde_json::Value;
+use protocol::chef::{Detected, Planned, Replan};
+use serde_json::{Value, json};
 
 use crate::{CONFIGURE, ChefError, is_file};
 
@@ -52,24 +52,46 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     Ok(Detected { sure: SURE, found: format!("a `{FILE}`"), plan: None })
 }
 
-/// The steps of a project's own file.
+/// The steps of a project's own file. What writes that file itself runs before all others, and the rest of the plan follows from what it has left.
 ///
 /// # Errors
 /// It cannot be read, or is none.
 pub fn plan(folder: &Path) -> Result<Planned, ChefError> {
     let manifest = read(folder, &RelPath::root())?;
-    missing(folder, &manifest)?;
-    let read: BTreeSet<&[u8]> = manifest.files().iter().map(Vec::as_slice).collect();
-    let rewrites = |edge: &&Edge| edge.outputs.all().any(|path| read.contains(path.as_bytes()));
-    let generator = manifest.edges().iter().find(rewrites).and_then(Edge::command);
-    let note = generator.map(|command| {
-        let text = String::from_utf8_lossy(&command.text).into_owned();
-        format!("`{FILE}` is taken as it is; `{text}`, which would write it again, is left out")
-    });
-    let is_left_out = |edge: &Edge, _: &Command| rewrites(&edge);
-    let mut planned = steps::planned(&manifest, &layout(RelPath::root())?, None, &is_left_out, &OWN)?;
-    planned.notes.extend(note);
-    Ok(planned)
+    let rewrites = |edge: &&Edge| is_rewriting(&manifest, edge);
+    let mut run = Vec::new();
+    for edge in manifest.edges().iter().filter(rewrites) {
+        let Some(command) = edge.command() else { continue };
+        let text = String::from_utf8(command.text.clone());
+        let text = text.map_err(|_| ChefError::NoText { place: edge.place.clone() })?;
+        run.push(json!(["/bin/sh", "-c", text]));
+    }
+    if run.is_empty() {
+        return steps_of(folder, &manifest);
+    }
+    let step = json!({ "run": run, "alters": true, "verbatim": true });
+    let again = Replan { after: FILE.to_owned(), ask: Value::Null };
+    Ok(Planned { replan: vec![again], ..crate::plan([(FILE.to_owned(), step)], &[]) })
+}
+
+/// The steps of the file that its own rules have written.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn replan(folder: &Path, _: &Value) -> Result<Planned, ChefError> {
+    steps_of(folder, &read(folder, &RelPath::root())?)
+}
+
+/// Whether an edge makes what was read.
+fn is_rewriting(manifest: &Manifest, edge: &Edge) -> bool {
+    let is_read = |path: &[u8]| manifest.files().iter().any(|file| file == path);
+    edge.outputs.all().any(|path| is_read(path.as_bytes()))
+}
+
+fn steps_of(folder: &Path, manifest: &Manifest) -> Result<Planned, ChefError> {
+    missing(folder, manifest)?;
+    let is_left_out = |edge: &Edge, _: &Command| is_rewriting(manifest, edge);
+    steps::planned(manifest, &layout(RelPath::root())?, None, &is_left_out, &OWN)
 }
 
 /// A source that what is wanted needs, and that is not there: ninja refuses it before it runs anything.
