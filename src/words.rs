@@ -76,10 +76,15 @@ pub fn clean_line(line: &str, color: bool) -> String {
             c => clean.push(c),
         }
     }
-    if colored {
+    if colored && !clean.ends_with("\x1b[0m") {
         clean.push_str("\x1b[0m");
     }
     clean
+}
+
+/// A text of several lines, each made harmless.
+pub fn clean_text(text: &str) -> String {
+    text.split('\n').map(|line| clean_line(line, false)).collect::<Vec<_>>().join("\n")
 }
 
 /// Takes the rest of an escape sequence (ECMA-48: CSI up to its final byte, OSC up to BEL or ST, else one character).

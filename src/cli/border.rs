@@ -7,6 +7,8 @@
 //!
 //! hint: what to do next
 //! ```
+//!
+//! A failure may be told in words of a chef's or of another pod's: none of them moves the cursor or clears the screen.
 
 use clap::error::ErrorKind;
 
@@ -39,15 +41,24 @@ pub fn because(
 /// The words of a failure, as they go to stderr.
 pub fn render(failure: &Failure, style: Style) -> String {
     let mut text = String::new();
-    words::line(&mut text, format_args!("{}: {}", style.paint(Tone::Error, "error"), failure.message));
+    words::line(
+        &mut text,
+        format_args!("{}: {}", style.paint(Tone::Error, "error"), words::clean_text(&failure.message)),
+    );
     for cause in &failure.causes {
-        words::line(&mut text, format_args!("  caused by: {}", cause.replace('\n', "\n    ")));
+        words::line(
+            &mut text,
+            format_args!("  caused by: {}", words::clean_text(cause).replace('\n', "\n    ")),
+        );
     }
     if !failure.hints.is_empty() {
         text.push('\n');
     }
     for hint in &failure.hints {
-        words::line(&mut text, format_args!("{}: {hint}", style.paint(Tone::Hint, "hint")));
+        words::line(
+            &mut text,
+            format_args!("{}: {}", style.paint(Tone::Hint, "hint"), words::clean_text(hint)),
+        );
     }
     text
 }
@@ -82,5 +93,10 @@ mod tests {
         ");
         let color = render(&mistake("no"), Style { color: true, ..Style::default() });
         assert_eq!(color, "\x1b[1;31merror\x1b[0m: no\n");
+        let foul = because(FailureKind::User, "no\x1b[2J", &std::io::Error::other("\x1b]0;title\x07why"));
+        assert_eq!(
+            render(&foul.hint("\x1b[1Aso"), Style::default()),
+            "error: no\n  caused by: why\n\nhint: so\n"
+        );
     }
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backplane::Mesh;
@@ -15,9 +14,8 @@ use backplane::mesh::MeshParts;
 use backplane::traces::Traces;
 use node::{Pod, Stock};
 use protocol::PodId;
-use protocol::mesh::{Addresses, Beat, FederationId, Invitation, Role, TraceNews, subject};
+use protocol::mesh::{Addresses, Beat, FederationId, Invitation, Role, subject};
 use swarm::{Keypair, Multiaddr, Protocol, Swarm, SwarmError};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::back::BackError;
@@ -28,12 +26,11 @@ use super::others::Others;
 use super::owned::Estate;
 use super::projects::Projects;
 use super::steps::Steps;
-use super::{Joined, back, distrust, earlier, expelled, listen, load};
+use super::telling::Telling;
+use super::{Joined, back, distrust, expelled, listen, load, telling};
 use crate::majordomo::border::mistake;
 use crate::majordomo::request::{Failure, FailureKind};
 
-/// Traces that wait to be announced.
-const ANNOUNCEMENTS: usize = 16_384;
 /// How long a pod that comes back waits until the log has been read.
 pub(super) const READING: Duration = Duration::from_secs(15);
 /// Where chunk lists are kept, in the home.
@@ -208,12 +205,11 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     }
     let swarm = swarm(pod, &identity, &mesh, &options)?;
     let (loaded, offer, role) = (pod.clone(), options.offer.clone(), options.role);
-    let (announcements, announced) = mpsc::channel(ANNOUNCEMENTS);
-    let untold = Arc::new(AtomicU64::new(0));
+    let (telling, offered) = Telling::new(traces.clone());
     let tasks = vec![
         tokio::spawn(tell_addresses(mesh.clone(), swarm.clone())),
         tokio::spawn(tell_members(mesh.clone(), swarm.clone())),
-        tokio::spawn(announce(mesh.pod(), traces.clone(), (announced, untold.clone()))),
+        tokio::spawn(telling::run(mesh.pod(), telling.clone(), offered)),
         tokio::spawn(distrust::follow(mesh.clone(), traces.clone(), pod.clone())),
     ];
     let keeps = options.role != Role::Guest;
@@ -226,8 +222,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         me: mesh.pod(),
         traces,
         swarm: swarm.clone(),
-        announcements,
-        untold: untold.clone(),
+        telling: telling.clone(),
         estate: estate.clone(),
         lacking: parking_lot::Mutex::default(),
     };
@@ -237,8 +232,8 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
     tasks.extend(estate.start());
     let lending = Lending { mesh: mesh.clone(), estate: estate.clone(), home: pod.home().path().to_owned() };
     tasks.push(tokio::spawn(lending.run()));
-    let home = pod.clone();
-    tasks.push(tokio::task::spawn_blocking(move || earlier::announce(&home)));
+    let (home, earlier) = (pod.clone(), telling.clone());
+    tasks.push(tokio::task::spawn_blocking(move || earlier.earlier(&home)));
     let running = Arc::new(parking_lot::Mutex::new(Some((running, steps))));
     let (supply_too, ours) = (supply.clone(), Arc::downgrade(&running));
     tasks.push(tokio::spawn(expelled::watch(mesh.clone(), swarm.clone(), supply_too, ours)));
@@ -252,7 +247,7 @@ pub async fn join(pod: &Pod, mut options: JoinOptions) -> Result<Joined, Failure
         _copies,
         projects,
         tasks,
-        untold,
+        telling,
         running,
         server,
         founded,
@@ -357,19 +352,5 @@ async fn tell_members(mesh: Arc<Mesh>, swarm: Swarm) {
         if members.changed().await.is_err() {
             return;
         }
-    }
-}
-
-/// Announces traces, one after the other; what can never be said holds up none of those after it.
-async fn announce(
-    me: PodId,
-    traces: Arc<Traces>,
-    (mut announced, untold): (mpsc::Receiver<TraceNews>, Arc<AtomicU64>),
-) {
-    while let Some(news) = announced.recv().await {
-        if let Err(error) = traces.announce(&me, &news).await {
-            tracing::warn!(%error, trace = %news.trace, "a trace is not announced");
-        }
-        untold.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -18,7 +18,6 @@ mod chefs;
 mod claims;
 mod copies;
 mod distrust;
-mod earlier;
 mod enclosing;
 mod expelled;
 mod join;
@@ -32,11 +31,11 @@ mod owned;
 mod presence;
 mod projects;
 mod steps;
+mod telling;
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use backplane::Mesh;
 use backplane::beats::Liveness;
@@ -53,6 +52,7 @@ pub use join::{JoinOptions, join};
 use owned::Estate;
 use projects::Projects;
 use steps::Steps;
+use telling::Telling;
 
 use crate::majordomo::border::{self, mistake};
 use crate::majordomo::request::{Failure, InvitationReport, LeaveReport, MemberReport, PodsReport};
@@ -70,7 +70,7 @@ pub struct Joined {
     projects: Arc<Projects>,
     tasks: Vec<JoinHandle<()>>,
     /// Announcements that wait.
-    untold: Arc<AtomicU64>,
+    telling: Telling,
     /// None when it has left.
     running: Arc<Mutex<Option<(Running, Steps)>>>,
     /// Where the NATS server is, without secrets.
@@ -269,7 +269,7 @@ impl Joined {
             server: self.server.clone(),
             down: connection,
             known: format!("{:032x}", self.mesh.ledger().digest()),
-            untold: self.untold.load(Ordering::Relaxed),
+            untold: self.telling.untold(),
             pods: pods.collect(),
         })
     }

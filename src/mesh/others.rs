@@ -4,7 +4,6 @@
 //! [lacking](Elsewhere::lacking) for a while, so that its step runs again instead.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backplane::traces::Traces;
@@ -13,11 +12,11 @@ use node::Elsewhere;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
 use protocol::{Digest, ObjectId, PodId, WorkspaceId};
-use rustc_hash::FxHashMap;
-use swarm::{FetchOrder, Swarm, Urgency};
-use tokio::sync::mpsc::Sender;
+use rustc_hash::{FxHashMap, FxHashSet};
+use swarm::{FetchOrder, Swarm, Urgency, Wanted};
 
 use super::owned::Estate;
+use super::telling::Telling;
 
 /// How long an object that nobody gave is not asked for again.
 const LACKING_FOR: Duration = Duration::from_secs(30);
@@ -31,8 +30,7 @@ pub(super) struct Others {
     pub me: PodId,
     pub traces: Arc<Traces>,
     pub swarm: Swarm,
-    pub announcements: Sender<TraceNews>,
-    pub untold: Arc<AtomicU64>,
+    pub telling: Telling,
     pub estate: Estate,
     pub lacking: Mutex<FxHashMap<Digest, Instant>>,
 }
@@ -51,8 +49,8 @@ impl Others {
     }
 
     /// Fetches objects; those that nobody gave.
-    async fn fetch(&self, wanted: Vec<ObjectId>, from: &[PodId], urgency: Urgency) -> Vec<ObjectId> {
-        let order = FetchOrder { patience: PATIENCE, urgency, ..FetchOrder::new(wanted, from) };
+    async fn fetch(&self, objects: Vec<Wanted>, from: &[PodId], urgency: Urgency) -> Vec<ObjectId> {
+        let order = FetchOrder { patience: PATIENCE, urgency, ..FetchOrder::new(objects, from) };
         match self.swarm.fetch(order).await {
             Ok(fetched) => fetched.missing,
             Err(error) => {
@@ -88,17 +86,24 @@ impl Elsewhere for Others {
         })
     }
 
-    fn bring<'a>(&'a self, objects: &'a [ObjectId], urgency: Urgency) -> BoxFuture<'a, ()> {
+    fn bring<'a>(&'a self, objects: &'a [Wanted], urgency: Urgency) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let wanted = objects.iter().filter(|object| !self.lacks(&object.digest));
-            let wanted: Vec<ObjectId> = wanted.copied().collect();
+            let mut wanted: Vec<Wanted> = objects.to_vec();
+            wanted.retain(|wanted| !self.lacks(&wanted.id.digest));
             if wanted.is_empty() || self.is_alone().await {
                 return;
             }
-            let missing = self.fetch(wanted, &[], urgency).await;
+            let missing = self.fetch(wanted.clone(), &[], urgency).await;
             // What nobody has that we reach somebody may have that others reach.
             let far = if missing.is_empty() { Vec::new() } else { self.out_of_reach().await };
-            let missing = if far.is_empty() { missing } else { self.fetch(missing, &far, urgency).await };
+            let missing = match far.is_empty() {
+                true => missing,
+                false => {
+                    let missing: FxHashSet<Digest> = missing.into_iter().map(|id| id.digest).collect();
+                    wanted.retain(|wanted| missing.contains(&wanted.id.digest));
+                    self.fetch(wanted, &far, urgency).await
+                }
+            };
             self.note_lacking(missing);
         })
     }
@@ -108,14 +113,6 @@ impl Elsewhere for Others {
     }
 
     fn announce(&self, trace: TraceNews) {
-        if !trace.revoked && self.traces.has(&trace) {
-            return;
-        }
-        let digest = trace.trace;
-        self.untold.fetch_add(1, Ordering::Relaxed);
-        if self.announcements.try_send(trace).is_err() {
-            self.untold.fetch_sub(1, Ordering::Relaxed);
-            tracing::debug!(trace = %digest, "too many traces at once: this one is not announced");
-        }
+        self.telling.offer(trace);
     }
 }

@@ -33,7 +33,7 @@ mod stock;
 mod testing;
 
 pub use away::{NewsOfRun, OtherKitchens, Place, Wish, has_labels, machine_labels};
-pub use elsewhere::{Elsewhere, MAX_LEARNED, Supply};
+pub use elsewhere::{Elsewhere, MAX_LEARNED, MAX_READ, Supply, to_read};
 pub use error::NodeError;
 pub use evaluate::{Difference, Evaluator, Hidden, Verdict, projections};
 pub use failed::Failed;
@@ -50,4 +50,4 @@ pub use project::{
 pub use run::{StepEnd, StepOrder, StepRun, Visit, Visited, evidence, project_prefix};
 pub use slots::{Share, Slot, Slots};
 pub use stock::Stock;
-pub use swarm::Urgency;
+pub use swarm::{Urgency, Wanted};

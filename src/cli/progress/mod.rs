@@ -71,7 +71,7 @@ impl BuildView {
         Self {
             detail,
             style,
-            screen: Screen::new(talk, live),
+            screen: Screen::new(talk, live, style.color),
             board: Board::default(),
             outputs: Outputs::new(style),
             failures: Vec::new(),

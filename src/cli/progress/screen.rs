@@ -1,14 +1,17 @@
 //! stderr as lines, with a board below them where lines can be drawn again.
 //!
 //! Every change is one write that ends with the terminal as it should stay: auto-wrap is switched off for the board's
-//! lines alone, and the cursor stays visible at the board's end.
+//! lines alone, and the cursor stays visible at the board's end. What is shown may be another pod's words, or a chef's: no
+//! control character goes through but the colours, and what has several lines cannot pass for several of ours.
 
 use crate::cli::context::Talk;
+use crate::cli::words::clean_line;
 
 /// Lines, and a board below them.
 pub(super) struct Screen {
     talk: Talk,
     live: bool,
+    color: bool,
     batch: String,
     /// The board's lines that are on the screen.
     drawn: Vec<String>,
@@ -16,14 +19,19 @@ pub(super) struct Screen {
 
 impl Screen {
     /// A screen without a board on it; there never is one if it is not `live`.
-    pub(super) fn new(talk: Talk, live: bool) -> Self {
-        Self { talk, live, batch: String::new(), drawn: Vec::new() }
+    pub(super) fn new(talk: Talk, live: bool, color: bool) -> Self {
+        Self { talk, live, color, batch: String::new(), drawn: Vec::new() }
     }
 
-    /// Adds a line for the next [`Screen::flush`].
+    /// Adds a line for the next [`Screen::flush`]; what comes after its first end of line is set in.
     pub(super) fn line(&mut self, line: &str) {
-        self.batch.push_str(line);
-        self.batch.push('\n');
+        for (part, text) in line.split('\n').enumerate() {
+            if part > 0 {
+                self.batch.push_str("    ");
+            }
+            self.batch.push_str(&clean_line(text, self.color));
+            self.batch.push('\n');
+        }
     }
 
     /// Whether lines wait for a flush.
@@ -70,7 +78,8 @@ impl Screen {
         self.drawn.clear();
         if self.live && !board.is_empty() {
             text.push_str("\x1b[?7l");
-            text.push_str(&board.join("\n"));
+            let lines: Vec<String> = board.iter().map(|line| clean_line(line, self.color)).collect();
+            text.push_str(&lines.join("\n"));
             text.push_str("\x1b[?7h");
             self.drawn.extend_from_slice(board);
         }
@@ -85,7 +94,7 @@ mod tests {
     #[test]
     fn lines_go_above_the_board() {
         let capture = Capture::default();
-        let mut screen = Screen::new(Talk::new(capture.clone()), true);
+        let mut screen = Screen::new(Talk::new(capture.clone()), true, false);
         screen.redraw(&["one".into(), "two".into()]);
         screen.redraw(&["one".into(), "two".into()]);
         screen.line("said");
@@ -99,11 +108,20 @@ mod tests {
     #[test]
     fn plain_streams_get_lines_alone() {
         let capture = Capture::default();
-        let mut screen = Screen::new(Talk::new(capture.clone()), false);
+        let mut screen = Screen::new(Talk::new(capture.clone()), false, false);
         screen.redraw(&["one".into()]);
         screen.line("said");
         screen.flush(&["one".into()]);
         screen.clear();
         assert_eq!(capture.text(), "said\n");
+    }
+    #[test]
+    fn words_of_others_move_nothing_and_pass_for_nothing() {
+        let capture = Capture::default();
+        let mut screen = Screen::new(Talk::new(capture.clone()), true, true);
+        screen.line("note: \x1b[2J\x1b]52;c;cm0=\x07gone\nerror: all is lost\x1b[1;31m!\x1b[0m");
+        screen.flush(&["\x1b[1A up".into()]);
+        let shown = capture.text().replace('\x1b', "^");
+        assert_eq!(shown, "note: gone\n    error: all is lost^[1;31m!^[0m\n^[?7l up^[?7h");
     }
 }

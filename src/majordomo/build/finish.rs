@@ -197,7 +197,7 @@ fn fetch(context: &Context, delivery: &Delivery) -> Result<(), Stop> {
         Made::File { digest, .. } => Some(ObjectId::blob(*digest)),
         _ => None,
     });
-    let bringing = context.pod.supply().bring(blobs.collect(), Urgency::Urgent);
+    let bringing = context.pod.supply().bring(blobs, Urgency::Urgent);
     Ok(context.pod.runtime().block_on(bringing)?)
 }
 

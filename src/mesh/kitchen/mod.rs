@@ -18,8 +18,8 @@ use futures::future::{BoxFuture, FusedFuture};
 use kitchen::{Clock, HowEnded, Limits, Usage};
 use larder::{Added, ObjectKind};
 use node::{
-    Access, Names, OutputsBuilder, Pod, Project, Promised, PromisedAt, Share, SharedSources, Slot,
-    SourceFiles, StepEnd, StepNews, StepOrder, StepRun, Urgency,
+    Access, MAX_READ, Names, OutputsBuilder, Pod, Project, Promised, PromisedAt, Share, SharedSources, Slot,
+    SourceFiles, StepEnd, StepNews, StepOrder, StepRun, Urgency, to_read,
 };
 use parking_lot::Mutex;
 use protocol::mesh::run::{RunAnswer, RunEnd, RunFailure, RunLimits, RunLists, RunOrder, RunUsage};
@@ -251,17 +251,22 @@ impl Kitchen {
     ) -> Result<RunEnd, NotRun> {
         let supply = self.pod.supply();
         let tree = |digest: &Digest| ObjectId { kind: ObjectKind::Tree, digest: *digest };
-        let mut wanted = vec![ObjectId::blob(order.plan), tree(&order.sources)];
+        let mut wanted = vec![to_read(ObjectId::blob(order.plan)), tree(&order.sources).into()];
         if let Some(lists) = order.lists {
-            tokio::select! {
-                brought = supply.bring(vec![ObjectId::blob(lists)], Urgency::Urgent) => brought?,
+            let lists = tokio::select! {
+                lists = supply.get(ObjectKind::Blob, &lists) => lists?,
                 () = cancel.wait() => return Ok(RunEnd::Cancelled),
-            }
-            let lists = self.pod.larder().get(ObjectKind::Blob, &lists)?;
+            };
             let lists = lists.ok_or_else(|| NotRun("nobody gave it what the order lists".to_owned()))?;
             RunLists { over: order.over, made: order.made, ahead: order.ahead } = RunLists::decode(&lists)?;
         }
-        wanted.extend(order.over.iter().chain(order.made.iter().map(|(_, made)| made)).map(tree));
+        wanted.extend(
+            order
+                .over
+                .iter()
+                .chain(order.made.iter().map(|(_, made)| made))
+                .map(|digest| tree(digest).into()),
+        );
         tokio::select! {
             brought = supply.bring(wanted, Urgency::Urgent) => brought?,
             () = cancel.wait() => return Ok(RunEnd::Cancelled),
@@ -294,7 +299,7 @@ impl Kitchen {
             .with_promises(Arc::clone(&promise) as Arc<dyn Promised>)
             .seen_by(&spec);
         let project = Arc::new(project);
-        let ahead = order.ahead.iter().map(|digest| ObjectId::blob(*digest)).collect();
+        let ahead: Vec<_> = order.ahead.iter().map(|digest| ObjectId::blob(*digest)).collect();
         let ahead = supply.bring(ahead, Urgency::Bulk);
         let (limits, timeout) = self.bounds(&order);
         let tools = self.tools(order.tool_roots)?;
@@ -447,7 +452,8 @@ impl Kitchen {
         if let Some(known) = kept(&self.plans, digest) {
             return Ok(known);
         }
-        let bytes = self.pod.larder().get(ObjectKind::Blob, digest)?;
+        let is_short = self.pod.larder().size_of(digest)?.is_some_and(|size| size <= MAX_READ);
+        let bytes = if is_short { self.pod.larder().get(ObjectKind::Blob, digest)? } else { None };
         let plan = SharedPlan::decode(&bytes.ok_or_else(|| NotRun("nobody gave it the plan".to_owned()))?)?;
         let known = Arc::new(Known { promises: Promises::shared(&plan), plan });
         keep(&self.plans, *digest, &known);

@@ -23,10 +23,12 @@ use parking_lot::RwLock;
 use protocol::mesh::TraceNews;
 use protocol::{Digest, ObjectId, ObjectKind, PathSet, PodId, Trace, WorkspaceId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use swarm::Urgency;
+use swarm::{Urgency, Wanted};
 
 use authors::Authors;
 
+/// How many bytes an object has at most that is read as a whole: whoever names a larger one names nothing.
+pub const MAX_READ: u64 = 64 << 20;
 /// Traces of one weak key that are learned from others at once, the newest first.
 pub const MAX_LEARNED: usize = 64;
 
@@ -38,6 +40,11 @@ fn workspace_of(pod: &PodId) -> WorkspaceId {
     WorkspaceId::from_random(u128::from_be_bytes(bits))
 }
 
+/// An object that will be read as a whole: whoever says that it is larger than [`MAX_READ`] is not asked for it.
+pub fn to_read(id: ObjectId) -> Wanted {
+    Wanted { at_most: Some(MAX_READ), ..id.into() }
+}
+
 /// Other pods, as far as they can be reached.
 pub trait Elsewhere: Send + Sync + 'static {
     /// The traces that others announce for a weak key, and who, the newest first; those that could be had as far as is known. Their
@@ -47,9 +54,9 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// Which of these objects nobody says that they have. Bounded in time: whoever does not answer has nothing.
     fn lacking<'a>(&'a self, objects: &'a [Digest]) -> BoxFuture<'a, Vec<Digest>>;
 
-    /// Brings objects into the larder, verified. What nobody gave is not there afterwards, and no error. Dropping the future ends the
-    /// transfer; what has arrived stays.
-    fn bring<'a>(&'a self, objects: &'a [ObjectId], urgency: Urgency) -> BoxFuture<'a, ()>;
+    /// Brings objects into the larder, verified. What nobody gave is not there afterwards, and no error, nor is what is larger than
+    /// it may be. Dropping the future ends the transfer; what has arrived stays.
+    fn bring<'a>(&'a self, objects: &'a [Wanted], urgency: Urgency) -> BoxFuture<'a, ()>;
 
     /// Tells others of a trace that this pod made, and whose objects are in the larder; or that it was revoked. What they have been
     /// told already is not said again. Returns at once.
@@ -108,7 +115,7 @@ impl Supply {
                 objects.push(set);
             }
         }
-        self.bring(objects, Urgency::Urgent).await?;
+        self.bring(objects.into_iter().map(to_read), Urgency::Urgent).await?;
         let mut came = Vec::with_capacity(wanted.len());
         for (pod, announced) in wanted {
             if let Some((trace, set)) = self.brought(&announced)? {
@@ -207,11 +214,16 @@ impl Supply {
         self.larder.revoke(digest)
     }
 
-    /// Brings those of these objects that are not in the larder, as far as others have them.
-    pub async fn bring(&self, mut objects: Vec<ObjectId>, urgency: Urgency) -> Result<(), LarderError> {
+    /// Brings those of these objects that are not in the larder, as far as others have them. Dropping the future ends the transfer.
+    pub async fn bring(
+        &self,
+        objects: impl IntoIterator<Item = impl Into<Wanted>>,
+        urgency: Urgency,
+    ) -> Result<(), LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(()) };
+        let mut objects: Vec<Wanted> = objects.into_iter().map(Into::into).collect();
         let mut is_there = Ok(());
-        objects.retain(|object| match self.larder.contains(&object.digest) {
+        objects.retain(|wanted| match self.larder.contains(&wanted.id.digest) {
             Ok(found) => !found,
             Err(error) => {
                 is_there = Err(error);
@@ -225,13 +237,13 @@ impl Supply {
         Ok(())
     }
 
-    /// An object's bytes, from here or elsewhere.
+    /// An object's bytes, from here or elsewhere, if it has at most [`MAX_READ`] of them.
     pub async fn get(&self, kind: ObjectKind, digest: &Digest) -> Result<Option<Bytes>, LarderError> {
-        if let Some(bytes) = self.larder.get(kind, digest)? {
-            return Ok(Some(bytes));
+        self.bring([to_read(ObjectId { kind, digest: *digest })], Urgency::Urgent).await?;
+        match self.larder.size_of(digest)? {
+            Some(size) if size <= MAX_READ => self.larder.get(kind, digest),
+            _ => Ok(None),
         }
-        self.bring(vec![ObjectId { kind, digest: *digest }], Urgency::Urgent).await?;
-        self.larder.get(kind, digest)
     }
 
     /// Whether all of these blobs are here, or somebody says that they have them.
@@ -273,11 +285,22 @@ impl Supply {
         }
     }
 
+    /// What others may be told of a trace; none: another pod made it, or it is kept to this one.
+    ///
+    /// # Errors
+    /// The larder fails.
+    pub fn news_of(&self, trace: &Trace, digest: Digest) -> Result<Option<TraceNews>, LarderError> {
+        if self.authors.of(&digest)?.is_some() || self.authors.is_kept(&digest)? {
+            return Ok(None);
+        }
+        let Trace { weak, path_set, .. } = *trace;
+        Ok(Some(TraceNews { weak, path_set, strong: trace.strong(), trace: digest, revoked: false }))
+    }
+
     fn tell(&self, trace: &Trace, digest: Digest, revoked: bool) -> Result<(), LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(()) };
-        if self.authors.of(&digest)?.is_none() && !self.authors.is_kept(&digest)? {
-            let Trace { weak, path_set, .. } = *trace;
-            elsewhere.announce(TraceNews { weak, path_set, strong: trace.strong(), trace: digest, revoked });
+        if let Some(news) = self.news_of(trace, digest)? {
+            elsewhere.announce(TraceNews { revoked, ..news });
         }
         Ok(())
     }

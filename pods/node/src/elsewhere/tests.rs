@@ -229,3 +229,19 @@ fn many_traces_of_one_pod_leave_room_for_those_of_another() {
     assert!(!here.runtime.block_on(ours.learn(&good.weak)).unwrap());
     assert_eq!(federation.brought(), brought);
 }
+
+#[test]
+fn what_is_too_large_to_be_read_is_not_brought() {
+    let (there, here, federation) = (Place::new(), Place::new(), Federation::default());
+    let (_theirs, ours) = (joined(THERE, &there, &federation), joined(HERE, &here, &federation));
+    let large = there.larder.put(ObjectKind::Blob, &vec![0; MAX_READ as usize + 1]).unwrap();
+    let get = |digest| here.runtime.block_on(ours.get(ObjectKind::Blob, &digest)).unwrap();
+    assert_eq!(get(large), None);
+    assert!(!here.larder.contains(&large).unwrap());
+    // As a file it may be as large as it likes; it is not read for that.
+    here.runtime.block_on(ours.bring([ObjectId::blob(large)], Urgency::Bulk)).unwrap();
+    assert!(here.larder.contains(&large).unwrap());
+    assert_eq!(get(large), None);
+    let short = there.larder.put(ObjectKind::Blob, b"short").unwrap();
+    assert_eq!(get(short).as_deref(), Some(&b"short"[..]));
+}

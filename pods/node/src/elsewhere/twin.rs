@@ -8,7 +8,7 @@ use larder::Larder;
 use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
 use protocol::{Digest, ObjectId, PodId, WorkspaceId};
-use swarm::Urgency;
+use swarm::{Urgency, Wanted};
 
 use super::Elsewhere;
 
@@ -58,9 +58,10 @@ struct Others {
 }
 
 impl Others {
-    fn copy(&self, ObjectId { kind, digest }: &ObjectId) {
+    fn copy(&self, Wanted { id: ObjectId { kind, digest }, at_most, .. }: &Wanted) {
         for larder in &*self.federation.0.larders.lock() {
             if let Ok(Some(bytes)) = larder.get(*kind, digest)
+                && at_most.is_none_or(|most| bytes.len() as u64 <= most)
                 && self.mine.put(*kind, &bytes).is_ok()
             {
                 self.federation.0.brought.fetch_add(1, Ordering::Relaxed);
@@ -89,8 +90,8 @@ impl Elsewhere for Others {
         Box::pin(std::future::ready(lacking))
     }
 
-    fn bring<'a>(&'a self, objects: &'a [ObjectId], _: Urgency) -> BoxFuture<'a, ()> {
-        objects.iter().for_each(|object| self.copy(object));
+    fn bring<'a>(&'a self, objects: &'a [Wanted], _: Urgency) -> BoxFuture<'a, ()> {
+        objects.iter().for_each(|wanted| self.copy(wanted));
         Box::pin(std::future::ready(()))
     }
 

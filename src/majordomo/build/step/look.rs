@@ -107,9 +107,9 @@ fn unmade(project: &Project, set: &PathSet) -> Vec<usize> {
 /// The tree of a trace, if it and all its files are in the larder, or some pod says that it has them.
 pub(in super::super) async fn outputs_of(context: &Context, trace: &Trace) -> Result<Option<Tree>, Stop> {
     let supply = context.pod.supply();
-    let mut wanted = vec![ObjectId { kind: ObjectKind::Tree, digest: trace.outputs }];
+    let outputs = ObjectId { kind: ObjectKind::Tree, digest: trace.outputs };
     // What it printed is shown again: whoever shows it shall not wait for it.
-    wanted.extend(trace.printed.map(ObjectId::blob));
+    let wanted = std::iter::once(outputs).chain(trace.printed.map(ObjectId::blob)).map(node::to_read);
     supply.bring(wanted, Urgency::Urgent).await?;
     let Some(bytes) = supply.larder().get(ObjectKind::Tree, &trace.outputs)? else { return Ok(None) };
     let Ok(tree) = Tree::decode(&bytes) else { return Ok(None) };
