@@ -223,22 +223,21 @@ fn a_member_that_lends_what_nobody_wants_has_nothing_run() {
     let built = project.build(&[]).ok();
     assert!(!built.ran().contains(&"chef:greedy"), "{:?}", built.ran());
     assert!(project.has("made") && !project.has("taken"));
-    // Where it is named, nothing of its plan leaves the machine or changes sources by itself.
+    // Where it is named, nothing of its plan leaves the machine, takes along what is whoever builds' or changes sources by itself.
     project.write("majordomo.toml", "[project]\nchef = 'greedy'\n");
-    let refused = project.build(&[]).code(2);
-    assert!(
-        refused.said().contains("which another pod lends, lets `take` reach the network"),
-        "{}",
-        refused.said()
-    );
-    let tree = lends("{\"alters\": True}");
-    knows(&tree);
-    let refused = project.build(&[]).code(2);
-    assert!(
-        refused.said().contains("which another pod lends, lets `take` change sources"),
-        "{}",
-        refused.said()
-    );
+    let wants = [
+        ("{\"network\": True}", "reach the network"),
+        ("{\"alters\": True}", "change sources"),
+        ("{\"env\": [\"PATH=/bin\", \"TOKEN\"]}", "have your variable `TOKEN`"),
+        ("{\"on\": {\"of\": \"theirs\"}}", "run on pods of its choice"),
+        ("{\"image\": \"theirs\"}", "run in an image of its choice"),
+    ];
+    for (more, what) in wants {
+        knows(&lends(more));
+        let refused = project.build(&[]).code(2);
+        let said = format!("which another pod lends, lets `take` {what}");
+        assert!(refused.said().contains(&said), "{}", refused.said());
+    }
     assert!(!project.has("taken"));
     let tree = lends("{}");
     knows(&tree);

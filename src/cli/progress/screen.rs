@@ -5,7 +5,7 @@
 //! control character goes through but the colours, and what has several lines cannot pass for several of ours.
 
 use crate::cli::context::Talk;
-use crate::cli::words::clean_line;
+use crate::words::clean_line;
 
 /// Lines, and a board below them.
 pub(super) struct Screen {

@@ -6,7 +6,7 @@ use protocol::chef::Planned;
 
 use super::Fallible;
 use crate::majordomo::border;
-use crate::majordomo::project_file::{MEND_THE_CHEF, ProjectFile};
+use crate::majordomo::project_file::{MEND_THE_CHEF, ProjectFile, Variable};
 
 /// What helps if a chef does not.
 pub(super) const WITHOUT: &str = "a `majordomo.toml` with steps builds the project without a chef";
@@ -87,19 +87,27 @@ pub fn file(
     Ok(file)
 }
 
-/// Holds a plan to what the chef of another pod may plan by itself: nothing of it leaves this machine or changes sources, unless the project's own file has
-/// that step, too.
+/// Holds a plan to what the chef of another pod may plan by itself: it knows no variable of whoever builds, chooses neither the pod nor the image that its
+/// steps run on, reaches no network and changes no sources, unless the project's own file has that step, too.
 ///
 /// # Errors
 /// A step that may not be.
 pub fn of_another_pod(chef: &str, file: &ProjectFile, own: Option<&ProjectFile>) -> Fallible<()> {
+    let is_own_image = own.is_some_and(|own| own.image == file.image);
     let own: Vec<&str> =
         own.into_iter().flat_map(|own| own.steps.iter().map(|rule| rule.name.value.as_str())).collect();
     for rule in file.steps.iter().filter(|rule| !own.contains(&rule.name.value.as_str())) {
-        let does = match (rule.network, rule.alters) {
-            (true, _) => "reach the network",
-            (_, true) => "change sources",
-            _ => continue,
+        let passed = rule.env.iter().find_map(|variable| match variable {
+            Variable::Pass(name) => Some(&name.value),
+            Variable::Set(..) => None,
+        });
+        let does = match passed {
+            Some(variable) => format!("have your variable `{variable}`"),
+            None if rule.network => "reach the network".to_owned(),
+            None if rule.alters => "change sources".to_owned(),
+            None if !rule.on.is_empty() => "run on pods of its choice".to_owned(),
+            None if rule.image.is_some() || (file.image.is_some() && !is_own_image) => "run in an image of its choice".to_owned(),
+            None => continue,
         };
         let step = &rule.name.value;
         let message = format!("the plan of the chef `{chef}`, which another pod lends, lets `{step}` {does}");

@@ -391,6 +391,33 @@ fn a_step_that_fails_elsewhere_fails_once() {
     a.leaves();
 }
 
+/// Whether these bytes are in any file of a folder.
+fn is_in_any_file(folder: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().flatten().any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => is_in_any_file(&entry.path(), bytes),
+        Ok(kind) if kind.is_file() => std::fs::read(entry.path())
+            .is_ok_and(|content| content.windows(bytes.len()).any(|window| window == bytes)),
+        _ => false,
+    })
+}
+
+#[test]
+fn what_a_step_is_passed_that_stays_home_stays_there() {
+    let (_ground, _server, a, b) = two();
+    let steps = "[step.home]\nrun = 'true'\nnetwork = true\nenv = { TOKEN = 'known to a alone' }\n\
+                 [step.y]\nrun = 'echo y > y'\nout = 'y'\n\
+                 [step.z]\nrun = 'echo $WORD > z'\nout = 'z'\nenv = { WORD = 'known to whoever runs it' }\n";
+    let project = a.place.project("p", steps);
+    let (full, build) = begun_elsewhere(&a, &project);
+    full.ends();
+    build.built().ok();
+    let larder = b.place.home().join("larder");
+    assert!(is_in_any_file(&larder, b"known to whoever runs it"));
+    assert!(!is_in_any_file(b.place.home(), b"known to a alone"));
+    b.leaves();
+    a.leaves();
+}
+
 /// Bytes of content that a pod has had from another one.
 fn received(member: &Member, from: &str) -> u64 {
     super::of(&member.pods(), from)["received"].as_u64().unwrap()

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use protocol::event::Event;
 use protocol::mesh::run::{Enclosed, RunEnd, RunFailure, RunLimits, RunOrder, RunUsage};
 use protocol::plan::{SharedPlan, SharedStep};
-use protocol::{Digest, Look, ObjectId, PathSet, Seen, Trace, Tree, TreeEntry};
+use protocol::{Digest, Look, ObjectId, PathSet, Seen, StepSpec, Trace, Tree, TreeEntry};
 
 use super::super::context::{Context, Stop};
 use super::super::words::{shown_command, strictly};
@@ -38,11 +38,21 @@ pub struct Shared {
 /// Whether a pass may run on another pod. What it sees, uses or says has to be the same there.
 pub(in super::super) fn may_go(context: &Context, index: usize, pass: &Pass) -> bool {
     context.verification.is_none()
-        && !context.plan.steps[index].stays_home()
-        && context.images.get(index).is_none()
-        && !context.specs[index].alters
+        && is_for_all(context, index)
         && pass.state.is_none()
         && !pass.view.goes_round()
+}
+
+/// Whether other pods may run it, as far as its plan says.
+fn is_for_all(context: &Context, index: usize) -> bool {
+    !context.plan.steps[index].stays_home()
+        && context.images.get(index).is_none()
+        && !context.specs[index].alters
+}
+
+/// What other pods know of a step that they do not run: what it promises. Its commands and variables may be nobody's business.
+fn promised(spec: &StepSpec) -> StepSpec {
+    StepSpec { commands: Vec::new(), env: Vec::new(), ..spec.clone() }
 }
 
 fn last_trace(context: &Context, index: usize) -> Option<(Trace, Arc<PathSet>)> {
@@ -101,8 +111,8 @@ async fn shared(context: &Context) -> Result<Option<Shared>, Stop> {
     let Some(tree) = tree else { return Ok(None) };
     let larder = context.pod.larder();
     let turns = context.made.promises();
-    let step = |(index, spec): (usize, &Arc<protocol::StepSpec>)| SharedStep {
-        spec: (**spec).clone(),
+    let step = |(index, spec): (usize, &Arc<StepSpec>)| SharedStep {
+        spec: if is_for_all(context, index) { (**spec).clone() } else { promised(spec) },
         after: Arc::clone(&context.plan.steps[index].after),
         turn: turns.position(index),
     };
