@@ -106,7 +106,9 @@ pub fn of_another_pod(chef: &str, file: &ProjectFile, own: Option<&ProjectFile>)
             None if rule.network => "reach the network".to_owned(),
             None if rule.alters => "change sources".to_owned(),
             None if !rule.on.is_empty() => "run on pods of its choice".to_owned(),
-            None if rule.image.is_some() || (file.image.is_some() && !is_own_image) => "run in an image of its choice".to_owned(),
+            None if rule.image.is_some() || (file.image.is_some() && !is_own_image) => {
+                "run in an image of its choice".to_owned()
+            }
             None => continue,
         };
         let step = &rule.name.value;
