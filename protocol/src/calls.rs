@@ -88,9 +88,23 @@ pub struct Call {
     /// The image that it runs over, instead of this machine.
     #[serde(default)]
     pub image: Option<String>,
+    /// What it finds in `/run/secrets`, by name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Hidden>,
     /// Whether what it returns may run code as it is read: then only this machine's own results answer for it.
     #[serde(default)]
     pub trusts: bool,
+}
+
+/// A text that is shown nowhere.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("***")
+    }
 }
 
 /// When a failed attempt is followed by another one. A failure of the machine is not the function's, and not tried again so.
@@ -187,8 +201,10 @@ mod tests {
             cpus: None,
             env: BTreeMap::new(),
             image: None,
+            secrets: BTreeMap::from([("KEY".to_owned(), Hidden("value".to_owned()))]),
             trusts: true,
         };
+        assert!(!format!("{call:?}").contains("value"));
         let asks = [
             Ask::Hello { protocol: PROTOCOL, python: "python3".into(), roots: vec![] },
             Ask::Call(call),
@@ -203,7 +219,7 @@ mod tests {
         let lines: Vec<String> = asks.chain(answers).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"ask":"hello","protocol":1,"python":"python3","roots":[]}
-        {"ask":"call","call":3,"module":"hello","name":"square","code":null,"timeout_ms":300000,"retries":{"most":2,"delay_ms":1000,"backoff":2.0},"cache":true,"network":false,"memory":null,"cpus":null,"env":{},"image":null,"trusts":true}
+        {"ask":"call","call":3,"module":"hello","name":"square","code":null,"timeout_ms":300000,"retries":{"most":2,"delay_ms":1000,"backoff":2.0},"cache":true,"network":false,"memory":null,"cpus":null,"env":{},"image":null,"secrets":{"KEY":"value"},"trusts":true}
         {"ask":"cancel","call":3}
         {"answer":"returned","call":3,"reused":false}
         {"answer":"failed","call":3,"how":"timed-out","words":"why"}

@@ -53,6 +53,7 @@ class App:
         fails, a number or `Retries`. `cache`: a call that is equal in code, arguments and all that it saw is not run twice.
         `network`: it may use the host's network. `env`: variables that it sees. `memory`: how much of it all its processes may use,
         bytes or a text such as `"512M"`. `cpus`: how many processors it may keep busy. `image`: what it runs over instead of this machine.
+        `secrets`: names of variables of the program's environment that it finds as files in `/run/secrets`.
         """
 
         def decorate(function):
@@ -87,6 +88,7 @@ class Function:
         env=None,
         memory=None,
         cpus=None,
+        secrets=(),
         trust=(),
     ):
         if not callable(function):
@@ -100,6 +102,11 @@ class Function:
         env = {} if env is None else dict(env)
         if not all(isinstance(text, str) for pair in env.items() for text in pair):
             raise TypeError(f"`env` of `{name}` has names and values that are not all text")
+        secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+        if not all(isinstance(secret, str) and secret for secret in secrets):
+            raise TypeError(f"`secrets` of `{name}` are names of variables, not {secrets!r}")
+        if secrets and cache:
+            raise ValueError(f"`{name}` has secrets, and what it makes of them is not kept: take `cache` out")
         self._function = function
         self.__wrapped__ = function
         self.__name__ = getattr(function, "__name__", name)
@@ -113,6 +120,7 @@ class Function:
         if cpus is not None and (isinstance(cpus, bool) or not isinstance(cpus, (int, float)) or not 0 < cpus < 1e6):
             raise ValueError(f"`cpus` of `{name}` is a number above 0, not {cpus!r}")
         self.cpus = None if cpus is None else float(cpus)
+        self.secrets = secrets
 
     def __repr__(self):
         return f"<function {self.__module__}.{self.__qualname__} of an App>"

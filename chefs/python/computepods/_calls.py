@@ -201,6 +201,7 @@ class Connection:
             "cpus": function.cpus,
             "env": function.env,
             "image": function.image,
+            "secrets": secrets_of(function),
             "trusts": bool(function.trust),
         }
         try:
@@ -219,6 +220,16 @@ def importable(function):
     for part in function.__qualname__.split("."):
         found = getattr(found, part, None)
     return found is function or found is function._function
+
+
+def secrets_of(function):
+    """The values of its secrets, as the program's environment has them now."""
+    for name in function.secrets:
+        if name not in os.environ:
+            raise _errors.Refused(
+                f"the secret `{name}` of `{function.__qualname__}` is not in the environment: set `{name}` and launch again"
+            )
+    return {name: os.environ[name] for name in function.secrets}
 
 
 def spawn(function, args, kwargs, on_end=None):

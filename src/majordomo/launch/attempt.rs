@@ -68,7 +68,7 @@ impl Attempt<'_> {
             image: world.image.clone(),
             timeout: Some(Duration::from_millis(call.timeout_ms)),
             limits: program.limits(call),
-            secrets: Vec::new(),
+            secrets: Program::secrets(call).map_err(|why| Box::new(border::mistake(why)))?,
             previous: None,
             sandbox: program.sandbox,
             clock: Clock::default(),

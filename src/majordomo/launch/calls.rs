@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use kitchen::{ImageRoot, Limits};
+use kitchen::{ImageRoot, Limits, Secret};
 use larder::{Added, Content, Larder, ObjectKind};
 use node::{
     Access, Evaluator, NodeError, Outputs, OutputsBuilder, Pod, Printed, PrintedLine, Share, SourceFiles,
     Sources, Supply, Urgency, Verdict,
 };
 use parking_lot::Mutex;
-use protocol::calls::{Answer, Ask, Call, CallFailure, MAX_BODY, PROTOCOL};
+use protocol::calls::{Answer, Ask, Call, CallFailure, Hidden, MAX_BODY, PROTOCOL};
 use protocol::{Digest, ObjectId, PathSet, RelPath, StepSpec, Trace, Tree, TreeEntry, WorkspaceId};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Mutex as Turn, OnceCell};
@@ -262,7 +262,7 @@ impl Program {
             env,
             out: Vec::new(),
             scratch: Vec::new(),
-            secrets: Vec::new(),
+            secrets: call.secrets.keys().cloned().collect(),
             alters: false,
             sizes: true,
             keep: protocol::Keep::Nothing,
@@ -271,6 +271,15 @@ impl Program {
             projections: Vec::new(),
             normalisers: Vec::new(),
         }
+    }
+
+    /// What a call finds in `/run/secrets`; or the sentence why it cannot be there.
+    pub(super) fn secrets(call: &Call) -> Result<Vec<Secret>, String> {
+        let secret = |(name, Hidden(value)): (&String, &Hidden)| {
+            let bad = || format!("its secret `{}` has no name for a file", name.escape_debug());
+            Secret::new(name, value.clone().into_bytes()).ok_or_else(bad)
+        };
+        call.secrets.iter().map(secret).collect()
     }
 
     /// The files that belong to one attempt of a call, over our package.
@@ -486,7 +495,13 @@ fn unusable(call: &Call) -> Option<String> {
     if call.env.iter().any(|(name, value)| bad_name(name) || nul(value)) {
         return Some("a variable in its `env` has a name or a value that no process can have".to_owned());
     }
-    (nul(&call.module) || nul(&call.name)).then(|| "its name has a NUL character".to_owned())
+    if call.cache && !call.secrets.is_empty() {
+        return Some("it has secrets, and what is made of them is not kept: take `cache` out".to_owned());
+    }
+    if nul(&call.module) || nul(&call.name) {
+        return Some("its name has a NUL character".to_owned());
+    }
+    Program::secrets(call).err()
 }
 
 fn tree(entries: Vec<(RelPath, TreeEntry)>) -> Fallible<Tree> {

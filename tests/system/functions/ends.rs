@@ -271,7 +271,7 @@ connection = _calls.Connection(ours)
 class Function:
     __qualname__ = "f"; __module__ = "m"; trust = (); timeout = 5
     class retries: count = 0; delay = 0; backoff = 1
-    cache = network = False; memory = cpus = image = None; env = {}
+    cache = network = False; memory = cpus = image = None; env = {}; secrets = ()
 connection.code_of = lambda function: ("m", "f", None)
 def ends(call):
     raise ValueError("whoever waits for it")

@@ -4,6 +4,7 @@ mod cached;
 mod calls;
 mod ends;
 mod mistakes;
+mod secrets;
 mod together;
 
 use std::fs;
