@@ -24,6 +24,7 @@ pub mod border;
 pub mod build;
 pub mod chefs;
 pub mod client;
+mod collect;
 mod door;
 pub mod facets;
 pub mod failures;

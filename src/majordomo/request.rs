@@ -20,8 +20,8 @@ use super::shell::{ShellNews, ShellRequest};
 pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport, InitReport};
 pub use named::{BuiltReport, Named, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest};
 pub use pods::{
-    ArtefactName, ArtefactReport, ArtefactsReport, FileReport, InvitationReport, Lacking, LeaveReport,
-    MemberReport, OwnerReport, PodReport, PodsReport, PulledReport, RefreshedReport,
+    ArtefactName, ArtefactReport, ArtefactsReport, CollectReport, Collected, FileReport, InvitationReport,
+    Lacking, LeaveReport, MemberReport, OwnerReport, PodReport, PodsReport, PulledReport, RefreshedReport,
 };
 pub use projects::{CleanReport, ForgetReport, FsckReport};
 pub use protocol::failure::{Failure, FailureKind};
@@ -256,6 +256,13 @@ pub enum Request {
     Chef(ChefRequest),
     /// Check every object of the larder. Answers: [`Reply::Progress`] and [`FsckReport`].
     Fsck,
+    /// Take out what is remembered of workspaces that nobody has built for so many days. Answer: [`CollectReport`].
+    Collect {
+        /// Days.
+        days: u32,
+        /// Only say what would go.
+        dry_run: bool,
+    },
     /// What this pod is and holds. Answer: [`PodReport`].
     PodStatus,
     /// Who belongs to this pod's federation. Answer: [`PodsReport`].
@@ -331,6 +338,7 @@ impl Request {
                 Needs::Nothing
             }
             Self::Fsck
+            | Self::Collect { .. }
             | Self::PodStatus
             | Self::PodStop
             | Self::Monitor { .. }
@@ -428,6 +436,8 @@ pub enum Report {
     ChefTest(ChefTestReport),
     /// To [`Request::Fsck`].
     Fsck(FsckReport),
+    /// To [`Request::Collect`].
+    Collected(CollectReport),
     /// To [`Request::PodStatus`].
     Pod(PodReport),
     /// To [`Request::Pods`].

@@ -8,11 +8,13 @@ use protocol::event::Outcome;
 
 use super::holder::Host;
 use super::membership::Membership;
-use super::request::{BuildOptions, FsckReport, PodReport, Reply, Report, Request, UsedBy, WatchNews};
+use super::request::{
+    BuildOptions, CollectReport, FsckReport, PodReport, Reply, Report, Request, UsedBy, WatchNews,
+};
 use super::sink::{Cancel, Sink};
 use super::watch::follow::follow;
 use super::workspace::Workspace;
-use super::{border, build, chefs, inspect, launch, noop, prepare, request::Failure, shell, uses};
+use super::{border, build, chefs, collect, inspect, launch, noop, prepare, request::Failure, shell, uses};
 
 /// Carries out one request to its end: the last reply is [`Reply::Done`] or [`Reply::Failed`]. When `cancel` is set it ends
 /// soon; it must not be dropped before, or its end is not said.
@@ -98,6 +100,7 @@ pub async fn answer(
         Request::Forget { project, step } => Report::Forget(inspect::forget(pod, &project, &step).await?),
         Request::Clean { project } => Report::Clean(inspect::clean(&project, sink).await?),
         Request::Fsck => Report::Fsck(fsck(pod, sink).await?),
+        Request::Collect { days, dry_run } => Report::Collected(collected(pod, days, dry_run).await?),
         Request::PodStatus => Report::Pod(pod_status(host)?),
         Request::Pods => Report::Pods(membership(host)?.pods().await?),
         Request::Invite { role, uses, hours } => {
@@ -194,6 +197,13 @@ async fn answered(pod: &Pod, asked: &build::Asked, sink: &Sink) -> bool {
 
 fn failed(error: larder::LarderError) -> Box<Failure> {
     Box::new(border::node(&error.into()))
+}
+
+async fn collected(pod: &Pod, days: u32, dry_run: bool) -> Result<CollectReport, Box<Failure>> {
+    let home = pod.home().path().to_owned();
+    let collecting = tokio::task::spawn_blocking(move || collect::collect(&home, days, dry_run));
+    let collected = collecting.await.map_err(|_| Box::new(border::machine("it ended in the middle")))?;
+    collected.map_err(|error| Box::new(border::machine(format!("what is old cannot be taken out: {error}"))))
 }
 
 async fn fsck(pod: &Pod, sink: &Sink) -> Result<FsckReport, Box<Failure>> {

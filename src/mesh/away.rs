@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use backplane::Mesh;
 use backplane::beats::Liveness;
 use backplane::bus::BusError;
+use backplane::federation::{MAX_REASON, readable};
 use backplane::keys::random;
 use backplane::mesh::AskError;
 use backplane::owners::Owners;
@@ -20,7 +21,7 @@ use futures::future::BoxFuture;
 use node::{NewsOfRun, OtherKitchens, Place, PrintedLine, Wish, has_labels};
 use parking_lot::Mutex;
 use protocol::mesh::run::{
-    Enclosed, REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder,
+    Enclosed, REPORT_EVERY, RUN, RUN_CANCEL, RunAnswer, RunCancel, RunEnd, RunNews, RunOrder, RunUsage,
 };
 use protocol::mesh::{NewsAnswer, Role};
 use protocol::{Digest, PodId, RelPath};
@@ -482,13 +483,13 @@ impl Wanted {
                         return RunEnd::NotRun("none of its slots came free".to_owned());
                     }
                     if let Some(why) = again {
-                        on_news(NewsOfRun::Again(why));
+                        on_news(NewsOfRun::Again(readable(&why, MAX_REASON)));
                     }
                     for (stream, text) in lines {
                         on_news(NewsOfRun::Line(PrintedLine { stream, bytes: text.into_bytes() }));
                     }
                     if let Some(usage) = usage {
-                        on_news(NewsOfRun::Used(usage));
+                        on_news(NewsOfRun::Used(self.believable(usage)));
                     }
                     if let Some(end) = end {
                         let fitting = Enclosed::fitting(enclosed);
@@ -519,6 +520,12 @@ impl Wanted {
         {
             known.in_vain = Some(Instant::now());
         }
+    }
+
+    /// What a run has used, and no more memory than its pod has: by that it is placed the next time.
+    fn believable(&self, usage: RunUsage) -> RunUsage {
+        let most = self.away.pods.lock().get(&self.pod).and_then(|known| known.memory_in_all);
+        RunUsage { memory: most.map_or(usage.memory, |most| usage.memory.min(most)), ..usage }
     }
 
     /// Gives the pod no steps until it is heard again.

@@ -25,7 +25,7 @@ pub fn beat(pod: &Pod, offer: &Offer, role: Role) -> Beat {
         load: load().unwrap_or_default(),
         processors: u32::try_from(default_jobs()).unwrap_or(u32::MAX),
         free_memory: free_memory(pod, offer.memory),
-        memory: offer.memory,
+        memory: offer.memory.or_else(|| of_machine("MemTotal:")),
         labels,
         ..Beat::default()
     }
@@ -42,12 +42,13 @@ fn load() -> Option<u32> {
 pub fn free_memory(pod: &Pod, offered: Option<u64>) -> u64 {
     let of_offer = offered.map_or(u64::MAX, |offered| offered.saturating_sub(pod.slots().memory()));
     // A machine that does not say what it has is no reason to run nothing.
-    available().map_or(of_offer, |available| available.min(of_offer))
+    of_machine("MemAvailable:").map_or(of_offer, |available| available.min(of_offer))
 }
 
-fn available() -> Option<u64> {
+/// Bytes, as the kernel says.
+fn of_machine(what: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes * 1024)
 }

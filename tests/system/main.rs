@@ -11,6 +11,8 @@ mod chef_lenses;
 #[cfg(test)]
 mod chefs;
 #[cfg(test)]
+mod collect;
+#[cfg(test)]
 mod configured;
 #[cfg(test)]
 mod damage;

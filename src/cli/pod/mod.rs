@@ -11,6 +11,7 @@ use crate::majordomo::request::Failure;
 mod artefacts;
 mod ban;
 mod chef;
+mod collect;
 mod detach;
 mod doctor;
 mod fsck;
@@ -52,6 +53,7 @@ enum Command {
     Pull(artefacts::PullArgs),
     Doctor(doctor::DoctorArgs),
     Fsck(fsck::FsckArgs),
+    Collect(collect::CollectArgs),
     Status(status::PodStatusArgs),
     Logs(logs::LogsArgs),
     Stop(stop::PodStopArgs),
@@ -77,6 +79,7 @@ impl Cli {
             Some(Command::Pull(args)) => args.run(context),
             Some(Command::Doctor(args)) => args.run(context),
             Some(Command::Fsck(args)) => args.run(context),
+            Some(Command::Collect(args)) => args.run(context),
             Some(Command::Status(args)) => args.run(context),
             Some(Command::Logs(args)) => args.run(context),
             Some(Command::Stop(args)) => args.run(context),

@@ -197,3 +197,25 @@ pub struct Lacking {
     /// Why, in words.
     pub why: String,
 }
+
+/// What is remembered of workspaces that nobody has built for long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectReport {
+    /// Whether it is there still, and would go.
+    pub dry_run: bool,
+    /// Of which it has gone.
+    pub workspaces: Vec<Collected>,
+    /// Of how many it is kept.
+    pub kept: u64,
+}
+
+/// What was remembered of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// Which.
+    pub workspace: WorkspaceId,
+    /// For how many days nobody has built it.
+    pub days: u64,
+    /// What it took.
+    pub bytes: u64,
+}

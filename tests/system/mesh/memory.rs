@@ -19,6 +19,13 @@ fn two(before: impl FnOnce(&Member)) -> (Place, Nats, Member, Member) {
         let load = &of(pods, "b")["load"];
         load["memory"] == 64 << 20 && load["free_memory"].as_u64().is_some_and(|free| free <= 64 << 20)
     });
+    // Who says nothing of it has what its machine has.
+    b.waits_until("what the machine has is heard", |pods| {
+        let load = &of(pods, "a")["load"];
+        load["free_memory"]
+            .as_u64()
+            .is_some_and(|free| load["memory"].as_u64().is_some_and(|all| all >= free))
+    });
     (ground, server, a, b)
 }
 
