@@ -244,6 +244,7 @@ impl Joined {
             let status = known.iter().find(|status| status.pod == member.pod);
             // It may be what the other pod said when it went.
             let trouble = status.and_then(|status| status.trouble.as_deref());
+            let trouble = trouble.map(|trouble| federation::readable(trouble, federation::MAX_REASON));
             MemberReport {
                 pod: member.pod,
                 name: member.name.clone(),
@@ -252,7 +253,7 @@ impl Joined {
                 connected: member.pod == me || status.is_some_and(|status| status.connected),
                 heard_seconds_ago: heard.get(&member.pod).map(|heard| heard.ago.as_secs()),
                 addresses: member.addresses.clone(),
-                trouble: trouble.map(|trouble| federation::readable(trouble, federation::MAX_REASON)),
+                trouble: self.mesh.clock_ahead(&member.pod).map(clock_apart).or(trouble),
                 received: status.map_or(0, |status| status.received),
                 load: match member.pod == me {
                     true => Some(self.mesh.load()),
@@ -273,4 +274,15 @@ impl Joined {
             pods: pods.collect(),
         })
     }
+}
+
+/// That a pod is not heard since its clock is so many milliseconds ahead of this pod's.
+fn clock_apart(ahead: i64) -> String {
+    let minutes = (ahead.unsigned_abs() + 30_000) / 60_000;
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    format!(
+        "its clock is {} h {} min {side} this pod's, so that what it says is not heard: set the clocks",
+        minutes / 60,
+        minutes % 60
+    )
 }

@@ -11,14 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use backplane::traces::Traces;
 use larder::LarderError;
 use node::{Home, Pod};
+use parking_lot::Mutex;
 use protocol::mesh::TraceNews;
-use protocol::{PodId, WorkspaceId};
+use protocol::{Digest, PodId, WorkspaceId};
+use rustc_hash::FxHashSet;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::majordomo::records;
 
 /// How many new traces wait for the log; of more nobody is told until they answer again.
 const NEW: usize = 16_384;
+/// Of how many of our traces it is remembered that it was said that another pod made something else.
+const MAX_SAID: usize = 4096;
 /// How many of the earlier ones wait.
 const EARLIER: usize = 64;
 
@@ -29,6 +33,7 @@ pub(super) struct Telling {
     new: Sender<TraceNews>,
     earlier: Sender<TraceNews>,
     untold: Arc<AtomicU64>,
+    said: Arc<Mutex<FxHashSet<Digest>>>,
 }
 
 /// Where they come out.
@@ -42,12 +47,25 @@ impl Telling {
         let (new, new_offered) = mpsc::channel(NEW);
         let (earlier, earlier_offered) = mpsc::channel(EARLIER);
         let offered = Offered { new: new_offered, earlier: earlier_offered };
-        (Self { traces, new, earlier, untold: Arc::default() }, offered)
+        (Self { traces, new, earlier, untold: Arc::default(), said: Arc::default() }, offered)
     }
 
     /// How many have yet to be told.
     pub(super) fn untold(&self) -> u64 {
         self.untold.load(Ordering::Relaxed)
+    }
+
+    /// Says, once, that another pod has made something else of the same. Each keeps what it has made: no word of another pod's takes the place
+    /// of what this one has seen itself.
+    fn compare(&self, news: &TraceNews) {
+        let Some((by, theirs)) = self.traces.rival(news) else { return };
+        let mut said = self.said.lock();
+        if said.len() < MAX_SAID && said.insert(news.trace) {
+            tracing::warn!(
+                %by, ours = %news.trace, %theirs,
+                "a step is not deterministic: of the same inputs another pod has made something else; each keeps its own (`majordomo verify` in the project names the step)"
+            );
+        }
     }
 
     fn is_said(&self, news: &TraceNews) -> bool {
@@ -56,6 +74,7 @@ impl Telling {
 
     /// Tells of a trace, if nobody has announced it. Returns at once.
     pub(super) fn offer(&self, news: TraceNews) {
+        self.compare(&news);
         if self.is_said(&news) {
             return;
         }
@@ -128,7 +147,6 @@ mod tests {
     use backplane::federation::Kept;
     use backplane::keys::{Identity, Ring};
     use backplane::mesh::MeshParts;
-    use protocol::Digest;
     use protocol::mesh::FederationId;
 
     use super::*;
@@ -136,7 +154,14 @@ mod tests {
     fn news(of: &str) -> TraceNews {
         let digest = |what: &str| Digest::of(format!("{what} {of}").as_bytes());
         let (weak, path_set) = (digest("weak"), digest("set"));
-        TraceNews { weak, path_set, strong: digest("strong"), trace: digest("trace"), revoked: false }
+        TraceNews {
+            weak,
+            path_set,
+            strong: digest("strong"),
+            trace: digest("trace"),
+            outputs: Some(digest("made")),
+            revoked: false,
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,6 +196,11 @@ mod tests {
         };
         assert!(at(&news("new")) <= at(&earlier[0]));
         assert!(at(&earlier[0]) < at(&earlier[many - 1]));
+        // Something else of the same is heard of; the same again, made in another time, is not.
+        let same = TraceNews { trace: news("again").trace, ..news("new") };
+        assert_eq!(traces.rival(&same), None);
+        let differs = TraceNews { outputs: news("again").outputs, ..same };
+        assert_eq!(traces.rival(&differs), Some((mesh.pod(), news("new").trace)));
         // Who tells no more keeps no thread.
         task.abort();
         let (thread, rest) = (telling.clone(), (many..2 * many).map(|number| news(&format!("{number}"))));

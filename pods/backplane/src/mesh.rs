@@ -196,6 +196,11 @@ impl Mesh {
         &self.federation.members
     }
 
+    /// By how many milliseconds a member's clock is ahead of ours (negative: behind), if that is why what it says is not heard.
+    pub fn clock_ahead(&self, pod: &PodId) -> Option<i64> {
+        self.envelope.ahead(pod)
+    }
+
     /// What is known.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.federation.ledger

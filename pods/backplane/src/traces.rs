@@ -77,6 +77,19 @@ impl Traces {
         announced.any(|other| other.news.trace == news.trace && self.members.is_believed(&other.by))
     }
 
+    /// Who has announced something else for the same observations, and what: by what the announcements say of their outputs.
+    pub fn rival(&self, news: &TraceNews) -> Option<(PodId, Digest)> {
+        let outputs = news.outputs.filter(|_| !news.revoked)?;
+        let maps = self.index.maps.read();
+        let mut announced = maps.by_weak.get(&news.weak).into_iter().flatten();
+        let rival = announced.find(|other| {
+            other.news.strong == news.strong
+                && other.news.outputs.is_some_and(|theirs| theirs != outputs)
+                && self.members.is_believed(&other.by)
+        });
+        rival.map(|other| (other.by, other.news.trace))
+    }
+
     /// Which traces their pods have revoked.
     pub fn revoked(&self) -> Vec<(PodId, Digest)> {
         self.index.maps.read().revoked.iter().map(|(trace, by)| (*by, *trace)).collect()

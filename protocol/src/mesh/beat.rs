@@ -53,6 +53,9 @@ pub struct TraceNews {
     pub strong: Digest,
     /// What it made of them. The object is pulled over the swarm.
     pub trace: Digest,
+    /// The tree that it made, so that who has made something else of the same knows without fetching the trace. None: the pod does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Digest>,
     /// The pod has revoked it: it is not adopted, and whoever has adopted it takes it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoked: bool,

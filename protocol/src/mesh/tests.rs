@@ -106,9 +106,16 @@ fn entries_have_their_golden_form() {
             promised_to: Some(pod(2)),
         },
     );
-    let news = TraceNews { weak: digest, path_set: digest, strong: digest, trace: digest, revoked: false };
+    let news = TraceNews {
+        weak: digest,
+        path_set: digest,
+        strong: digest,
+        trace: digest,
+        outputs: Some(digest),
+        revoked: false,
+    };
     golden("trace", &news);
-    golden("trace.revoked", &TraceNews { revoked: true, ..news });
+    golden("trace.revoked", &TraceNews { revoked: true, outputs: None, ..news });
 }
 
 #[test]

@@ -91,3 +91,21 @@ fn an_old_invitation_is_told_to_be_old() {
     assert!(!late.home().join("federation.json").exists());
     a.leaves();
 }
+
+#[test]
+fn a_clock_that_is_too_far_away_is_told_on_both_sides() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let Some(b) = joins_at("+2h", Place::new(), &server, "b", Some(&a.invitation())) else {
+        return a.leaves();
+    };
+    for (pod, other, clock) in [(&a, "b", "2 h 0 min ahead of"), (&b, "a", "2 h 0 min behind")] {
+        pod.waits_for(&["pods", "--json"], "it says why the other one is not heard", |pods| {
+            let trouble = &super::of(pods, other)["trouble"];
+            trouble.as_str().is_some_and(|trouble| trouble.contains(clock))
+        });
+    }
+    b.leaves();
+    a.leaves();
+}

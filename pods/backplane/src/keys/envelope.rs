@@ -130,6 +130,11 @@ impl Envelope {
         self.guard.lock().highest(from)
     }
 
+    /// See [`Guard::ahead`].
+    pub fn ahead(&self, from: &PodId) -> Option<i64> {
+        self.guard.lock().ahead(from)
+    }
+
     /// Forgets those who are no members any more.
     pub fn retain(&self, member: impl Fn(&PodId) -> bool) {
         self.guard.lock().retain(member);

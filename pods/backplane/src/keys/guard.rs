@@ -38,6 +38,8 @@ pub struct Highest {
 #[derive(Default)]
 pub struct Guard {
     senders: HashMap<PodId, Window>,
+    /// Whose clocks are too far from ours for them to be heard: by how many milliseconds they are ahead.
+    apart: HashMap<PodId, i64>,
     /// As it was when this pod was started.
     before: HashMap<PodId, Highest>,
 }
@@ -52,19 +54,27 @@ impl Guard {
     /// Lets a message in, once. The caller has verified who sent it, and that it is a member.
     pub fn admit(&mut self, from: &PodId, life: u64, count: u64, at: u64, now: u64) -> Result<(), Replay> {
         if at.abs_diff(now) > MAX_SKEW {
+            // What is kept and said again by somebody else says nothing of a clock.
+            if self.highest(from).or(self.before.get(from).copied()) < Some(Highest { life, count }) {
+                self.apart.insert(*from, (i128::from(at) - i128::from(now)) as i64);
+            }
             return Err(Replay::Time(at.abs_diff(now)));
         }
         if self.before.get(from).is_some_and(|before| Highest { life, count } <= *before) {
             return Err(Replay::Again);
         }
         match self.senders.get_mut(from) {
-            Some(window) if life == window.life => window.admit(count),
-            Some(window) if life < window.life => Err(Replay::Again),
-            _ => {
-                self.senders.insert(*from, Window::new(life, count));
-                Ok(())
-            }
+            Some(window) if life == window.life => window.admit(count)?,
+            Some(window) if life < window.life => return Err(Replay::Again),
+            _ => drop(self.senders.insert(*from, Window::new(life, count))),
         }
+        self.apart.remove(from);
+        Ok(())
+    }
+
+    /// By how many milliseconds a sender's clock is ahead of ours (negative: behind), if that is why it is not heard.
+    pub fn ahead(&self, from: &PodId) -> Option<i64> {
+        self.apart.get(from).copied()
     }
 
     /// Goes on after a start: what the last message of each sender was.
@@ -81,6 +91,7 @@ impl Guard {
     pub fn retain(&mut self, member: impl Fn(&PodId) -> bool) {
         self.senders.retain(|pod, _| member(pod));
         self.before.retain(|pod, _| member(pod));
+        self.apart.retain(|pod, _| member(pod));
     }
 }
 
@@ -181,8 +192,13 @@ mod tests {
         assert_eq!(guard.admit(&pod(), 2, 7, now - HOUR, now), Ok(()));
         assert_eq!(guard.admit(&pod(), 2, 8, now + HOUR, now), Ok(()));
         assert_eq!(guard.admit(&pod(), 1, 9, now, now), Err(Replay::Again));
+        // What was kept, and is said again later, tells nothing of its sender's clock; what is new does.
+        assert_eq!(guard.admit(&pod(), 2, 8, now - 2 * HOUR, now), Err(Replay::Time(2 * HOUR)));
+        assert_eq!(guard.ahead(&pod()), None);
         assert_eq!(guard.admit(&pod(), 2, 9, now - 2 * HOUR, now), Err(Replay::Time(2 * HOUR)));
+        assert_eq!(guard.ahead(&pod()), Some(-(2 * HOUR as i64)));
         assert_eq!(guard.admit(&pod(), 3, 0, now, now), Ok(()));
+        assert_eq!(guard.ahead(&pod()), None);
         assert_eq!(guard.admit(&pod(), 2, 10, now, now), Err(Replay::Again));
     }
 }

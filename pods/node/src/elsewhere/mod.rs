@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use larder::{CANDIDATES_PER_WORKSPACE, Larder, LarderError};
+use larder::{Added, CANDIDATES_PER_WORKSPACE, Larder, LarderError};
 use parking_lot::RwLock;
 use protocol::mesh::TraceNews;
 use protocol::{Digest, ObjectId, ObjectKind, PathSet, PodId, Trace, WorkspaceId};
@@ -124,9 +124,15 @@ impl Supply {
         }
         self.authors.learned(came.iter().map(|(pod, digest, ..)| (*digest, *pod)))?;
         let mut is_any = false;
-        // The oldest first: of those that are equal in all but their outputs it is the one that stays.
-        for (pod, _, trace, set) in came.iter().rev() {
-            is_any |= self.larder.add_trace(trace, set, workspace_of(pod))?.trace().is_some();
+        // The first stays. Of those that are equal in all but their outputs it is the one with the lowest, wherever that is decided; of equal ones the oldest.
+        came.reverse();
+        came.sort_by_key(|(.., trace, _)| trace.outputs);
+        for (pod, digest, trace, set) in &came {
+            let added = self.larder.add_trace(trace, set, workspace_of(pod))?;
+            if let Added::Differs { first, .. } = added {
+                tracing::warn!(by = %pod, trace = %digest, taken = %first, "a step is not deterministic: other pods have made different things of the same");
+            }
+            is_any |= added.trace().is_some();
         }
         Ok(is_any)
     }
@@ -164,7 +170,8 @@ impl Supply {
         let is_it = trace.weak == announced.weak
             && trace.path_set == announced.path_set
             && trace.seen.len() == set.looks().len()
-            && trace.strong() == announced.strong;
+            && trace.strong() == announced.strong
+            && announced.outputs.is_none_or(|outputs| outputs == trace.outputs);
         if !is_it {
             tracing::warn!(trace = %announced.trace, "a trace is not what it was announced as");
             return Ok(None);
@@ -294,7 +301,14 @@ impl Supply {
             return Ok(None);
         }
         let Trace { weak, path_set, .. } = *trace;
-        Ok(Some(TraceNews { weak, path_set, strong: trace.strong(), trace: digest, revoked: false }))
+        Ok(Some(TraceNews {
+            weak,
+            path_set,
+            strong: trace.strong(),
+            trace: digest,
+            outputs: Some(trace.outputs),
+            revoked: false,
+        }))
     }
 
     fn tell(&self, trace: &Trace, digest: Digest, revoked: bool) -> Result<(), LarderError> {

@@ -107,6 +107,7 @@ fn a_trace_that_is_not_what_it_is_announced_as_is_left_alone() {
     // The very trace, said to answer another step.
     let other = Digest::of(b"another step");
     let news = TraceNews {
+        outputs: None,
         weak: other,
         path_set: good.path_set,
         strong: Digest::of(b"made up"),
@@ -244,4 +245,33 @@ fn what_is_too_large_to_be_read_is_not_brought() {
     assert_eq!(get(large), None);
     let short = there.larder.put(ObjectKind::Blob, b"short").unwrap();
     assert_eq!(get(short).as_deref(), Some(&b"short"[..]));
+}
+
+#[test]
+fn of_different_results_of_the_same_the_lowest_is_taken_wherever_nobody_has_one() {
+    let (there, third) = (Place::new(), Place::new());
+    let federation = Federation::default();
+    let (theirs, thirds) = (joined(THERE, &there, &federation), joined(THIRD, &third, &federation));
+    let one = publish(&there, &theirs, "one");
+    let (trace, set) = run(&third, "one");
+    let outputs = third.larder.put(ObjectKind::Tree, &Tree::new(vec![]).unwrap().encode()).unwrap();
+    let other = Trace { outputs, ..trace };
+    third.larder.add_trace(&other, &set, WorkspaceId::from_random(8)).unwrap();
+    thirds.announce(&other, other.digest());
+    assert!(other.strong() == one.strong() && other.outputs != one.outputs);
+    let lowest = one.outputs.min(other.outputs);
+    // Both orders of the two, for the newest is heard of first.
+    for last in [&one, &other] {
+        let (by, supply) = if last.outputs == one.outputs { (&there, &theirs) } else { (&third, &thirds) };
+        let again = Trace { millis: last.millis + 1, ..last.clone() };
+        by.larder.put(ObjectKind::Trace, &again.encode()).unwrap();
+        supply.announce(&again, again.digest());
+        let here = Place::new();
+        let ours = joined(HERE, &here, &federation);
+        assert!(here.runtime.block_on(ours.learn(&one.weak)).unwrap());
+        assert_eq!(hit(&here, "one").unwrap().outputs, lowest);
+    }
+    // Whoever has made one keeps it.
+    third.runtime.block_on(thirds.learn(&one.weak)).unwrap();
+    assert_eq!(hit(&third, "one").unwrap().outputs, other.outputs);
 }

@@ -408,6 +408,7 @@ async fn traces_are_believed_of_full_members_until_they_are_banned() {
         path_set: digest("path set"),
         strong: digest("strong"),
         trace: digest(name),
+        outputs: Some(digest(name)),
         revoked: false,
     };
     let open = |pod: &Pod| Traces::open(pod.mesh.ledger().clone(), pod.mesh.members().clone()).unwrap();
