@@ -18,8 +18,7 @@ use crate::env_vars::{self, EnvVar};
 use crate::interrupt::{Cause, Interrupt};
 use crate::logs;
 use crate::majordomo::border::no_home;
-use crate::majordomo::report::SCHEMA;
-use crate::majordomo::request::{Failure, FailureKind, Needs, Reply, Report, Request};
+use crate::majordomo::request::{Failure, FailureKind, Needs, Reply, Report, Request, SCHEMA};
 use crate::majordomo::{Majordomo, Open};
 
 /// How often progress is said on a terminal.

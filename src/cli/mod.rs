@@ -1,9 +1,10 @@
 //! What a person types and reads: the commands of `majordomo` and `pod`, and the words of their answers.
 //!
-//! Actors: the calling thread parses, asks through [`Majordomo`](crate::majordomo::Majordomo), and renders each [`Reply`](crate::majordomo::request::Reply) as it comes; a
-//! ticker thread redraws live progress; a signal thread sets the [`Interrupt`](crate::interrupt::Interrupt). stdout is data, stderr is talk: a closed
-//! stdout or stderr is no error and never a panic. Every failure travels as one [`Failure`](protocol::failure::Failure) up to [`border`], which
-//! alone finds its words and its exit code. A crash loses nothing: this part keeps nothing.
+//! Actors: the calling thread parses, asks through [`Majordomo`](crate::majordomo::Majordomo), and renders each
+//! [`Reply`](crate::majordomo::request::Reply) as it comes; a ticker thread redraws live progress; a signal thread sets the
+//! [`Interrupt`](crate::interrupt::Interrupt). stdout is data, stderr is talk: a closed stdout or stderr is no error and never a panic. Every failure
+//! travels as one [`Failure`](protocol::failure::Failure) up to [`border`], which alone finds its words and its exit code. A crash loses nothing:
+//! this part keeps nothing.
 //!
 //! Non-goals: no decision about a build is made here, and nothing of a project or a home is read or written but to
 //! find them ([`place`]).

@@ -7,7 +7,7 @@ use protocol::step::{Lensed, Promise};
 use protocol::{Digest, Keep, StepSpec};
 
 use super::build::shown_command;
-use super::report::KeyChange;
+use super::request::why::KeyChange;
 
 /// The longest value that is kept as it is, in bytes; of a longer one its beginning and its digest are.
 const LONGEST: usize = 2000;

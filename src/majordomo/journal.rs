@@ -1,9 +1,10 @@
 //! What the last build of each workspace said: written down as it is said, and read by whoever wants to follow it, from its beginning.
 //!
-//! `said.jsonl`, beside what else is remembered of a workspace, has the events of the last build that was more than a look, one a line, and why it could not be carried out, if it could not. Each
-//! build begins a file of its own, which takes the place of the one before as soon as it does something; who
-//! still reads that comes to its end. Beyond [`MAX_BYTES`] what steps print is left out, and that is said. What cannot be written is lost: no build ends because its journal
-//! does. A crash leaves a journal without an end, and that is said to whoever reads it. Of workspaces that nobody has built for long, [`MAX_JOURNALS`] are kept.
+//! `said.jsonl`, beside what else is remembered of a workspace, has the events of the last build that was more than a look, one a line, and why it
+//! could not be carried out, if it could not. Each build begins a file of its own, which takes the place of the one before as soon as it does
+//! something; who still reads that comes to its end. Beyond [`MAX_BYTES`] what steps print is left out, and that is said. What cannot be written is
+//! lost: no build ends because its journal does. A crash leaves a journal without an end, and that is said to whoever reads it. Of workspaces that
+//! nobody has built for long, [`MAX_JOURNALS`] are kept.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -116,8 +117,8 @@ impl Journals {
         }
     }
 
-    /// Says the last build of a workspace from its beginning, goes on while it runs, and then with the next ones, unless it is told `once`. Of a step alone, if one is named, or of
-    /// all steps of a rule.
+    /// Says the last build of a workspace from its beginning, goes on while it runs, and then with the next ones, unless it is told `once`. Of a step
+    /// alone, if one is named, or of all steps of a rule.
     ///
     /// # Errors
     /// The journal cannot be read; or there is none to be said once.

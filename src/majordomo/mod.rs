@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `request`, `report` | what can be asked, and what is answered: plain data |
+//! | `request` | what can be asked, and what is answered: plain data |
 //! | `session`, `client`, `serve` | a client's side, and the holder's side of `pod.sock` |
 //! | `holder`, `standing` | who holds a home: a majordomo while it builds, or a pod of its own |
 //! | `membership` | what is asked of the federation, if the pod is in one: `mesh` answers |
@@ -41,7 +41,6 @@ pub mod prepare;
 pub mod project_file;
 pub mod recall;
 pub mod records;
-pub mod report;
 pub mod request;
 pub mod revoked;
 pub mod secrets;

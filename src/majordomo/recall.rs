@@ -5,8 +5,8 @@
 //! build is not even asked for its digest. It answers only for steps that nothing comes before, or whose whole
 //! view is asked; and only "as the last time": whatever differs goes the long way. Losing it costs time, never truth.
 //!
-//! Form (sealed): format; what the plan promised; the dynamic linker's cache; observations (path, look, seen, stamp or nothing); steps (id, weak key, trace, what was printed,
-//! outputs as a tree, numbers of observations).
+//! Form (sealed): format; what the plan promised; the dynamic linker's cache; observations (path, look, seen, stamp or nothing); steps (id, weak key,
+//! trace, what was printed, outputs as a tree, numbers of observations).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

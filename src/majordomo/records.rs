@@ -11,7 +11,7 @@ use protocol::{Digest, PathSet, RelPath, StepId, Trace, Tree, WorkspaceId};
 use rustc_hash::FxHashMap;
 
 use super::facets::Facets;
-use super::report::KeyChange;
+use super::request::why::KeyChange;
 use super::workspace::Made;
 
 const PREFIX: &str = "ran/";

@@ -4,9 +4,13 @@
 //! connection cancels what was asked. The answers of read-only requests are data; the CLI alone finds words for them.
 
 mod chefs;
+pub mod graph;
 mod named;
 mod pods;
 mod projects;
+mod shell;
+pub mod trace;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +18,9 @@ use protocol::event::{Outcome, Stamped, Stream};
 use protocol::mesh::Role;
 use serde::{Deserialize, Serialize};
 
-use super::report::{GraphReport, TraceFilter, TraceReport, WhyReport};
-use super::shell::{ShellNews, ShellRequest};
+use graph::GraphReport;
+use trace::{TraceFilter, TraceReport};
+use why::WhyReport;
 
 pub use chefs::{ChefExample, ChefInfo, ChefRequest, ChefTestReport, ChefsReport, InitReport};
 pub use named::{BuiltReport, Named, OwnOptions, ProjectReport, ProjectsReport, ProjectsRequest};
@@ -24,12 +29,18 @@ pub use pods::{
     Lacking, LeaveReport, MemberReport, OwnerReport, PodReport, PodsReport, PulledReport, RefreshedReport,
 };
 pub use projects::{CleanReport, ForgetReport, FsckReport};
+pub use shell::{ShellNews, ShellRequest};
+
 pub use protocol::failure::{Failure, FailureKind};
 pub use protocol::mesh::order::{OfProject, OrderOptions, ProjectMade, UsedBy};
 pub use protocol::report::{
     Differing, StatusReport, StepState, TargetKind, TargetReport, TargetsReport, VerifyDifference,
     VerifyReport,
 };
+
+/// The version of what `docs/reference/reports.md` promises. It rises when something that is described there changes its meaning
+/// or goes away.
+pub const SCHEMA: u32 = 1;
 
 /// Which engine runs steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]

@@ -1,8 +1,8 @@
 //! Trees that other pods made, as files of a folder of their own: `--out DIR`, `.uses/NAME`.
 //!
-//! They are handed over as a project's own outputs are (see [`handover`]): the folder is a workspace, whose manifest says what was brought. So what is the user's is never
-//! overwritten, what was brought before and is not in the tree goes, no link is followed, and a crash leaves each file old or new. What arrives was
-//! made elsewhere: what no step here could leave is refused before the first byte is written.
+//! They are handed over as a project's own outputs are (see [`handover`]): the folder is a workspace, whose manifest says what was brought. So what
+//! is the user's is never overwritten, what was brought before and is not in the tree goes, no link is followed, and a crash leaves each file old or
+//! new. What arrives was made elsewhere: what no step here could leave is refused before the first byte is written.
 
 use std::collections::BTreeSet;
 use std::fs;

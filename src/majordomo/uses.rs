@@ -1,12 +1,12 @@
 //! What a project uses of others: their outputs, as files in `.uses/NAME/` of its folder, brought up to date before it is built.
 //!
-//! There they are sources as any other: late, traced, and by their digests in the key of whoever reads them; a digest that stays as it is wakes nobody. Each folder is
-//! handed over to as a project is ([`tree_files`]), under the lock of the project: what was edited there is never overwritten without a word, and no step may write there. `.majordomo/uses.json` says what
-//! was put there for which use, and is written first: what nobody uses any more goes, also after a crash. A project that came from elsewhere may have brought a record: its
-//! names are names, and no link is followed.
+//! There they are sources as any other: late, traced, and by their digests in the key of whoever reads them; a digest that stays as it is wakes
+//! nobody. Each folder is handed over to as a project is ([`tree_files`]), under the lock of the project: what was edited there is never overwritten
+//! without a word, and no step may write there. `.majordomo/uses.json` says what was put there for which use, and is written first: what nobody uses
+//! any more goes, also after a crash. A project that came from elsewhere may have brought a record: its names are names, and no link is followed.
 //!
-//! Errors are [`Failure`]s of whoever could not build; projects that use each other in a circle are the user's mistake. Where the pod that has a project is away, what is there is used, and that
-//! is said; every other failure is one of the build.
+//! Errors are [`Failure`]s of whoever could not build; projects that use each other in a circle are the user's mistake. Where the pod that has a
+//! project is away, what is there is used, and that is said; every other failure is one of the build.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;

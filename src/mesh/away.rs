@@ -300,10 +300,10 @@ impl Drop for Counted {
     }
 }
 
-/// What a build sees.
-pub(super) struct Others(pub Arc<Away>);
+/// The kitchens of other pods, as a build sees them.
+pub(super) struct OtherPods(pub Arc<Away>);
 
-impl OtherKitchens for Others {
+impl OtherKitchens for OtherPods {
     fn free(&self) -> usize {
         let mut pods = self.0.pods.lock();
         let alive = self.0.refreshed(&mut pods);
@@ -350,12 +350,18 @@ impl OtherKitchens for Others {
         drop(pods);
         let counted = Counted { away: self.0.clone(), pod, stage, memory };
         let name = presence::name(&self.0.mesh, &pod);
-        Some(Box::new(Taken { name, pod, away: self.0.clone(), stage, counted: Mutex::new(Some(counted)) }))
+        Some(Box::new(Reserved {
+            name,
+            pod,
+            away: self.0.clone(),
+            stage,
+            counted: Mutex::new(Some(counted)),
+        }))
     }
 }
 
-/// A slot of another pod.
-struct Taken {
+/// A slot of another pod that is kept for a step.
+struct Reserved {
     pod: PodId,
     name: String,
     away: Arc<Away>,
@@ -364,7 +370,7 @@ struct Taken {
     counted: Mutex<Option<Counted>>,
 }
 
-impl Place for Taken {
+impl Place for Reserved {
     fn pod(&self) -> &str {
         &self.name
     }

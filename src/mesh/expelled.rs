@@ -1,7 +1,7 @@
 //! A pod that is sent away while it stands: it says so, and does nothing for the federation any more.
 //!
-//! It hears of its ban as everybody does, for that is sealed with a key which it still has. What it builds from then on it builds alone. A crash changes nothing: who comes back is told so
-//! ([`super::back`]).
+//! It hears of its ban as everybody does, for that is sealed with a key which it still has. What it builds from then on it builds alone. A crash
+//! changes nothing: who comes back is told so ([`super::back`]).
 
 use std::sync::{Arc, Weak};
 

@@ -38,7 +38,8 @@ fn load() -> Option<u32> {
     Some((load * 100.0) as u32)
 }
 
-/// Bytes of memory that a step can have now: of what is offered, if anything is said of that, what those that run do not need; and no more than the machine has.
+/// Bytes of memory that a step can have now: of what is offered, if anything is said of that, what those that run do not need; and no more than the
+/// machine has.
 pub fn free_memory(pod: &Pod, offered: Option<u64>) -> u64 {
     let of_offer = offered.map_or(u64::MAX, |offered| offered.saturating_sub(pod.slots().memory()));
     // A machine that does not say what it has is no reason to run nothing.

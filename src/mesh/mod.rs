@@ -2,9 +2,10 @@
 //!
 //! Actors. [`Joined`] owns the back-plane's mesh, the swarm and the tasks between them: *addresses* tells the federation where this pod is
 //! reached, *members* tells the swarm who belongs and where they are, *announce* announces traces, *distrust* revokes those that are not believed
-//! any more, what was built before is announced by [`telling`], and [`expelled`] ends it all when this pod is sent away. [`owned::Estate`] is this pod's part in the ownership of
-//! artefacts, [`chefs::Lending`] tells and takes chefs. [`others::Others`] is what the pod sees of it all ([`node::Elsewhere`]);
-//! [`away::Away`] places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. [`projects::Projects`] builds registered projects for others, and has others build theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
+//! any more, what was built before is announced by [`telling`], and [`expelled`] ends it all when this pod is sent away. [`owned::Estate`] is this
+//! pod's part in the ownership of artefacts, [`chefs::Lending`] tells and takes chefs. [`others::Others`] is what the pod sees of it all
+//! ([`node::Elsewhere`]); [`away::Away`] places its builds' steps on others, and [`kitchen::Kitchen`] runs theirs. [`projects::Projects`] builds
+//! registered projects for others, and has others build theirs. When a [`Joined`] is dropped the pod is alone again; what it has fetched stays.
 //!
 //! Errors of joining are [`Failure`]s. Later ones – the server gone, a pod that lies – are no errors here: the back-plane goes on trying, the
 //! swarm avoids, and builds go on with what is at hand. A crash loses announcements that nobody had heard: they

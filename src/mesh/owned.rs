@@ -1,11 +1,12 @@
 //! What this pod owns: claimed after builds, handed over, and pulled with its bytes.
 //!
-//! Actors. An [`Estate`] is a pod's part in the ownership of artefacts. Three tasks go on by themselves: *claim* claims what builds have left, one workspace after
-//! the other; *go on* sees hand-overs through that a death broke off; *cover* reads the trees of records, so that paths are known. A claim that cannot be
-//! made now – the server is away, the log was made anew – is made later; one that another pod owns is left with it. Nothing here decides about a build.
+//! Actors. An [`Estate`] is a pod's part in the ownership of artefacts. Three tasks go on by themselves: *claim* claims what builds have left, one
+//! workspace after the other; *go on* sees hand-overs through that a death broke off; *cover* reads the trees of records, so that paths are known. A
+//! claim that cannot be made now – the server is away, the log was made anew – is made later; one that another pod owns is left with it. Nothing here
+//! decides about a build.
 //!
-//! What this pod has made for others' builds it claims, too, once no step of others has run here for [`AFTER_RUNS`] and nobody else has: most of it goes home, and is
-//! claimed there. When such a step is made anew at home, its pod asks for the hand-over of what was made here.
+//! What this pod has made for others' builds it claims, too, once no step of others has run here for [`AFTER_RUNS`] and nobody else has: most of it
+//! goes home, and is claimed there. When such a step is made anew at home, its pod asks for the hand-over of what was made here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::away::{Away, Others};
+use super::away::{Away, OtherPods};
 use super::kitchen::Kitchen;
 use super::owned::Estate;
 
@@ -77,7 +77,7 @@ impl Steps {
             tokio::spawn(away.clone().follow_beats()),
             tokio::spawn(beat_on_change(mesh.clone(), pod.slots().watch())),
         ];
-        pod.lend(Some(Arc::new(Others(away))));
+        pod.lend(Some(Arc::new(OtherPods(away))));
         Self { pod: pod.clone(), kitchen, tasks }
     }
 

@@ -15,7 +15,8 @@ pub struct Cost {
     pub cpu: f64,
 }
 
-fn children_cpu() -> f64 {
+/// CPU seconds of processes that have ended and were waited for.
+pub fn children_cpu() -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `usage` is a valid place for one rusage, and zeroes are one.
     let usage = unsafe {

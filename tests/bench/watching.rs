@@ -8,24 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use crate::measure::{Cost, median};
+use crate::measure::{Cost, children_cpu, median};
 use crate::row::{Goal, Row};
 use crate::{Stage, projects, touch_a_comment};
 
 /// Saves that are measured for each run of a row.
 const SAVES: usize = 10;
-
-/// CPU of processes that have ended and were waited for.
-fn children_cpu() -> f64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `usage` is a valid place for one rusage, and zeroes are one.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
-        usage.assume_init()
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
-}
 
 /// Runs a command beside others that go on.
 fn beside(command: &mut Command) -> Cost {

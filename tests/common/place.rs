@@ -190,6 +190,19 @@ impl Place {
         Running::start(self.command("pod", arguments)).end()
     }
 
+    /// A pod that stands in its home.
+    #[track_caller]
+    pub fn standing(&self) -> Running {
+        Running::standing(self.command("pod", &[]))
+    }
+
+    /// Tells the pod that stands in its home to go, and waits for its end.
+    #[track_caller]
+    pub fn stops(&self, pod: Running) -> Ended {
+        self.pod(&["stop"]).ok();
+        pod.end()
+    }
+
     /// A project with nothing but its project file.
     pub fn project(&self, name: &str, file: &str) -> Project<'_> {
         let project = self.bare(name);

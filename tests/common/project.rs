@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::built::Built;
 use super::place::{Place, copy_all};
@@ -30,6 +31,14 @@ impl<'p> Project<'p> {
     /// The path of something in it.
     pub fn at(&self, path: impl AsRef<OsStr>) -> PathBuf {
         self.path.join(Path::new(path.as_ref()))
+    }
+
+    /// What one of its programs prints.
+    #[track_caller]
+    pub fn says(&self, program: &str, arguments: &[&str]) -> String {
+        let ended = Command::new(self.at(program)).args(arguments).env("LC_ALL", "C").output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).unwrap()
     }
 
     /// Writes a file, making the folders above it.

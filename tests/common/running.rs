@@ -15,6 +15,9 @@ use super::built::Built;
 /// No wait in these tests is longer: what hangs fails.
 pub const LIMIT: Duration = Duration::from_secs(180);
 
+/// How soon an interrupted command has to be gone.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How much of each stream a message shows, in bytes.
 const SHOWN: usize = 4000;
 
@@ -106,6 +109,14 @@ impl Running {
         Self { child, started, lines, talk, seen: Vec::new(), unheard: String::new(), is_over: false }
     }
 
+    /// Starts a pod, and waits until it stands.
+    #[track_caller]
+    pub fn standing(command: Command) -> Self {
+        let mut pod = Self::start(command);
+        pod.wait_for_talk("the pod stands");
+        pod
+    }
+
     /// Its process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
@@ -191,6 +202,15 @@ impl Running {
         let pidfd = pidfd_open(self.pid(), PidfdFlags::empty()).unwrap();
         let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
         poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)).unwrap() > 0
+    }
+
+    /// Waits for its end after a signal, and asserts that it came within a second.
+    #[track_caller]
+    pub fn ends_at_once(&mut self) {
+        let begun = Instant::now();
+        assert!(self.ends_within(Duration::from_secs(30)), "it does not end");
+        let took = begun.elapsed();
+        assert!(took < AT_ONCE, "it took {took:?}");
     }
 
     /// Waits for its end.

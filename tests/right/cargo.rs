@@ -38,13 +38,6 @@ fn compiles(project: &Project<'_>, program: &str) -> Vec<String> {
     noted().lines().skip(before).map(str::to_owned).collect()
 }
 
-#[track_caller]
-fn says(project: &Project<'_>, program: &str) -> String {
-    let ended = std::process::Command::new(project.at(program)).output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
-
 const TALLY: &str = "target/majordomo/debug/tally";
 
 #[test]
@@ -55,7 +48,7 @@ fn the_example_compiles_what_it_has_to() {
     // What a cargo of the user's own has left there is nobody's business.
     project.write("target/debug/tally", "mine");
     project.build(&[]).ok();
-    assert_eq!(says(&project, TALLY), "2 a\n1 and\n2 is\n1 it\n1 seen\n1 sees\n2 step\n1 what\n");
+    assert_eq!(project.says(TALLY, &[]), "2 a\n1 and\n2 is\n1 it\n1 seen\n1 sees\n2 step\n1 what\n");
     place.assert_nothing_left();
     assert_eq!(project.files("target"), ["target/debug/tally", TALLY]);
     project.builds(&[]);
@@ -63,21 +56,21 @@ fn the_example_compiles_what_it_has_to() {
     let other = project.checkout("other");
     other.remove("target/majordomo");
     other.builds(&[]);
-    assert!(says(&other, TALLY).starts_with("2 a\n"));
+    assert!(other.says(TALLY, &[]).starts_with("2 a\n"));
     assert_eq!(compiles(&project, TALLY), ["count", "tally"]);
 
     project.append("Cargo.toml", "\n[package.metadata.nobody]\n");
     assert_eq!(compiles(&project, TALLY), [] as [&str; 0]);
     project.append("poem.txt", "a step\n");
     assert_eq!(compiles(&project, TALLY), ["tally"]);
-    assert!(says(&project, TALLY).starts_with("3 a\n"));
+    assert!(project.says(TALLY, &[]).starts_with("3 a\n"));
     project.replace("count/src/lib.rs", "+= 1", "+= 2");
     assert_eq!(compiles(&project, TALLY), ["count", "tally"]);
-    assert!(says(&project, TALLY).starts_with("6 a\n"));
+    assert!(project.says(TALLY, &[]).starts_with("6 a\n"));
     // A result that was there before is there still.
     project.replace("count/src/lib.rs", "+= 2", "+= 1");
     project.build(&[]).ok();
-    assert!(says(&project, TALLY).starts_with("3 a\n"));
+    assert!(project.says(TALLY, &[]).starts_with("3 a\n"));
     let tested = project.build(&["test"]).ok();
     assert!(tested.output("test").iter().any(|line| line.contains("1 passed")), "{}", tested.said());
     project.append("src/main.rs", "fn broken() { let x = ; }\n");
@@ -109,10 +102,10 @@ fn a_crate_that_cargo_has_vendored() {
     // From now on it is known who makes what is noted, and no other step is asked for it.
     project.build(&[]).ok();
     assert_eq!(compiles(&project, program), ["percent_encoding", "quoted"]);
-    assert_eq!(says(&project, program), "an%20owl\n");
+    assert_eq!(project.says(program, &[]), "an%20owl\n");
     project.replace("src/main.rs", "owl", "owlet");
     assert_eq!(compiles(&project, program), ["quoted"]);
-    assert_eq!(says(&project, program), "an%20owlet\n");
+    assert_eq!(project.says(program, &[]), "an%20owlet\n");
     project.builds(&[]);
     // One program more is one more promise, and no other command.
     project.write("src/bin/more.rs", "fn main() {}\n");
@@ -147,9 +140,9 @@ fn what_a_build_script_had_read() {
     project.write("src/main.rs", "fn main() {\n    println!(\"{}\", env!(\"SAID\"));\n}\n");
     let program = "target/majordomo/debug/said";
     project.build(&[]).ok();
-    assert_eq!(says(&project, program), "one\n");
+    assert_eq!(project.says(program, &[]), "one\n");
     project.write("said.txt", "two\n");
     project.build(&[]).ok();
-    assert_eq!(says(&project, program), "two\n");
+    assert_eq!(project.says(program, &[]), "two\n");
     project.builds(&[]);
 }

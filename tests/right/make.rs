@@ -1,8 +1,6 @@
 //! `make` as a step. T22: it sees what it left and remakes what an edit needs, and nothing else. T21: it rewrites what
 //! `configure` wrote, and everybody sees the version that is theirs.
 
-use std::process::Command;
-
 use crate::common::{Built, Place, Project, debian};
 
 /// As anybody would write it: headers by `-MMD`, a library, a glob for the sources.
@@ -43,12 +41,6 @@ fn tree<'p>(place: &'p Place) -> Project<'p> {
     project
 }
 
-fn says(project: &Project<'_>, program: &str) -> String {
-    let ended = Command::new(project.at(program)).env("LC_ALL", "C").output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
-
 /// The files that the compiler, the archiver and the linker made, in order.
 fn made(built: &Built) -> Vec<&str> {
     let target = |line: &&str| ["cc ", "gcc ", "ar "].iter().any(|tool| line.starts_with(tool));
@@ -77,21 +69,21 @@ fn an_edit_remakes_the_right_objects_and_no_others() {
     assert_eq!(made(&first), ["obj/app/main.o", "obj/lib/a.o", "obj/lib/b.o", "obj/lib.a", "prog"]);
     // The second one sees what the first one left.
     assert_eq!(first.passes("make"), 2);
-    assert_eq!(says(&project, "prog"), "1 2 1\n");
+    assert_eq!(project.says("prog", &[]), "1 2 1\n");
     project.builds(&[]);
 
     project.replace("lib/b.c", "return B", "return B + 5");
     remakes(&project, &["obj/lib/b.o", "obj/lib.a", "prog"]);
-    assert_eq!(says(&project, "prog"), "1 7 1\n");
+    assert_eq!(project.says("prog", &[]), "1 7 1\n");
 
     // One size, one second: make sees it all the same.
     project.replace("include/b.h", "B 2", "B 3");
     remakes(&project, &["obj/lib/b.o", "obj/lib.a", "prog"]);
-    assert_eq!(says(&project, "prog"), "1 8 1\n");
+    assert_eq!(project.says("prog", &[]), "1 8 1\n");
 
     project.replace("include/a.h", "A 1", "A 4");
     remakes(&project, &["obj/app/main.o", "obj/lib/a.o", "obj/lib.a", "prog"]);
-    assert_eq!(says(&project, "prog"), "4 8 4\n");
+    assert_eq!(project.says("prog", &[]), "4 8 4\n");
 
     // A touch is no edit.
     let text = project.read("include/a.h");
@@ -108,11 +100,11 @@ fn an_older_file_with_its_old_time_is_an_edit() {
     std::fs::File::options().write(true).open(project.at("lib/old.c")).unwrap().set_modified(old).unwrap();
     std::fs::rename(project.at("lib/old.c"), project.at("old.c")).unwrap();
     project.builds(&["make"]);
-    assert_eq!(says(&project, "prog"), "1 2 1\n");
+    assert_eq!(project.says("prog", &[]), "1 2 1\n");
     // make alone takes it for older than the object, and does nothing.
     std::fs::rename(project.at("old.c"), project.at("lib/b.c")).unwrap();
     remakes(&project, &["obj/lib/b.o", "obj/lib.a", "prog"]);
-    assert_eq!(says(&project, "prog"), "1 11 1\n");
+    assert_eq!(project.says("prog", &[]), "1 11 1\n");
 }
 
 #[test]
@@ -128,7 +120,7 @@ fn a_new_source_and_a_new_header() {
     let hidden = project.builds(&["make"]);
     assert_eq!(hidden.reason("make"), "from nothing: lib/b.h appeared");
     assert!(made(&hidden).contains(&"obj/lib/b.o"), "{}", hidden.said());
-    assert_eq!(says(&project, "prog"), "1 6 1\n");
+    assert_eq!(project.says("prog", &[]), "1 6 1\n");
 }
 
 #[test]
@@ -139,15 +131,15 @@ fn deleted_outputs_and_another_checkout() {
     project.remove("obj");
     project.remove("prog");
     project.builds(&[]);
-    assert_eq!(says(&project, "prog"), "1 2 1\n");
+    assert_eq!(project.says("prog", &[]), "1 2 1\n");
     let other = project.checkout("elsewhere");
     other.remove("prog");
     other.builds(&[]);
-    assert_eq!(says(&other, "prog"), "1 2 1\n");
+    assert_eq!(other.says("prog", &[]), "1 2 1\n");
     other.replace("lib/a.c", "return A", "return 7");
     remakes(&other, &["obj/lib/a.o", "obj/lib.a", "prog"]);
     project.builds(&[]);
-    assert_eq!((says(&project, "prog"), says(&other, "prog")), ("1 2 1\n".into(), "7 2 1\n".into()));
+    assert_eq!((project.says("prog", &[]), other.says("prog", &[])), ("1 2 1\n".into(), "7 2 1\n".into()));
 }
 
 const HELLO: &str = r#"
@@ -178,7 +170,7 @@ fn gnu_hello_rewrites_what_configure_made() {
     }
     let project = place.project("hello", HELLO);
     project.builds(&["behind", "between", "configure", "make"]);
-    assert_eq!(says(&project, "hello"), "Hello, world!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, world!\n");
     // `configure` writes a dummy for each object, which `make` overwrites with what the compiler found.
     assert_eq!(project.read("between.txt"), "# dummy\n");
     let last = project.read("behind.txt");
@@ -197,7 +189,7 @@ fn gnu_hello_rewrites_what_configure_made() {
     project.replace("src/hello.c", "Hello, world!", "Hello, earth!");
     let edited = project.builds(&["make"]);
     assert!(made(&edited).len() > 20);
-    assert_eq!(says(&project, "hello"), "Hello, earth!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, earth!\n");
 
     // With `keep` it goes on from what it left itself.
     project.replace("majordomo.toml", "\"make\"\nafter = [", "\"make\"\nkeep  = true\nafter = [");
@@ -205,10 +197,10 @@ fn gnu_hello_rewrites_what_configure_made() {
     project.builds(&[]);
     project.replace("src/hello.c", "Hello, earth!", "Hello, water!");
     remakes(&project, &["src/hello.o", "hello"]);
-    assert_eq!(says(&project, "hello"), "Hello, water!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, water!\n");
     assert_eq!(project.read("between.txt"), "# dummy\n");
     // It settled here before, and the state that it left then is still known.
     project.replace("src/hello.c", "Hello, water!", "Hello, earth!");
     project.builds(&[]);
-    assert_eq!(says(&project, "hello"), "Hello, earth!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, earth!\n");
 }

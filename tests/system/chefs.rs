@@ -3,17 +3,7 @@
 mod bad;
 mod hostile;
 
-use std::process::Command;
-
 use crate::common::{Built, Place, Project, Running, debian};
-
-/// What a program prints.
-#[track_caller]
-fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
-    let ended = Command::new(project.at(program)).args(arguments).env("LC_ALL", "C").output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
 
 const MAKEFILE: &str = "prog: main.o part.o\n\tcc -o $@ $^\n\n%.o: %.c part.h\n\tcc -c -o $@ $<\n";
 
@@ -42,7 +32,7 @@ fn a_makefile_is_all_that_it_takes() {
     let project = made_by_make(&place, "p");
     let first = project.builds(&and(&["make"]));
     assert_eq!(first.count("steps"), 8);
-    assert_eq!(says(&project, "prog", &[]), "1\n");
+    assert_eq!(project.says("prog", &[]), "1\n");
     place.assert_nothing_left();
     let nothing = project.builds(&[]);
     assert_eq!((nothing.count("steps"), nothing.count("reused")), (8, 8));
@@ -53,7 +43,7 @@ fn a_makefile_is_all_that_it_takes() {
         other.remove(made);
     }
     other.builds(&[]);
-    assert_eq!(says(&other, "prog", &[]), "1\n");
+    assert_eq!(other.says("prog", &[]), "1\n");
 
     // An edit remakes what it must, and the plan is not made anew.
     project.replace("part.c", "return 1", "return 2");
@@ -61,7 +51,7 @@ fn a_makefile_is_all_that_it_takes() {
     let compiled: Vec<&str> =
         edited.output("make").into_iter().filter(|line| line.starts_with("cc -c")).collect();
     assert_eq!(compiled, ["cc -c -o part.o part.c"]);
-    assert_eq!(says(&project, "prog", &[]), "2\n");
+    assert_eq!(project.says("prog", &[]), "2\n");
     // A chef reads which goals there are, and its plan stays; which results an edited Makefile spoils make does not know.
     project.append("Makefile", "# a comment\n");
     let commented = project.builds(&["chef:make", "make"]);
@@ -104,7 +94,7 @@ fn lua_by_its_own_makefile() {
     let first = project.build(&[]).ok();
     assert_eq!(first.ran(), and(&["make"]));
     let script = "print(_VERSION, 6 * 7)";
-    assert_eq!(says(&project, "src/lua", &["-e", script]), "Lua 5.4\t42\n");
+    assert_eq!(project.says("src/lua", &["-e", script]), "Lua 5.4\t42\n");
     project.builds(&[]);
     project.append("src/lvm.c", "\n/* a comment */\n");
     let edited = project.builds(&["make"]);
@@ -116,7 +106,7 @@ fn lua_by_its_own_makefile() {
         "#define LUA_VERSION_MINOR\t\"4 of ours\"",
     );
     project.builds(&["make"]);
-    assert_eq!(says(&project, "src/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
+    assert_eq!(project.says("src/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
     let tested = project.build(&["test"]).ok();
     assert!(
         tested.output("test").iter().any(|line| line.starts_with("Lua 5.4 of ours.")),
@@ -130,11 +120,11 @@ fn the_example_with_a_makefile() {
     let place = Place::new();
     let project = place.example("make");
     project.build(&[]).ok();
-    assert_eq!(says(&project, "bin/words", &["one", "two"]), "2 words\n");
+    assert_eq!(project.says("bin/words", &["one", "two"]), "2 words\n");
     project.build(&["check"]).ok();
     project.replace("include/count.h", "\"words\"", "\"of them\"");
     project.build(&[]).ok();
-    assert_eq!(says(&project, "bin/words", &["one", "two"]), "2 of them\n");
+    assert_eq!(project.says("bin/words", &["one", "two"]), "2 of them\n");
     assert!(project.build(&["check"]).code(1).said().contains("the rule for `check` ended with 1"));
     place.assert_nothing_left();
 }
@@ -182,12 +172,12 @@ fn the_example_with_a_configure_script() {
     let made = std::process::Command::new("autoconf").current_dir(project.path()).status();
     assert!(made.expect("Debian's `autoconf`").success());
     project.builds(&and(&["configure", "make"]));
-    assert_eq!(says(&project, "greet", &[]), "Hello, world.\n");
+    assert_eq!(project.says("greet", &[]), "Hello, world.\n");
     project.builds(&[]);
     project.replace("greet.c", "Hello", "Hello again");
     let edited = project.build(&[]).ok();
     assert_eq!(edited.ran_without_chefs(), ["make"], "{}", edited.said());
-    assert_eq!(says(&project, "greet", &[]), "Hello again, world.\n");
+    assert_eq!(project.says("greet", &[]), "Hello again, world.\n");
     project.replace("Makefile.in", "'^Hello", "'^Hello again");
     let edited = project.build(&[]).ok();
     assert_eq!(edited.ran_without_chefs(), ["configure", "make"], "{}", edited.said());
@@ -210,12 +200,12 @@ fn gnu_hello_by_its_configure_script() {
             .into_iter()
             .collect::<Vec<_>>(),
     );
-    assert_eq!(says(&project, "hello", &[]), "Hello, world!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, world!\n");
     project.builds(&[]);
     // `configure` asks whether this file is there, and so learns its size.
     project.replace("src/hello.c", "Hello, world!", "Hello, earth!");
     project.builds(&["make"]);
-    assert_eq!(says(&project, "hello", &[]), "Hello, earth!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, earth!\n");
     // Its own tests, which greet the world.
     project.replace("src/hello.c", "Hello, earth!", "Hello, world!");
     let checked = project.build(&["check"]).ok();

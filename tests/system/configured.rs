@@ -1,15 +1,6 @@
 //! Projects that CMake or Meson configure, and those with a `build.ninja`: each of its edges is a step.
 
-use std::process::Command;
-
 use crate::common::{Built, Place, Project};
-
-#[track_caller]
-fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
-    let ended = Command::new(project.at(program)).args(arguments).output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
 
 /// What ran but for the chefs that were asked first.
 fn ran(built: &Built) -> Vec<String> {
@@ -36,7 +27,7 @@ fn a_cmake_project() {
         "configure",
     ];
     assert_eq!(ran(&first), all);
-    assert_eq!(says(&project, "build/words", &["one two", "three"]), "3 words\n");
+    assert_eq!(project.says("build/words", &["one two", "three"]), "3 words\n");
     // Objects and what configuring wrote stay in the larder.
     assert_eq!(
         project.files("build"),
@@ -86,7 +77,7 @@ fn a_program_more_is_configured_and_compiled() {
     let more = project.build(&[]).ok();
     let expected = ["CMakeFiles/more.dir/src/words.c.o", "more", "chef:cmake:2:configure", "configure"];
     assert_eq!(ran(&more), expected);
-    assert_eq!(says(&project, "build/more", &["one"]), "1 words\n");
+    assert_eq!(project.says("build/more", &["one"]), "1 words\n");
     // What is no program any more goes.
     project.replace(
         "CMakeLists.txt",
@@ -106,7 +97,7 @@ fn another_checkout_has_everything_its_configuration_too() {
         let other = project.checkout(&format!("other-{name}"));
         other.remove("build");
         other.builds(&[]);
-        assert_eq!(says(&other, "build/words", &["one two"]), "2 words\n");
+        assert_eq!(other.says("build/words", &["one two"]), "2 words\n");
     }
 }
 
@@ -130,7 +121,7 @@ fn init_writes_down_what_a_growing_plan_begins_with() {
         assert!(step.contains(option), "{step}");
         project.write("majordomo.toml", format!("{before}{step}"));
         assert!(ran(&project.build(&[]).ok()).contains(&"configure".to_owned()));
-        assert_eq!(says(&project, "build/words", &["one two"]), "2 words\n");
+        assert_eq!(project.says("build/words", &["one two"]), "2 words\n");
     }
 }
 
@@ -150,7 +141,7 @@ fn a_meson_project() {
     let project = place.example("meson");
     let first = project.build(&[]).ok();
     assert!(ran(&first).contains(&"libcount.so.1.0".to_owned()), "{:?}", ran(&first));
-    assert_eq!(says(&project, "build/words", &["one two", "three"]), "3 words\n");
+    assert_eq!(project.says("build/words", &["one two", "three"]), "3 words\n");
     let handed_over = ["count-test", "libcount.so", "libcount.so.1", "libcount.so.1.0", "tables", "words"];
     assert_eq!(project.files("build"), handed_over.map(|name| format!("build/{name}")));
     project.builds(&[]);
@@ -200,7 +191,7 @@ fn a_folder_that_is_called_build_is_left_alone() {
     project.write("build/Dockerfile", "FROM nothing\n");
     project.build(&[]).ok();
     assert_eq!(project.files("build"), ["build/Dockerfile"]);
-    assert_eq!(says(&project, "_build/words", &["one"]), "1 words\n");
+    assert_eq!(project.says("_build/words", &["one"]), "1 words\n");
     project.builds(&[]);
 }
 
@@ -242,7 +233,7 @@ fn a_ninja_file() {
     let first = project.build(&[]).ok();
     let steps = ["chef:ninja:plan", "out/a.o", "out/gen/gen.h", "out/prog"];
     assert_eq!(first.ran().into_iter().filter(|step| steps.contains(step)).count(), 4, "{:?}", first.ran());
-    assert_eq!(says(&project, "out/prog", &[]), "");
+    assert_eq!(project.says("out/prog", &[]), "");
     assert_eq!(project.files("out"), ["out/prog"]);
     project.builds(&[]);
     assert_eq!(project.build(&["check"]).ok().ran(), ["check"]);
@@ -260,7 +251,7 @@ fn the_example_with_a_ninja_file() {
     let place = Place::new();
     let project = place.example("ninja");
     project.build(&[]).ok();
-    assert_eq!(says(&project, "bin/squares", &[]), "1 4 9\n");
+    assert_eq!(project.says("bin/squares", &[]), "1 4 9\n");
     assert_eq!(project.files("bin"), ["bin/squares"]);
     project.builds(&[]);
     assert_eq!(project.build(&["check"]).ok().ran(), ["check"]);
@@ -271,7 +262,7 @@ fn the_example_with_a_ninja_file() {
     project.builds(&["gen/squares.h"]);
     project.replace("tools/numbers", "3", "5");
     project.builds(&["bin/squares", "gen/squares.h", "obj/main.o"]);
-    assert_eq!(says(&project, "bin/squares", &[]), "1 4 25\n");
+    assert_eq!(project.says("bin/squares", &[]), "1 4 25\n");
     project.append("build.ninja", "build a: nobody b\n");
     let wrong = project.build(&[]).code(2);
     assert!(wrong.said().contains("build.ninja:24:10: unknown rule `nobody`"), "{}", wrong.said());
@@ -391,10 +382,10 @@ fn what_asks_for_sizes_is_configured_again() {
         project.write("main.c", main);
         project.write("data.bin", "abc\n");
         project.build(&[]).ok();
-        assert_eq!(says(&project, "build/app", &[]), "4\n", "{asks}");
+        assert_eq!(project.says("build/app", &[]), "4\n", "{asks}");
         project.append("data.bin", "abcdefgh\n");
         assert!(ran(&project.build(&[]).ok()).contains(&"configure".to_owned()), "{asks}");
-        assert_eq!(says(&project, "build/app", &[]), "13\n", "{asks}");
+        assert_eq!(project.says("build/app", &[]), "13\n", "{asks}");
         project.builds(&[]);
     }
 }
@@ -482,7 +473,7 @@ fn a_program_finds_the_libraries_of_its_project_where_it_is_handed_over() {
         "#include <stdio.h>\nint stuff(void);\nint main(void) { printf(\"%d\\n\", stuff()); }\n",
     );
     project.build(&[]).ok();
-    assert_eq!(says(&project, "build/app", &[]), "42\n");
+    assert_eq!(project.says("build/app", &[]), "42\n");
 }
 
 #[test]

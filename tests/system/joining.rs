@@ -5,11 +5,7 @@ use std::process::Command;
 use backplane::server::{JetStream, Server, ServerOptions};
 
 use crate::common::{Place, Running};
-use crate::mesh::{Member, joins, joins_so, of, server, two};
-
-fn me(pods: &serde_json::Value) -> &serde_json::Value {
-    pods["pods"].as_array().unwrap().iter().find(|pod| pod["is_me"] == true).unwrap()
-}
+use crate::mesh::{Member, joins, joins_so, me, of, server, two};
 
 #[test]
 fn what_was_said_once_is_remembered() {
@@ -45,8 +41,7 @@ fn what_was_said_once_is_remembered() {
     place.pod(&["stop"]).ok();
     // The pod answers before it goes.
     place.assert_nothing_left();
-    let mut pod = Running::start(place.command("pod", &[]));
-    pod.wait_for_talk("the pod stands");
+    let pod = place.standing();
     let again = Member { place, pod };
     let pods = again.pods();
     assert_eq!(pods["federation"], federation);

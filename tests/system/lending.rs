@@ -76,8 +76,7 @@ fn what_a_pod_lent_goes_when_its_lease_ends() {
     let mut a = joins(Place::new(), &server, "a", None);
     drop(lends(&a));
     let stands = |place: &Place, words: &[&str]| {
-        let mut pod = Running::start(clock.rules(place.command("pod", words)));
-        pod.wait_for_talk("the pod stands");
+        let pod = Running::standing(clock.rules(place.command("pod", words)));
         pod
     };
     let place = Place::new();

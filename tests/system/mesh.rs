@@ -54,8 +54,7 @@ pub fn joins_so(place: Place, server: &Nats, name: &str, options: &[&str]) -> Me
 pub fn joins_over(place: Place, url: &str, name: &str, options: &[&str]) -> Member {
     let mut arguments = vec!["join", url, "--name", name];
     arguments.extend(options);
-    let mut pod = Running::start(place.command("pod", &arguments));
-    pod.wait_for_talk("the pod stands");
+    let pod = Running::standing(place.command("pod", &arguments));
     Member { place, pod }
 }
 

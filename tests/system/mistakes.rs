@@ -339,8 +339,7 @@ fn a_path_in_a_promised_tree_that_nobody_makes() {
 fn a_folder_that_is_no_project_does_not_become_one() {
     let place = Place::new();
     // Somebody else holds the home by now.
-    let mut pod = Running::start(place.command("pod", &[]));
-    pod.wait_for_talk("the pod stands");
+    let pod = place.standing();
     let around = place.home().parent().unwrap().to_owned();
     let refused = place.majordomo(&["build", "typo", "--project", around.to_str().unwrap()]).code(2);
     assert!(refused.stderr.contains("is inside of the project"), "{}", refused.shown());
@@ -349,6 +348,5 @@ fn a_folder_that_is_no_project_does_not_become_one() {
     let refused = place.majordomo(&["projects", "add", bare.path().to_str().unwrap()]).code(2);
     assert!(refused.stderr.contains("is no project"), "{}", refused.shown());
     assert!(!bare.has(".majordomo"));
-    place.pod(&["stop"]).ok();
-    pod.end();
+    place.stops(pod);
 }

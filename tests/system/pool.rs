@@ -7,7 +7,6 @@ use crate::common::engine::{assert_no_container, containers};
 use crate::common::running::LIMIT;
 use crate::common::{Gate, Place};
 use crate::engines::has_podman;
-use crate::standing::standing;
 
 /// Waits until a place has so many containers.
 #[track_caller]
@@ -31,7 +30,7 @@ fn containers_come_with_the_steps_and_go_when_they_are_idle() {
     let gate = Gate::new();
     let step = |i| format!("[step.s{i}]\nnetwork = true\nrun = '''\n{}\necho {i}\n'''\n", gate.command());
     let project = place.project("p", &(0..3).map(step).collect::<String>());
-    let pod = standing(&place);
+    let pod = place.standing();
     let build = project.start(&["-j3"]);
     let visitors: Vec<_> = (0..3).map(|_| gate.arrival()).collect();
     wait_for(&place, 2);

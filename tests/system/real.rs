@@ -37,13 +37,6 @@ run = "make -s"
 after = "configure"
 "#;
 
-/// What a program prints.
-fn says(project: &Project<'_>, program: &str, arguments: &[&str]) -> String {
-    let ended = Command::new(project.at(program)).args(arguments).env("LC_ALL", "C").output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
-
 /// The sources that include a header, as the compiler itself says.
 fn users_of(project: &Project<'_>, header: &str) -> Vec<String> {
     let multiarch = tempfile::tempdir().unwrap();
@@ -73,13 +66,13 @@ fn lua() {
     let script =
         "local t = {} for i = 1, 10 do t[i] = i * i end print(_VERSION, table.concat(t, ' '), 2^53 | 0)";
     let expected = "Lua 5.4\t1 4 9 16 25 36 49 64 81 100\t9007199254740992\n";
-    assert_eq!(says(&project, "bin/lua", &["-e", script]), expected);
+    assert_eq!(project.says("bin/lua", &["-e", script]), expected);
     place.assert_nothing_left();
 
     project.builds(&[]);
     project.remove("bin");
     assert_eq!(project.builds(&[]).count("written"), 1);
-    assert_eq!(says(&project, "bin/lua", &["-e", script]), expected);
+    assert_eq!(project.says("bin/lua", &["-e", script]), expected);
 
     // One comment is one command, and no link.
     project.append("src/lvm.c", "\n/* a comment */\n");
@@ -98,14 +91,14 @@ fn lua() {
     );
     let changed = project.build(&[]).ok();
     assert!(changed.ran().contains(&"link"), "{}", changed.said());
-    assert_eq!(says(&project, "bin/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
+    assert_eq!(project.says("bin/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
 
     // Another checkout has everything.
     let other = project.checkout("lua-again");
     other.remove("majordomo.toml");
     other.write("majordomo.toml", LUA);
     other.builds(&[]);
-    assert_eq!(says(&other, "bin/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
+    assert_eq!(other.says("bin/lua", &["-e", "print(_VERSION)"]), "Lua 5.4 of ours\n");
 }
 
 #[test]
@@ -118,9 +111,9 @@ fn gnu_hello() {
     let project = place.project("hello", HELLO);
     let sources = project.files("");
     project.builds(&["configure", "make"]);
-    assert_eq!(says(&project, "hello", &[]), "Hello, world!\n");
-    assert_eq!(says(&project, "hello", &["--greeting=Good day"]), "Good day\n");
-    assert!(says(&project, "hello", &["--version"]).starts_with("hello (GNU Hello) 2.10\n"));
+    assert_eq!(project.says("hello", &[]), "Hello, world!\n");
+    assert_eq!(project.says("hello", &["--greeting=Good day"]), "Good day\n");
+    assert!(project.says("hello", &["--version"]).starts_with("hello (GNU Hello) 2.10\n"));
     place.assert_nothing_left();
 
     project.builds(&[]);
@@ -130,10 +123,10 @@ fn gnu_hello() {
     project.builds(&[]);
     let restored: Vec<_> = project.files("").into_iter().filter(|file| !sources.contains(file)).collect();
     assert_eq!(restored, made);
-    assert_eq!(says(&project, "hello", &["-t"]), "hello, world\n");
+    assert_eq!(project.says("hello", &["-t"]), "hello, world\n");
 
     // Of this file `configure` asks whether it is there, and so learns its size.
     project.replace("src/hello.c", "Hello, world!", "Hello, earth!");
     project.builds(&["make"]);
-    assert_eq!(says(&project, "hello", &[]), "Hello, earth!\n");
+    assert_eq!(project.says("hello", &[]), "Hello, earth!\n");
 }

@@ -272,8 +272,7 @@ fn a_producer_that_fails_and_one_that_is_interrupted() {
 fn by_a_pod_that_stands_and_beside_other_builds() {
     let place = Place::new();
     let project = project(&place);
-    let mut pod = Running::start(place.command("pod", &[]));
-    pod.wait_for_talk("the pod stands");
+    let pod = place.standing();
     let ended = project.ask("shell", &["made", "--", "sh", "-c", "cat gen; exit 4"]).code(4);
     assert_eq!(ended.stdout, "generated\n");
     let other = place.project("other", "[step.s]\nrun = 'echo x > made'\nout = 'made'\n");
@@ -286,8 +285,7 @@ fn by_a_pod_that_stands_and_beside_other_builds() {
     running.signal(Signal::KILL);
     running.end();
     other.builds(&[]);
-    place.pod(&["stop"]).ok();
-    pod.end().ok();
+    place.stops(pod).ok();
     place.assert_nothing_left();
 }
 

@@ -11,19 +11,12 @@ use crate::common::{Gate, Place, Running};
 
 const PROJECT: &str = "[step.s]\nrun = 'cp source made'\nout = 'made'\n";
 
-/// A pod that stands in a place's home.
-pub fn standing(place: &Place) -> Running {
-    let mut pod = Running::start(place.command("pod", &[]));
-    pod.wait_for_talk("the pod stands");
-    pod
-}
-
 #[test]
 fn builds_find_it_and_it_outlives_them() {
     let place = Place::new();
     let project = place.project("p", PROJECT);
     project.write("source", "1");
-    let pod = standing(&place);
+    let pod = place.standing();
     project.builds(&["s"]);
     project.write("source", "22");
     project.builds(&["s"]);
@@ -45,7 +38,7 @@ fn a_signal_ends_it_and_nothing_is_left() {
     let place = Place::new();
     let project = place.project("p", PROJECT);
     project.write("source", "1");
-    let mut pod = standing(&place);
+    let mut pod = place.standing();
     project.builds(&["s"]);
     pod.signal(Signal::TERM);
     assert!(pod.ends_within(Duration::from_secs(10)));
@@ -55,15 +48,14 @@ fn a_signal_ends_it_and_nothing_is_left() {
 #[test]
 fn there_is_one_in_a_home() {
     let place = Place::new();
-    let pod = standing(&place);
+    let pod = place.standing();
     let second = Running::start(place.command("pod", &[])).end().code(2);
     insta::assert_snapshot!(second.stderr, @r"
     error: a pod stands in the home `[PLACE]/home` already: process [PID]
 
     hint: `pod status` shows it, `pod stop` ends it; another pod needs a home of its own: `--home DIR`
     ");
-    drop(place.pod(&["stop"]).ok());
-    pod.end();
+    place.stops(pod);
 }
 
 #[test]
@@ -79,8 +71,7 @@ fn it_waits_until_a_majordomo_has_gone() {
     visitor.go();
     building.built().ok();
     pod.wait_for_talk("the pod stands");
-    place.pod(&["stop"]).ok();
-    pod.end();
+    place.stops(pod);
 }
 
 #[test]
@@ -89,7 +80,7 @@ fn who_builds_is_answered_before_it_goes() {
     let gate = Gate::new();
     let project = place.project("p", &gate.step("made"));
     project.write("source", "1");
-    let mut pod = standing(&place);
+    let mut pod = place.standing();
     let building = project.start(&[]);
     let visitor = gate.arrival();
     place.pod(&["stop"]).ok();
@@ -103,7 +94,7 @@ fn who_builds_is_answered_before_it_goes() {
 #[test]
 fn one_too_many_is_told_so() {
     let place = Place::new();
-    let pod = standing(&place);
+    let pod = place.standing();
     let socket = place.home().join("pod.sock");
     // They say nothing, and have some seconds for it.
     let others: Vec<_> = (0..64).map(|_| UnixStream::connect(&socket).unwrap()).collect();
@@ -114,8 +105,7 @@ fn one_too_many_is_told_so() {
     hint: ask again later; `watch` and `monitor` stay until they are ended
     ");
     drop(others);
-    place.pod(&["stop"]).ok();
-    pod.end();
+    place.stops(pod);
 }
 
 #[test]

@@ -73,8 +73,7 @@ fn who_does_not_read_stops_nobody_else() {
         format!("[step.{name}]\nrun = 'yes {name} | head -n 40000; touch {name}'\nout = '{name}'\n")
     };
     let project = place.project("p", &(steps("a") + &steps("b")));
-    let mut pod = Running::start(place.command("pod", &[]));
-    pod.wait_for_talk("the pod stands");
+    let pod = place.standing();
     let mut flooded = project.start(&["-j2"]);
     flooded.wait_for_output("a");
     flooded.signal(Signal::STOP);
@@ -85,8 +84,7 @@ fn who_does_not_read_stops_nobody_else() {
     }
     flooded.signal(Signal::CONT);
     assert_eq!(flooded.built().ok().ran(), ["a", "b"]);
-    place.pod(&["stop"]).ok();
-    pod.end();
+    place.stops(pod);
 }
 
 #[test]

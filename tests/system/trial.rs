@@ -30,8 +30,7 @@ fn it_brings_a_server_and_says_what_to_type_next() {
     let (a, said) = trial(Place::new());
     let (url, invitation) = proposed(&said);
     let b = Place::new();
-    let mut pod = Running::start(b.command("pod", &["join", &url, "--name", "b", "--invite", &invitation]));
-    pod.wait_for_talk("the pod stands");
+    let pod = Running::standing(b.command("pod", &["join", &url, "--name", "b", "--invite", &invitation]));
     let b = Member { place: b, pod };
     a.sees(&["b"]);
     b.leaves();
@@ -72,6 +71,5 @@ fn without_a_server_it_stands_and_says_what_to_install() {
     assert!(said.contains("Debian's package `nats-server`"), "{said}");
     let refused = place.pod(&["pods"]).code(2);
     assert!(refused.stderr.contains("this pod is in no federation"), "{}", refused.stderr);
-    place.pod(&["stop"]).ok();
-    pod.end().ok();
+    place.stops(pod).ok();
 }

@@ -1,9 +1,8 @@
 //! Rules, and what their variables are for one edge.
 //!
-//! The variables of a rule are expanded for each edge that uses it, when all files have been read. Looked up are, in this order: `$in`, `$in_newline` and `$out`; the
-//! edge's own variables; the rule's; those of the file and of the files that it is a `subninja` of. One oddity of ninja
-//! (1.5 to 1.13) is kept, since the commands must be the same: for an edge that sets no variable at all, those that its file
-//! itself sets come before the rule's.
+//! The variables of a rule are expanded for each edge that uses it, when all files have been read. Looked up are, in this order: `$in`, `$in_newline`
+//! and `$out`; the edge's own variables; the rule's; those of the file and of the files that it is a `subninja` of. One oddity of ninja (1.5 to 1.13)
+//! is kept, since the commands must be the same: for an edge that sets no variable at all, those that its file itself sets come before the rule's.
 
 use std::sync::Arc;
 

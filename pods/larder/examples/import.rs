@@ -2,7 +2,8 @@
 //!
 //! Each round copies FOLDER with `cp -r`, imports it into a fresh larder with one thread per core (walk, stat, look up
 //! by stamp, put, remember), opens that larder again and imports once more (nothing changed), and gets objects at
-//! random. The copy's time drifts with the disk: believe only runs in which it does not. Prints the ratios to `cp -r`, the peak of memory, and microseconds of single calls.
+//! random. The copy's time drifts with the disk: believe only runs in which it does not. Prints the ratios to `cp -r`, the peak of memory, and
+//! microseconds of single calls.
 
 use std::error::Error;
 use std::fs::File;

@@ -59,9 +59,9 @@ pub trait OtherKitchens: Send + Sync + 'static {
     /// Whether another pod has them, and so much memory for steps in all, that runs steps for this one and is heard, whether there is room or not.
     fn is_elsewhere(&self, on: &BTreeMap<String, String>, memory: Option<u64>) -> bool;
 
-    /// A place for a step: at the pod that has most of its inputs, among those with free slots, its labels and enough free memory whose tools are not known to differ
-    /// from ours where it looks at them. Where none is free: next in line behind one of this pod's own, if it may wait. `None`: there is
-    /// no such pod now.
+    /// A place for a step: at the pod that has most of its inputs, among those with free slots, its labels and enough free memory whose tools are not
+    /// known to differ from ours where it looks at them. Where none is free: next in line behind one of this pod's own, if it may wait. `None`: there
+    /// is no such pod now.
     fn place(&self, wish: &Wish) -> Option<Box<dyn Place>>;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Layout: `<workspace>/<digest of the step's id>/upper`. One is kept for each step, from its failure until it comes to a good end or fails again; at most
 //! [`MOST`] of them, for [`LONGEST`] since they were kept or looked at, none of more than [`LARGEST`] bytes. What is beyond that goes when
-//! another one is kept, and when a pod opens its home. Where steps do not write in the home, these are not in it either, for they are moved and not copied. A folder that cannot be kept or removed is no failure of a build. A
-//! crash while one is looked at loses it.
+//! another one is kept, and when a pod opens its home. Where steps do not write in the home, these are not in it either, for they are moved and not
+//! copied. A folder that cannot be kept or removed is no failure of a build. A crash while one is looked at loses it.
 
 use std::fs::{self, DirBuilder};
 use std::io;

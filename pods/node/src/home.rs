@@ -1,13 +1,13 @@
 //! A pod's home: one folder, one holder.
 //!
-//! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`, `scratch/` (upper folders of
-//! running steps; swept when the first step runs), `failed/` (upper folders of steps that failed), `workspaces/<id>/` (what the majordomo remembers of each),
-//! `container/` (the root folder of podman containers, and what was learned of podman), `python/` (our package), `launch/` (sockets that programs
-//! are about to connect to), `chefs.json` (the chefs that it may ask), `identity.json` (who the pod is), `federation.json` and `ledger.sqlite` (its
-//! federation, and what it knows of that), `join.json` (how it joins), `chunks/` (chunk lists), `revoked` (how often it has revoked what came from
-//! others), `log/`, `nats/` (a server of its own). What a crash leaves beside them ends in `new`. The
-//! folder is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if
-//! it holds nothing but a home. Otherwise everybody could read the sources in the larder, and take the lock.
+//! Layout: `version` (a number), `lock` (flock; its holder is the pod), `pod.sock`, `pod.toml` (what its owner wants, written by hand), `larder/`,
+//! `scratch/` (upper folders of running steps; swept when the first step runs), `failed/` (upper folders of steps that failed), `workspaces/<id>/`
+//! (what the majordomo remembers of each), `container/` (the root folder of podman containers, and what was learned of podman), `python/` (our
+//! package), `launch/` (sockets that programs are about to connect to), `chefs.json` (the chefs that it may ask), `identity.json` (who the pod is),
+//! `federation.json` and `ledger.sqlite` (its federation, and what it knows of that), `join.json` (how it joins), `chunks/` (chunk lists), `revoked`
+//! (how often it has revoked what came from others), `log/`, `nats/` (a server of its own). What a crash leaves beside them ends in `new`. The folder
+//! is the user's alone (0700), and must belong to the user who runs the pod: one that others may enter is closed to them, if it holds nothing but a
+//! home. Otherwise everybody could read the sources in the larder, and take the lock.
 
 use std::fs::{self, File};
 use std::io;

@@ -209,7 +209,8 @@ impl Pod {
 
     /// Runs one step to its end. `on_news` is called for each line as it is printed, `on_end` when the commands have ended well and
     /// what they made is about to be judged and stored; when `cancel` is done, the step is ended.
-    /// If somebody ends the kitchen under it, it runs once more in another one, but for a step with network, which may have been heard elsewhere. Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
+    /// If somebody ends the kitchen under it, it runs once more in another one, but for a step with network, which may have been heard elsewhere.
+    /// Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
     pub async fn run(
         &self,
         order: StepOrder,

@@ -11,7 +11,8 @@
 //! share theirs (and so their page cache) over all roots.
 //!
 //! Errors: a source's error is answered `EIO` and kept for [`Root::failures`]; nothing is ever answered "absent"
-//! because something failed. What the user may not look into is answered `EACCES`, as the step would be told without a view. Non-goals: writing (overlayfs over the view does that), extended attributes, access control.
+//! because something failed. What the user may not look into is answered `EACCES`, as the step would be told without a view. Non-goals: writing
+//! (overlayfs over the view does that), extended attributes, access control.
 
 mod errors;
 mod host;

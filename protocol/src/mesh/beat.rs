@@ -35,13 +35,6 @@ pub struct Beat {
     pub knows: String,
 }
 
-/// Message: a pod is in need of objects that nobody whom it knows has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Demand {
-    /// Which; whoever has one of them connects.
-    pub objects: Vec<Digest>,
-}
-
 /// Entry: there is a trace, at the pod that signs this; or there was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceNews {

@@ -23,7 +23,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use beat::{Beat, Demand, TraceNews};
+pub use beat::{Beat, TraceNews};
 pub use chef::{ChefNews, LentChef};
 pub use handover::{Exchange, ExchangeAnswer};
 pub use invitation::{BadInvitation, Invitation, InvitationEntry, JoinAnswer, JoinRequest};

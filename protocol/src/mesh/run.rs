@@ -206,8 +206,8 @@ impl Enclosed {
         ObjectId::of(self.kind, &self.bytes)
     }
 
-    /// Of what a report encloses, as much from its beginning as one may: [`MAX_ENCLOSED`] bytes in [`MAX_ENCLOSED_OBJECTS`]. Whoever sends more lies or is of another
-    /// version; the rest is fetched like everything else.
+    /// Of what a report encloses, as much from its beginning as one may: [`MAX_ENCLOSED`] bytes in [`MAX_ENCLOSED_OBJECTS`]. Whoever sends more lies
+    /// or is of another version; the rest is fetched like everything else.
     pub fn fitting(mut enclosed: Vec<Self>) -> Vec<Self> {
         let mut room = MAX_ENCLOSED;
         let fits = |object: &&Self| {

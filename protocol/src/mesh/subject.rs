@@ -27,8 +27,6 @@ pub const JOIN: &str = "join";
 pub const BEATS: &str = "beat.*";
 /// The chefs that all pods lend.
 pub const CHEFS: &str = "chefs.*";
-/// Demands of all pods.
-pub const DEMANDS: &str = "demand.*";
 
 /// The entry that says who a pod is.
 pub fn member(pod: &PodId) -> String {
@@ -82,11 +80,6 @@ pub fn beat(pod: &PodId) -> String {
 /// The chefs that a pod lends.
 pub fn chefs(pod: &PodId) -> String {
     format!("chefs.{pod}")
-}
-
-/// What a pod demands.
-pub fn demand(pod: &PodId) -> String {
-    format!("demand.{pod}")
 }
 
 /// Questions to one pod on one matter (`sync`, `hand-over`, `place` …).

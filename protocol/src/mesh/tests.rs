@@ -135,7 +135,6 @@ fn messages_have_their_golden_form() {
             knows: "00ff".into(),
         },
     );
-    golden("demand", &Demand { objects: vec![Digest::of(b"blob")] });
     golden(
         "join.request",
         &JoinRequest {

@@ -27,13 +27,13 @@ use crate::words::{bytes, counted};
 /// Runs the steps whose inputs changed, takes the results of all others from the larder, and writes the outputs into the
 /// project. Nothing has to be declared: what a step reads, looks for in vain or lists is seen while it runs.
 ///
-/// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or a folder that is written as no target is (`.`, `../x`, absolute); or any folder,
-/// where neither the current folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen from the project's folder.
-/// A project without a `majordomo.toml` is planned by the surest of the chefs: the built-in ones (autotools, cmake, meson, cargo, ninja, make, latex), and those that `pod chef list` has enabled.
-/// With `--project` every word is a target.
+/// The first word is the PROJECT if it is a folder with a `majordomo.toml` in it; or a folder that is written as no target is (`.`, `../x`,
+/// absolute); or any folder, where neither the current folder nor one above it has a `majordomo.toml`. All other words are targets, written as seen
+/// from the project's folder. A project without a `majordomo.toml` is planned by the surest of the chefs: the built-in ones (autotools, cmake, meson,
+/// cargo, ninja, make, latex), and those that `pod chef list` has enabled. With `--project` every word is a target.
 ///
-/// Where there is no project around, a first word that is no folder is the NAME of a registered project (`majordomo projects`), which the pod builds that has it;
-/// `project:NAME` is one anywhere. What was made stays there, unless `--out` says where it is wanted.
+/// Where there is no project around, a first word that is no folder is the NAME of a registered project (`majordomo projects`), which the pod builds
+/// that has it; `project:NAME` is one anywhere. What was made stays there, unless `--out` says where it is wanted.
 ///
 /// Talk goes to stderr. stdout has the list that `--dry-run` asks for, or the events of `--events -`.
 #[derive(Debug, Args)]

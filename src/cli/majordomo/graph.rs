@@ -7,7 +7,7 @@ use crate::cli::answer::Said;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectWord;
-use crate::majordomo::report::GraphReport;
+use crate::majordomo::request::graph::GraphReport;
 use crate::majordomo::request::{Failure, Report, Request};
 use crate::words::{counted, line};
 

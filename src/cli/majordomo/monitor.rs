@@ -18,8 +18,8 @@ use crate::majordomo::request::{Failure, Named, OfProject, OwnOptions, Reply, Re
 
 /// Follow the builds of a project, from wherever it is built
 ///
-/// Shows its last build from the beginning, goes on while that runs, and then with the next ones, until it is interrupted. A registered project is followed at the pod that
-/// has it. Of each build so much is kept as it said, and 8 MiB of what its steps printed.
+/// Shows its last build from the beginning, goes on while that runs, and then with the next ones, until it is interrupted. A registered project is
+/// followed at the pod that has it. Of each build so much is kept as it said, and 8 MiB of what its steps printed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   majordomo monitor libfoo            a registered project, as its pod builds it

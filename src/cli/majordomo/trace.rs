@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectOption;
 use crate::cli::{style::Style, table};
-use crate::majordomo::report::{Kind, Observation, TraceFilter, TraceReport, Within};
+use crate::majordomo::request::trace::{Kind, Observation, TraceFilter, TraceReport, Within};
 use crate::majordomo::request::{Failure, Report, Request};
 use crate::words::{clean_line, counted, line, seconds};
 

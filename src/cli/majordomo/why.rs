@@ -8,8 +8,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::majordomo::ProjectOption;
 use crate::majordomo::build::reason::{self, shown};
-use crate::majordomo::report::{
-    Cause, Change, CutOff, HiddenChange, KeyChange, NamesChange, Now, Origin, Sight, WhyReport,
+use crate::majordomo::request::trace::Sight;
+use crate::majordomo::request::why::{
+    Cause, Change, CutOff, HiddenChange, KeyChange, NamesChange, Now, Origin, WhyReport,
 };
 use crate::majordomo::request::{Failure, Report, Request};
 use crate::words::{counted, line};

@@ -10,7 +10,8 @@ use crate::words::line;
 
 /// Leave the federation for good; the pod goes
 ///
-/// First it hands all that it owns over to pods that stay; interrupted while it does, it stays too, and what was given is given. What it has built stays in its larder. It may come in again by an invitation.
+/// First it hands all that it owns over to pods that stay; interrupted while it does, it stays too, and what was given is given. What it has built
+/// stays in its larder. It may come in again by an invitation.
 #[derive(Debug, Args)]
 pub struct LeaveArgs {
     /// Leave even if nobody takes what this pod owns

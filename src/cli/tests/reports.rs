@@ -4,9 +4,8 @@ use protocol::Digest;
 
 use super::why::sight;
 use super::*;
-use crate::majordomo::report::{
-    Edge, GraphReport, Kind, Observation, Output, TraceFilter, TraceReport, Within,
-};
+use crate::majordomo::request::graph::{Edge, GraphReport};
+use crate::majordomo::request::trace::{Kind, Observation, Output, TraceFilter, TraceReport, Within};
 use crate::majordomo::request::{CleanReport, ForgetReport, FsckReport, PodReport, StatusReport, StepState};
 
 pub(super) fn status() -> Report {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::majordomo::report::SCHEMA;
+use crate::majordomo::request::SCHEMA;
 
 /// The fields that the page describes, by the heading above them.
 fn described(page: &str) -> BTreeMap<String, BTreeSet<String>> {

@@ -3,9 +3,9 @@
 use protocol::Digest;
 
 use super::*;
-use crate::majordomo::report::{
-    Cause, Change, CutOff, FailedRun, HiddenChange, KeyChange, LastRun, NamesChange, Now, Origin, Sight,
-    WhyReport,
+use crate::majordomo::request::trace::Sight;
+use crate::majordomo::request::why::{
+    Cause, Change, CutOff, FailedRun, HiddenChange, KeyChange, LastRun, NamesChange, Now, Origin, WhyReport,
 };
 
 pub(super) fn sight(text: &str, raw: Option<&str>) -> Sight {

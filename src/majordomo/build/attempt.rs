@@ -260,8 +260,8 @@ async fn check(pod: &Pod, sink: &Sink) -> Fallible<()> {
 }
 
 /// The steps that targets need, and whether these are all that could make them. A path that nobody declares is made by
-/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4), those first that come before others. One in a declared tree is made by
-/// whoever promises that, else by whoever made it the last time, else perhaps by whatever is wanted when nobody says.
+/// whoever made it the last time, else perhaps by any step that declares nothing (DESIGN §4.4), those first that come before others. One in a
+/// declared tree is made by whoever promises that, else by whoever made it the last time, else perhaps by whatever is wanted when nobody says.
 fn needed(pod: &Pod, prepared: &Prepared, wanted: &Wanted, reach: Reach) -> Result<(Vec<usize>, bool), Stop> {
     let plan = &prepared.plan;
     let loose: Vec<&RelPath> = wanted.targets.iter().flat_map(|target| target.meaning.loose(plan)).collect();

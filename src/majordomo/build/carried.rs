@@ -3,9 +3,9 @@
 //! A tool that goes on from what it left (make, cargo) looks at what it knows of, and believes the rest: a header that no rule names, a folder
 //! that a recipe lists. So each pass carries on what the pass before it saw, and its trace says all that its result stands on. If some of
 //! that is another by now, the tool has to have noticed: all who had read the file have read it again, or the step runs once more, from nothing.
-//! Who reads in a pass for which nothing had changed (make its Makefiles, and what it has the shell read for them) reads whatever happens, and has noticed nothing.
-//! Who may have been called for another change, and has left out some of what it had read before, has not done all again that it had done.
-//! What no tool can be trusted to notice – a source that is gone, or that hides another one now, a tool of the machine – spoils what is kept
+//! Who reads in a pass for which nothing had changed (make its Makefiles, and what it has the shell read for them) reads whatever happens, and has
+//! noticed nothing. Who may have been called for another change, and has left out some of what it had read before, has not done all again that it had
+//! done. What no tool can be trusted to notice – a source that is gone, or that hides another one now, a tool of the machine – spoils what is kept
 //! before anything runs. Only a step that keeps all of its own (`keep = true`) believes; one that keeps what matches reads its sources each time.
 
 use std::collections::BTreeMap;

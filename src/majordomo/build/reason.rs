@@ -3,7 +3,7 @@
 use node::{Evaluator, NodeError, Project};
 use protocol::{Look, PathSet, RelPath, Seen, Trace};
 
-use crate::majordomo::report::KeyChange;
+use crate::majordomo::request::why::KeyChange;
 
 /// Why a step runs of which nothing is known.
 pub const NEVER_BUILT: &str = "it was never built here";

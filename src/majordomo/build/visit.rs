@@ -17,8 +17,8 @@ use crate::majordomo::border;
 use crate::majordomo::door::Door;
 use crate::majordomo::inspect;
 use crate::majordomo::plan::Plan;
-use crate::majordomo::request::Reply;
-use crate::majordomo::shell::{ShellNews, ShellRequest, streams};
+use crate::majordomo::request::{Reply, ShellNews, ShellRequest};
+use crate::majordomo::shell::streams;
 use crate::majordomo::sink::Cancel;
 
 /// What is run where nothing was asked for: on a terminal the shell that is nicer to talk with, if it is there.

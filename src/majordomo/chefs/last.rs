@@ -21,7 +21,8 @@ pub(super) fn remember(
     larder.note(workspace, NOTE, &[answer.as_bytes().as_slice(), chef.as_bytes()].concat())
 }
 
-/// The project file, or, where chefs plan, the plan of the last build and whom the project's own file leaves it to; `larder` is that of the user's pod, if there is one.
+/// The project file, or, where chefs plan, the plan of the last build and whom the project's own file leaves it to; `larder` is that of the user's
+/// pod, if there is one.
 ///
 /// # Errors
 /// No chef was asked yet; or what is there cannot be read.

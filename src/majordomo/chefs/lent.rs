@@ -1,5 +1,6 @@
 //! Chefs that other pods of the federation lend: in the list of this home for as long as somebody lends them. They are asked where a project file names
-//! them, and beside those that are registered here once somebody here has enabled them. One that is registered here, or built in, goes before a lent one of its name.
+//! them, and beside those that are registered here once somebody here has enabled them. One that is registered here, or built in, goes before a lent
+//! one of its name.
 
 use std::path::Path;
 

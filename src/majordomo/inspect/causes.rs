@@ -13,7 +13,8 @@ use super::looked::{Looked, State};
 use super::{Fallible, node_failed};
 use crate::majordomo::build::reason;
 use crate::majordomo::records::Run;
-use crate::majordomo::report::{Cause, Change, Origin, Sight};
+use crate::majordomo::request::trace::Sight;
+use crate::majordomo::request::why::{Cause, Change, Origin};
 
 /// The most steps that are followed.
 const MAX_STEPS: usize = 100;

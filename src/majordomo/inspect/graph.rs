@@ -13,7 +13,7 @@ use super::looked::Looked;
 use super::{Fallible, Variables};
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::Planned;
-use crate::majordomo::report::{Edge, GraphReport};
+use crate::majordomo::request::graph::{Edge, GraphReport};
 
 /// The most artefacts that are named for one edge.
 const MAX_PATHS: usize = 100;

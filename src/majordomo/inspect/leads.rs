@@ -8,7 +8,8 @@ use super::Fallible;
 use super::looked::Looked;
 use super::names::{self, CameAndWent, Listing};
 use crate::majordomo::build::reason;
-use crate::majordomo::report::{Change, NamesChange, Origin, Sight};
+use crate::majordomo::request::trace::Sight;
+use crate::majordomo::request::why::{Change, NamesChange, Origin};
 
 /// The most observations that are listed of a step.
 pub const MAX_CHANGES: usize = 100;

@@ -14,7 +14,7 @@ use crate::majordomo::failures::{self, FailedRun};
 use crate::majordomo::plan::Plan;
 use crate::majordomo::prepare::Prepared;
 use crate::majordomo::records::{self, Record, Settled};
-use crate::majordomo::report::KeyChange;
+use crate::majordomo::request::why::KeyChange;
 
 /// What a build would do with a step.
 #[derive(Debug, Clone, PartialEq, Eq)]

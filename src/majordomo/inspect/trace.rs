@@ -10,7 +10,7 @@ use crate::majordomo::border;
 use crate::majordomo::build::reason;
 use crate::majordomo::failures;
 use crate::majordomo::records::{self, Record};
-use crate::majordomo::report::{Kind, Observation, Output, Sight, TraceFilter, TraceReport, Within};
+use crate::majordomo::request::trace::{Kind, Observation, Output, Sight, TraceFilter, TraceReport, Within};
 
 /// The record of a step, by its id; an error that names the nearest id if there is none.
 pub fn record(pod: &Pod, workspace: WorkspaceId, step: &str) -> Fallible<(StepId, Record)> {

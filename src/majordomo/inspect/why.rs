@@ -10,7 +10,7 @@ use super::looked::{Looked, State};
 use super::{Fallible, Variables, causes, larder_failed, node_failed, target};
 use crate::majordomo::build::reason;
 use crate::majordomo::prepare::{Planned, in_project};
-use crate::majordomo::report::{Cause, CutOff, HiddenChange, LastRun, Now, WhyReport};
+use crate::majordomo::request::why::{Cause, CutOff, HiddenChange, LastRun, Now, WhyReport};
 
 /// The most changes that projections hide that are listed.
 const MAX_HIDDEN: usize = 100;

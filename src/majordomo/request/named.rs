@@ -1,4 +1,5 @@
-//! Registered projects: what can be asked of the federation's list of them, and what is told of them. What is asked of one of them is in [`protocol::mesh::order`].
+//! Registered projects: what can be asked of the federation's list of them, and what is told of them. What is asked of one of them is in
+//! [`protocol::mesh::order`].
 
 use std::path::PathBuf;
 

@@ -1,11 +1,12 @@
 //! Registered projects: named from anywhere in the federation, and asked of the pod that has their workspace.
 //!
 //! Actors. [`Projects`] is both sides: [`asking`] sends an order to the pod that owns a project, and hands on its replies as they come; [`serving`] carries
-//! orders out as if they had come over this pod's own socket, and sends the replies; [`using`] is for projects that use others. What a name means is the federation's log's matter; a pod goes only into folders that it has
-//! registered itself, and serves full members alone. Steps' variables come from the owner's environment: no pod gets another's.
+//! orders out as if they had come over this pod's own socket, and sends the replies; [`using`] is for projects that use others. What a name means is
+//! the federation's log's matter; a pod goes only into folders that it has registered itself, and serves full members alone. Steps' variables come
+//! from the owner's environment: no pod gets another's.
 //!
-//! Errors of the owner travel as its [`Failure`]s; that it is not there, or goes, is one of this machine's. A crash of either side ends what was asked: the owner
-//! hears that nobody wants it, whoever asked that nobody answers.
+//! Errors of the owner travel as its [`Failure`]s; that it is not there, or goes, is one of this machine's. A crash of either side ends what was
+//! asked: the owner hears that nobody wants it, whoever asked that nobody answers.
 
 mod asking;
 mod serving;

@@ -1,7 +1,8 @@
 //! The owner's side: orders are carried out, and their replies sent as they come.
 //!
-//! Replies go in batches, each of which is answered by whether more is wanted, or by that there is no room for it yet; the next is not sent before it is taken. So a slow link holds the build back, as a slow reader
-//! does, who may stop for [`TOLD_FOR`]: what is built for him holds the workspace. A pod that is silent for [`SILENT`] while the back-plane is there wants nothing more.
+//! Replies go in batches, each of which is answered by whether more is wanted, or by that there is no room for it yet; the next is not sent before it
+//! is taken. So a slow link holds the build back, as a slow reader does, who may stop for [`TOLD_FOR`]: what is built for him holds the workspace. A
+//! pod that is silent for [`SILENT`] while the back-plane is there wants nothing more.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};

@@ -1,8 +1,8 @@
 //! Random faults under builds that three pods share: whatever happens, outputs are what the sources ask for, and every artefact has one owner.
 //!
 //! A round changes sources, builds, and has one or two faults come at random instants; some rounds hand an artefact over meanwhile. Then everything is
-//! mended, and the next build is right. `COMPUTEPODS_FAULTS` says how many rounds, `COMPUTEPODS_SEED` where the random numbers start. As root each pod is a host
-//! of its own, with a network that can be cut and a disk that can be full; else these two faults fall away.
+//! mended, and the next build is right. `COMPUTEPODS_FAULTS` says how many rounds, `COMPUTEPODS_SEED` where the random numbers start. As root each
+//! pod is a host of its own, with a network that can be cut and a disk that can be full; else these two faults fall away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

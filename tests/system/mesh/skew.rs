@@ -19,8 +19,7 @@ fn joins_at(
     let mut command = place.command("pod", &words);
     command.env("LD_PRELOAD", library()?).env("FAKETIME", offset);
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("NO_FAKE_STAT", "1");
-    let mut pod = Running::start(command);
-    pod.wait_for_talk("the pod stands");
+    let pod = Running::standing(command);
     Some(Member { place, pod })
 }
 

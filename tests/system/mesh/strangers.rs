@@ -1,7 +1,7 @@
 //! Those who are not let in, those who lie inside, and those who say again what others said: real pods, a real server.
 //!
-//! What goes wrong on a swarm's own streams – half frames, lengths of 4 GB, silence after the handshake – is in `pods/swarm/tests/swarm/liars.rs`, over real sockets: nobody comes
-//! so far from outside. Invitations that are used, old or made by a banned pod are in `mesh`, `skew` and `trust`.
+//! What goes wrong on a swarm's own streams – half frames, lengths of 4 GB, silence after the handshake – is in `pods/swarm/tests/swarm/liars.rs`,
+//! over real sockets: nobody comes so far from outside. Invitations that are used, old or made by a banned pod are in `mesh`, `skew` and `trust`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -59,7 +59,8 @@ impl Federation {
     /// Dropping the future may leave the ban without a new key: another full member makes it then ([`mend`](Self::mend)), or this one when it bans again.
     ///
     /// # Errors
-    /// This pod is no full member, the other was none, no key can be made, or the log. After [`BusError::Unknown`](crate::BusError) the pod may be banned or not.
+    /// This pod is no full member, the other was none, no key can be made, or the log. After [`BusError::Unknown`](crate::BusError) the pod may be
+    /// banned or not.
     pub async fn ban(&self, pod: &PodId) -> Result<(), ActError> {
         self.must_be_full("ban")?;
         if !self.members.list().contains_key(pod) {

@@ -90,8 +90,8 @@ struct Yes {
     members: Vec<Vec<u8>>,
 }
 
-/// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt. A yes of others than
-/// the pod that invited is held against what further ones say: one that was banned would not say so itself.
+/// Asks to be let in. Whoever invited may say no; a no of others, which anybody could say, counts only when nobody says yes in any attempt. A yes of
+/// others than the pod that invited is held against what further ones say: one that was banned would not say so itself.
 ///
 /// Dropping the future may leave the invitation used; the same pod may come in by it all the same.
 ///

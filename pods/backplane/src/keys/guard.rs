@@ -1,8 +1,9 @@
 //! Each message once: a sliding window for each sender, as IPsec has it (RFC 4303, 3.4.3).
 //!
 //! A sender counts its messages, and begins a new *life* at each start, with a greater number. A receiver keeps for each sender the latest
-//! life, its highest count, and which of the [`WINDOW`] counts before it have come. What had come when this pod was started before is told to it ([`Guard::resume`]):
-//! nothing of that is let in again. Of a sender that is new nothing is known, so a message must also be from within [`MAX_SKEW`] of our clock. Memory is bounded by the number of members.
+//! life, its highest count, and which of the [`WINDOW`] counts before it have come. What had come when this pod was started before is told to it
+//! ([`Guard::resume`]): nothing of that is let in again. Of a sender that is new nothing is known, so a message must also be from within [`MAX_SKEW`]
+//! of our clock. Memory is bounded by the number of members.
 
 use std::collections::HashMap;
 

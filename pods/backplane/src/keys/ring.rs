@@ -1,7 +1,7 @@
 //! The federation's group keys, by generation, and sealing with them.
 //!
-//! Sealed: version (1 byte), generation (u32, little-endian), nonce (24 random bytes), then XChaCha20-Poly1305 over the plain text, with federation, subject and
-//! those five bytes as associated data. The newest generation seals; all open, since the log has entries of each.
+//! Sealed: version (1 byte), generation (u32, little-endian), nonce (24 random bytes), then XChaCha20-Poly1305 over the plain text, with federation,
+//! subject and those five bytes as associated data. The newest generation seals; all open, since the log has entries of each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A batch of entries: taken together, or not at all.
 //!
 //! All of it is one transaction; digests and views follow when that is committed, so that they never say what the database does not. An entry that
-//! decides on those after it ([`DECISIVE`]) is committed at once, since they are judged by what the views say. Dropping a batch that was not committed rolls it back.
+//! decides on those after it ([`DECISIVE`]) is committed at once, since they are judged by what the views say. Dropping a batch that was not
+//! committed rolls it back.
 
 use parking_lot::MutexGuard;
 use protocol::mesh::subject;

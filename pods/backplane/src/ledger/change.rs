@@ -75,8 +75,8 @@ impl Ledger {
     /// Nothing is appended that this pod's own policy refuses. Dropping the future leaves it open whether the word is said.
     ///
     /// # Errors
-    /// [`ChangeError::Stopped`] with the reason of `decide`; else of the log, the database or the policy. [`BusError::Unknown`] and errors of the database leave it
-    /// open whether the word is said.
+    /// [`ChangeError::Stopped`] with the reason of `decide`; else of the log, the database or the policy. [`BusError::Unknown`] and errors of the
+    /// database leave it open whether the word is said.
     pub async fn change(
         &self,
         subject: &str,

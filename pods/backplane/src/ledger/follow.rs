@@ -1,8 +1,8 @@
 //! Following the log, and telling a new one what it has to know before anybody may claim.
 //!
-//! A new log is empty. Each pod appends again what it has said itself, and of what matters to claims (members, keys, owners) also the words of those who are not there;
-//! then it says that it has *told* all. A claim waits until each pod that is heard has told all, or [`SETTLING`] is over: a pod that is silent for
-//! so long is superseded anyway.
+//! A new log is empty. Each pod appends again what it has said itself, and of what matters to claims (members, keys, owners) also the words of those
+//! who are not there; then it says that it has *told* all. A claim waits until each pod that is heard has told all, or [`SETTLING`] is over: a pod
+//! that is silent for so long is superseded anyway.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

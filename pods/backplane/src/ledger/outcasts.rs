@@ -1,7 +1,7 @@
 //! The words of pods that were banned: they are dropped by whoever hears of the ban, as newcomers refuse them, so that all know the same.
 //!
-//! What was said on members, invitations and generations stays: who came in, and by whom, is built upon it, and each ban is followed by another key. **A crash** between the ban
-//! and this leaves words that are dropped at the next start.
+//! What was said on members, invitations and generations stays: who came in, and by whom, is built upon it, and each ban is followed by another key.
+//! **A crash** between the ban and this leaves words that are dropped at the next start.
 
 use std::collections::BTreeSet;
 

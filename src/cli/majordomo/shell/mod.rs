@@ -16,7 +16,7 @@ use crate::cli::{border, place};
 use crate::env_vars;
 use crate::interrupt::Cause;
 use crate::majordomo::request::{BuildOptions, Failure, FailureKind, Reply, Request, Sandbox};
-use crate::majordomo::shell::{ShellNews, ShellRequest};
+use crate::majordomo::request::{ShellNews, ShellRequest};
 use crate::words::clean_line;
 
 mod talk;

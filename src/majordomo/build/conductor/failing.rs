@@ -17,7 +17,7 @@ impl Conductor {
             self.doubt_again(index);
             return Ok(());
         }
-        self.call_in(index, &failed.seen);
+        self.call_in(index, &failed.seen)?;
         self.steps[index].passes += 1;
         if self.hazards.is_kept() {
             self.hazards.looked(index, &failed.seen);

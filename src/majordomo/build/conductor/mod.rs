@@ -4,8 +4,8 @@
 //! back to it; held look-ups ([`super::demand`]) ask it from the threads of the view. The way of a step: it waits for what
 //! it is `after` and for what the last build saw it read ([`readiness`]); it is looked up; it runs in the next free slot
 //! ([`starting`]), or on another pod ([`away`]); what it made is published ([`publishing`]), and held against what all others saw ([`staleness`]); a failure
-//! waits until nothing is left that could still have helped ([`failing`]), which may be steps that nobody asked for ([`calling`]); steps that feed each other go round until
-//! they settle ([`circles`]). When nothing moves any more, [`unsticking`] opens a circle, or ends what cannot be helped.
+//! waits until nothing is left that could still have helped ([`failing`]), which may be steps that nobody asked for ([`calling`]); steps that feed
+//! each other go round until they settle ([`circles`]). When nothing moves any more, [`unsticking`] opens a circle, or ends what cannot be helped.
 //!
 //! Errors of the machine end the attempt ([`Stop`]); a step that fails is counted. Everything is bounded: look-ups ahead by
 //! [`LOOK_AHEAD`], held steps by [`HELD_PER_SLOT`], passes of a step by its `max_passes`. A crash loses the runs that are under way.
@@ -213,7 +213,7 @@ impl Conductor {
     async fn conduct(&mut self, wanted: &[usize]) -> Result<(), Stop> {
         self.recall_edges(wanted).await?;
         self.need(wanted);
-        self.find_callable(wanted)?;
+        self.find_callable(wanted);
         loop {
             self.say_needed();
             self.start_look_ups().await?;

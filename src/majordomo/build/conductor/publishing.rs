@@ -140,7 +140,7 @@ impl Conductor {
             if is_kept {
                 self.hazards.looked(index, &seen);
             }
-            self.call_in(index, &seen);
+            self.call_in(index, &seen)?;
         }
         let paths = changed(before.as_deref(), &tree);
         let is_news = is_again || self.is_opened.contains(&index) || context.made.has_unpromised(index);

@@ -1,8 +1,8 @@
 //! The bus over a NATS server with JetStream (2.9 and later).
 //!
 //! The log is a stream whose *name* is its incarnation: `cp-<hash of the root>-<number>-<nonce>`, over `<root>.log.>`. No two streams may cover
-//! one subject; a server that is asked for two at once may make both all the same, and then the later one stays. An append names the stream that it means (`Nats-Expected-Stream`), so that
-//! the server itself refuses what was meant for an earlier one.
+//! one subject; a server that is asked for two at once may make both all the same, and then the later one stays. An append names the stream that it
+//! means (`Nats-Expected-Stream`), so that the server itself refuses what was meant for an earlier one.
 
 mod follow;
 mod log;

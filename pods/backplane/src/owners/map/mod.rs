@@ -1,8 +1,8 @@
 //! Who owns what and which pods have most of some bytes: answered from memory.
 //!
-//! The map is a view of the log. Of each *record* – a source root, or what one step made – it has the owner and the size, in 45 bytes. When the record's tree is
-//! known as well ([`OwnerMap::cover`]) it has its files, in about 130 bytes each: paths are those of the tree, and no record is about one file. `benches/map.rs`
-//! measures it. Everything else is in the ledger; nothing here outlives the process.
+//! The map is a view of the log. Of each *record* – a source root, or what one step made – it has the owner and the size, in 45 bytes. When the
+//! record's tree is known as well ([`OwnerMap::cover`]) it has its files, in about 130 bytes each: paths are those of the tree, and no record is
+//! about one file. `benches/map.rs` measures it. Everything else is in the ledger; nothing here outlives the process.
 //!
 //! Ownership is exact as of the last record that this pod knows; who *has* bytes is a hint: a pod that owned a file once is believed to have it until
 //! it is forgotten. No build decides by either.
