@@ -40,7 +40,7 @@ pub const PROJECT_KEYS: [Key; 5] = [
         "chef",
         "string or list of strings",
         "the steps of this file",
-        "Who plans the steps: the name of a built-in chef, or the folder of one (with a `/` in it); of several, the surest. Steps of this file come beside those of the plan, and in place of those with the same name.",
+        "Who plans the steps: the name of a chef – built-in, [registered](chef-protocol.md), or [lent](../how-to/share-builds.md#chefs-of-others) by another pod –, or the folder of one (with a `/` in it); of several, the surest. Steps of this file come beside those of the plan, and in place of those with the same name.",
     ),
     key(
         "limits",
