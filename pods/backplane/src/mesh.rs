@@ -142,6 +142,9 @@ impl Drop for Running {
 
 impl Mesh {
     /// Opens the ledger; nothing goes on yet.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or no random bytes.
     pub fn open(parts: MeshParts) -> Result<Arc<Self>, MeshError> {
         let MeshParts { bus, identity, clock, mut kept, home, beat_every, serving } = parts;
         kept.life = kept.next_life(clock.now());
@@ -247,6 +250,10 @@ impl Mesh {
     }
 
     /// Asks one pod. Only its own answer to this very question counts.
+    /// Dropping the future withdraws nothing: the other pod may have heard it.
+    ///
+    /// # Errors
+    /// Nobody hears it, no answer of that pod came within `deadline`, it refuses, or the bus; a question of more than the bus takes is not sent.
     pub async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
         &self,
         pod: &PodId,
@@ -265,12 +272,20 @@ impl Mesh {
     }
 
     /// Tells all who listen to a subject.
+    /// Dropping the future leaves it open whether it is told.
+    ///
+    /// # Errors
+    /// Of the bus; a body of more than it takes is not sent.
     pub async fn tell<T: Serialize + Sync>(&self, name: &str, body: &T) -> Result<(), AskError> {
         let (sealed, _) = self.envelope.wrap(name, body)?;
         Ok(self.bus.publish(name, Bytes::from(sealed)).await?)
     }
 
     /// What a member says on a pattern's subjects; what is not from a member, or came before, is left out.
+    /// Dropping the stream ends it.
+    ///
+    /// # Errors
+    /// Of the bus.
     pub async fn listen<T: DeserializeOwned + Send + 'static>(
         self: &Arc<Self>,
         pattern: &str,
@@ -296,6 +311,10 @@ impl Mesh {
     }
 
     /// Says a beat now: for when the free slots have changed.
+    /// Dropping the future leaves it open whether it is said.
+    ///
+    /// # Errors
+    /// Of the bus.
     pub async fn beat(&self) -> Result<(), AskError> {
         let mut beat = self.load();
         beat.knows = format!("{:032x}", self.federation.ledger.digest());
@@ -486,6 +505,10 @@ impl Mesh {
     }
 
     /// Compares with a pod, and brings both up to date.
+    /// Safe to cancel: what was taken in by then stays.
+    ///
+    /// # Errors
+    /// As [`Ledger::reconcile`](crate::ledger::Ledger::reconcile).
     pub async fn compare_with(&self, peer: &PodId) -> Result<sync::Outcome, sync::SyncError> {
         self.federation.ledger.reconcile(&RemotePeer { mesh: self, pod: *peer }).await
     }

@@ -68,6 +68,9 @@ pub enum JetStream {
 
 impl ServerOptions {
     /// The `nats-server` of the PATH, or of `/usr/sbin`, where Debian puts it.
+    ///
+    /// # Errors
+    /// None is installed.
     pub fn installed(folder: &Path) -> Result<Self, ServerError> {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&paths)
@@ -100,6 +103,10 @@ pub struct Server {
 
 impl Server {
     /// Starts one, and returns when it listens.
+    /// Blocks until then.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends before it listens.
     pub fn start(options: &ServerOptions) -> Result<Self, ServerError> {
         let start = |cause: io::Error| ServerError::Start { program: options.program.clone(), cause };
         std::fs::create_dir_all(&options.folder).map_err(start)?;

@@ -47,6 +47,9 @@ pub struct Announced {
 
 impl Traces {
     /// Reads all that is known. Call it once for a ledger.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn open(ledger: Arc<Ledger>, members: Arc<Members>) -> Result<Self, StoreError> {
         let index = Arc::new(Index { maps: RwLock::default(), revocations: watch::Sender::new(()) });
         ledger.add_view(index.clone())?;

@@ -42,6 +42,9 @@ struct State {
 
 /// Removes all that is in a folder of scratch folders, which nobody uses: what a dead pod left there, and its control groups. Makes it where
 /// it is missing.
+///
+/// # Errors
+/// Something in it cannot be removed.
 pub fn sweep(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let path = path.canonicalize()?;

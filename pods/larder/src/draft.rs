@@ -36,6 +36,9 @@ struct Hashing {
 
 impl Larder {
     /// Stores an object if these are its bytes; false, and nothing is stored, if they are not.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn put_checked(&self, kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<bool, LarderError> {
         let right = kind.digest(bytes) == *digest;
         if right {
@@ -45,6 +48,9 @@ impl Larder {
     }
 
     /// Room for an object of which the digest and the size are said to be these.
+    ///
+    /// # Errors
+    /// Of the disk.
     pub fn draft(&self, kind: ObjectKind, digest: &Digest, size: u64) -> Result<Draft, LarderError> {
         self.ready()?;
         let temp = self.inner.blobs.temp()?;
@@ -65,6 +71,9 @@ impl Larder {
 
 impl Draft {
     /// Takes a part in.
+    ///
+    /// # Errors
+    /// Of the disk, or the part is outside of the object.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), LarderError> {
         let blobs = &self.larder.inner.blobs;
         let path = blobs.path(&self.digest);
@@ -97,6 +106,9 @@ impl Draft {
     }
 
     /// Makes the object visible, if it is whole and what it is called; false, and nothing is stored, if it is not.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn finish(&self) -> Result<bool, LarderError> {
         let hashing = self.hashing.lock();
         let right = hashing.upto == self.size && Digest::from(hashing.hasher.finalize()) == self.digest;

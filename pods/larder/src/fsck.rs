@@ -55,6 +55,9 @@ const PAGE: usize = 1024;
 
 impl Larder {
     /// Checks every hash, quarantines what is damaged, and makes index and objects agree. The larder stays usable.
+    ///
+    /// # Errors
+    /// Of the disk or the index; damage is in the report.
     pub fn fsck(&self, progress: &mut dyn FnMut(FsckProgress)) -> Result<FsckReport, LarderError> {
         let checking = self.inner.checking.lock();
         let mut check = Check { larder: self, report: FsckReport::default(), progress, done: 0, total: 0 };

@@ -11,11 +11,17 @@ use crate::{Larder, LarderError};
 
 impl Larder {
     /// The digest of a host file with exactly this stamp, if it is remembered.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn known_digest(&self, stamp: &Stamp) -> Result<Option<Digest>, LarderError> {
         self.inner.host_digests.get(stamp, self)
     }
 
     /// Remembers a host file's digest. Only for files that were [settled](Stamp::is_settled) when they were read.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn remember_digest(&self, stamp: &Stamp, digest: &Digest) -> Result<(), LarderError> {
         // It is a hint: while the index cannot be written, nothing of the kind is gathered.
         if self.shared().healthy().is_ok() && self.inner.host_digests.insert(stamp, digest, self)? {
@@ -25,6 +31,9 @@ impl Larder {
     }
 
     /// Sets a small named value of a workspace. Notes are hints: they do not survive the loss of the index.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn note(&self, workspace: WorkspaceId, key: &str, value: &[u8]) -> Result<(), LarderError> {
         let size = value.len() as u64;
         if size > MAX_NOTE_SIZE {
@@ -35,6 +44,9 @@ impl Larder {
     }
 
     /// Removes a named value of a workspace.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn forget_note(&self, workspace: WorkspaceId, key: &str) -> Result<(), LarderError> {
         self.ready()?;
         self.change_note(workspace, key, None)
@@ -51,6 +63,9 @@ impl Larder {
     }
 
     /// The named values of a workspace whose keys start so, sorted by key.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn notes(&self, workspace: WorkspaceId, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, LarderError> {
         if *self.shared().pending_notes.lock() > 0 {
             self.flush()?;

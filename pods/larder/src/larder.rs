@@ -91,6 +91,9 @@ impl Larder {
     }
 
     /// Stores an object. It can be got when this returns.
+    ///
+    /// # Errors
+    /// Of the disk, or it is full.
     pub fn put(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Digest, LarderError> {
         let digest = kind.digest(bytes);
         self.put_as(kind, &digest, bytes)?;
@@ -144,6 +147,9 @@ impl Larder {
 
     /// Stores an open file's bytes from its start to its end, hashing what it copies; returns digest and size. The
     /// file's offset is neither used nor moved. May be called from several threads at a time.
+    ///
+    /// # Errors
+    /// The file cannot be read, or of the disk.
     pub fn put_file(&self, file: &File) -> Result<(Digest, u64), LarderError> {
         let failed = |error| LarderError::io("read", &name_of(file), error);
         let meta = file.metadata().map_err(failed)?;
@@ -229,6 +235,9 @@ impl Larder {
     /// An object's bytes, checked; `None` if it is not there (or was damaged, see [`Larder::repairs`]).
     ///
     /// A blob of any size is read into memory; for big ones see [`Larder::open_blob`].
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn get(&self, kind: ObjectKind, digest: &Digest) -> Result<Option<Bytes>, LarderError> {
         match self.locate(digest, if kind == ObjectKind::Blob { u64::MAX } else { 0 })? {
             Some(Place::Packed { kind: found, spot }) if found == kind => self.get_packed(kind, digest, spot),
@@ -260,6 +269,9 @@ impl Larder {
     }
 
     /// A blob in the form in which it is there: a big one as a whole read-only file, a small one as bytes.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<Content>, LarderError> {
         match self.locate(digest, u64::MAX)? {
             None => Ok(None),
@@ -279,16 +291,25 @@ impl Larder {
     }
 
     /// Whether the object is there.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn contains(&self, digest: &Digest) -> Result<bool, LarderError> {
         Ok(self.locate(digest, u64::MAX)?.is_some())
     }
 
     /// The object's size in bytes, if it is there.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn size_of(&self, digest: &Digest) -> Result<Option<u64>, LarderError> {
         Ok(self.locate(digest, u64::MAX)?.map(|place| place.size()))
     }
 
     /// Looks up where these objects are, as many as [`PLACES_AHEAD`], because they will be asked for. Only speed depends on it.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn expect(&self, digests: &[Digest]) -> Result<(), LarderError> {
         let shared = self.shared();
         let unknown = digests.iter().take(PLACES_AHEAD).filter(|digest| shared.places.get(digest).is_none());
@@ -403,11 +424,17 @@ impl Larder {
     }
 
     /// Waits until everything that was put so far is in packs and index: a killed process loses none of it.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn flush(&self) -> Result<(), LarderError> {
         self.inner.writer.flush()
     }
 
     /// How much is in the larder.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn stats(&self) -> Result<Stats, LarderError> {
         self.flush()?;
         let packs = list_packs(&self.inner.folders.packs)?.len() as u64;

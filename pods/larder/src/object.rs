@@ -33,6 +33,9 @@ impl Content {
     }
 
     /// All of it in memory.
+    ///
+    /// # Errors
+    /// It cannot be read.
     pub fn read(&self) -> io::Result<Bytes> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.clone()),

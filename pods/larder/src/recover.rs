@@ -95,6 +95,9 @@ impl Larder {
     ///
     /// A damaged index is no error (see [`Larder::repairs`]); one of a newer version is
     /// ([`LarderError::Newer`]), and so is a larder that another process has open ([`LarderError::InUse`]).
+    ///
+    /// # Errors
+    /// The folder cannot be used, or the index is of a newer program.
     pub fn open(dir: &Path, options: Options) -> Result<Larder, LarderError> {
         Self::open_with(dir, options, Faults::default())
     }

@@ -56,6 +56,9 @@ pub(crate) fn start(
 
 impl Larder {
     /// Waits until everything that was put so far is on the disk itself: a power cut loses none of it.
+    ///
+    /// # Errors
+    /// Of the disk.
     pub fn sync(&self) -> Result<(), LarderError> {
         // Whoever comes second finds nothing to do, and must not return before it is done.
         let _one = self.inner.syncing.lock();

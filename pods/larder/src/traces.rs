@@ -75,6 +75,9 @@ impl Larder {
     ///
     /// When this returns, neither a killed process nor an error of the index loses the answer; the objects that
     /// the trace names should have been put before.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn add_trace(
         &self,
         trace: &Trace,
@@ -118,6 +121,9 @@ impl Larder {
 
     /// The path sets with which a step of this weak key may have run: those of this workspace first, the last hit
     /// at the front, then those of others; at most [`CANDIDATES_PER_WORKSPACE`] and [`CANDIDATES_PER_WEAK_KEY`].
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn path_sets(
         &self,
         weak: &Digest,
@@ -159,6 +165,9 @@ impl Larder {
     }
 
     /// A path set by its digest, decoded.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn path_set(&self, digest: &Digest) -> Result<Option<Arc<PathSet>>, LarderError> {
         let book = &self.shared().book;
         if let Some(set) = book.sets.lock().get_mut(digest, weight) {
@@ -178,6 +187,9 @@ impl Larder {
     }
 
     /// The trace that answers a strong key.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn trace(&self, strong: &Digest) -> Result<Option<(Digest, Arc<Trace>)>, LarderError> {
         if let Some((digest, trace)) = self.shared().book.pending.lock().strong.get(strong) {
             return Ok(Some((*digest, trace.clone())));
@@ -201,6 +213,9 @@ impl Larder {
     }
 
     /// The traces of a weak key with this path set that answer a strong key, newest first, at most so many.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn traces_with(
         &self,
         weak: &Digest,
@@ -226,6 +241,9 @@ impl Larder {
     }
 
     /// All traces of a weak key that answer a strong key.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn traces_of(&self, weak: &Digest) -> Result<Vec<Digest>, LarderError> {
         self.flush()?;
         self.shared().index.read(|connection| {
@@ -237,6 +255,9 @@ impl Larder {
     }
 
     /// Notes that a trace answered a step of this workspace: its path set is tried first the next time.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn hit(&self, trace: &Trace, workspace: WorkspaceId) -> Result<(), LarderError> {
         if self.shared().healthy().is_err() {
             // A hint: while the index cannot be written, nothing of the kind is gathered.
@@ -258,6 +279,9 @@ impl Larder {
     }
 
     /// Takes a trace back: it answers nothing any more, and is never adopted again, not even from another pod.
+    ///
+    /// # Errors
+    /// Of the disk or the index.
     pub fn revoke(&self, trace: &Digest) -> Result<(), LarderError> {
         let _adding: MutexGuard<'_, u64> = self.shared().book.adding.lock();
         self.log(RecordKind::Revocation, trace.as_bytes(), || ())?;
@@ -265,6 +289,9 @@ impl Larder {
     }
 
     /// Whether a trace was revoked.
+    ///
+    /// # Errors
+    /// Of the index.
     pub fn is_revoked(&self, trace: &Digest) -> Result<bool, LarderError> {
         self.ask(|connection| {
             connection.prepare_cached("SELECT 1 FROM revoked WHERE trace = ?1")?.exists([trace.as_bytes()])

@@ -98,11 +98,17 @@ impl Registry {
     }
 
     /// The projection of this name.
+    ///
+    /// # Errors
+    /// There is no such projection, or what stands behind the `:` is none of its.
     pub fn projection(&self, text: &str) -> Result<Arc<dyn Projection>, BadLens> {
         make(&self.projections, text)
     }
 
     /// The normaliser of this name.
+    ///
+    /// # Errors
+    /// As of [`projection`](Self::projection).
     pub fn normaliser(&self, text: &str) -> Result<Arc<dyn Normaliser>, BadLens> {
         make(&self.normalisers, text)
     }

@@ -102,6 +102,10 @@ impl Evaluator {
 
     /// What one look sees now, through the projections of the step whose project this is. The dynamic linker's cache is seen whole:
     /// which part of it matters depends on the other looks of a path set.
+    /// Safe to cancel, as all that is asked here.
+    ///
+    /// # Errors
+    /// It cannot be seen now: it has changed since the build began, or has to be made first.
     pub async fn see(&self, project: &Project, path: &RelPath, look: Look) -> Result<Seen, NodeError> {
         let seen = self.stands(project, path, look).await?;
         if path.as_bytes() == ld_cache::PATH {
@@ -111,6 +115,9 @@ impl Evaluator {
     }
 
     /// What one look of a path set sees now.
+    ///
+    /// # Errors
+    /// As [`see`](Self::see).
     pub async fn see_of(
         &self,
         project: &Project,
@@ -152,6 +159,10 @@ impl Evaluator {
     }
 
     /// Looks a step up in two phases: weak key → path sets → strong key → trace. The first that holds is taken.
+    /// Safe to cancel: nothing is noted before the answer.
+    ///
+    /// # Errors
+    /// Of the larder, or something that decides cannot be seen now.
     pub async fn look_up(
         &self,
         weak: &Digest,
@@ -240,6 +251,10 @@ impl Evaluator {
     }
 
     /// The observations of an older trace that do not hold any more: path, look, what it saw, what is there now.
+    /// At most `at_most`.
+    ///
+    /// # Errors
+    /// As [`see`](Self::see).
     pub async fn differences(
         &self,
         trace: &Trace,
@@ -261,6 +276,9 @@ impl Evaluator {
     }
 
     /// All observations of an older trace that do not hold any more, raw and projected.
+    ///
+    /// # Errors
+    /// As [`see`](Self::see).
     pub async fn compare(
         &self,
         trace: &Trace,
@@ -289,6 +307,9 @@ impl Evaluator {
     }
 
     /// The changes since a trace was made that the step's projections hide: what it saw holds, and the whole content differs.
+    ///
+    /// # Errors
+    /// As [`see`](Self::see).
     pub async fn hidden(
         &self,
         trace: &Trace,

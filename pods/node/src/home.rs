@@ -140,6 +140,9 @@ pub struct Home {
 
 impl Home {
     /// Takes the home, making it where it is missing; `None` if another process holds it.
+    ///
+    /// # Errors
+    /// It cannot be used: it is another user's, of a newer program, something else than a home, or cannot be made.
     pub fn take(path: &Path) -> Result<Option<Self>, HomeError> {
         let io = |path: &Path| {
             let path = path.to_owned();

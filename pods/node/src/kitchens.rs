@@ -186,6 +186,9 @@ impl Kitchens {
     }
 
     /// A kitchen for one step, started if there is none. Cancel safe: one that is starting ends.
+    ///
+    /// # Errors
+    /// It cannot be started on this machine, or this pod is going.
     pub async fn lease(&self, sandbox: Sandbox) -> Result<Lease, NodeError> {
         match sandbox {
             Sandbox::Native => self.of(Kind::Native).await,

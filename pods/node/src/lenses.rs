@@ -218,6 +218,9 @@ impl Counted {
     }
 
     /// The digest of what a step read of a file of which only the kind counts.
+    ///
+    /// # Errors
+    /// It cannot be read now.
     pub async fn raw_unseen(
         &self,
         project: &Project,

@@ -111,6 +111,9 @@ const LEAVING: Duration = Duration::from_secs(1);
 
 impl Pod {
     /// Opens the larder of a home that this process holds. Starts neither view nor zygote.
+    ///
+    /// # Errors
+    /// The larder cannot be opened.
     pub fn open(home: Home, options: PodOptions, runtime: Handle) -> Result<Self, NodeError> {
         let larder = open_larder(&home, &options)?;
         let kitchens = Kitchens::new(
@@ -186,6 +189,9 @@ impl Pod {
     }
 
     /// A new generation of the host's tools, for one build; the pod's own home is never shown.
+    ///
+    /// # Errors
+    /// A root cannot be looked into.
     pub fn tools(&self, extra_roots: Vec<RelPath>, access: Access) -> Result<Arc<HostTools>, NodeError> {
         let home = self.0.home.path();
         let home: PathBuf = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
@@ -194,6 +200,9 @@ impl Pod {
     }
 
     /// The files of an image in the place of the host's tools, for one build.
+    ///
+    /// # Errors
+    /// The image cannot be looked into.
     pub fn tools_of(&self, image: &ImageRoot, access: Access) -> Result<Arc<HostTools>, NodeError> {
         self.tools_in(HostOptions { base: image.path().to_owned(), ..HostOptions::default() }, access)
     }
@@ -203,6 +212,10 @@ impl Pod {
     }
 
     /// Starts view and zygote, if they do not run.
+    /// Safe to cancel.
+    ///
+    /// # Errors
+    /// As a step that runs: they cannot be started on this machine, or this pod is going.
     pub async fn warm_up(&self, sandbox: Sandbox) -> Result<(), NodeError> {
         self.0.kitchens.lease(sandbox).await.map(drop)
     }
@@ -211,6 +224,9 @@ impl Pod {
     /// what they made is about to be judged and stored; when `cancel` is done, the step is ended.
     /// If somebody ends the kitchen under it, it runs once more in another one, but for a step with network, which may have been heard elsewhere.
     /// Dropping the future ends it too. Nothing is published: that is the caller's to do with the trace.
+    ///
+    /// # Errors
+    /// It could not be run or judged, or what it made not be stored; how its commands ended is no error.
     pub async fn run(
         &self,
         order: StepOrder,
@@ -250,6 +266,9 @@ impl Pod {
     }
 
     /// Lets a visitor into the root that a step would run in, or ran in; see [`Visit`]. Dropping the future sends him away.
+    ///
+    /// # Errors
+    /// The root cannot be made; how the visit ended is no error.
     pub async fn visit(
         &self,
         order: StepOrder,

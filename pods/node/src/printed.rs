@@ -70,6 +70,9 @@ impl Printed {
     }
 
     /// Reads the blob.
+    ///
+    /// # Errors
+    /// It is none, or of another format.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadObject> {
         let mut reader = Reader::with_format(bytes, PRINTED_FORMAT)?;
         let count = reader.count()?;

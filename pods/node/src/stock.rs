@@ -34,6 +34,9 @@ pub struct Stock {
 
 impl Stock {
     /// Over a larder; chunk lists are kept in a folder, which is made.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
     pub fn new(larder: Larder, lists: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(lists)?;
         sweep(lists)?;

@@ -46,6 +46,9 @@ fn cut(bytes: &[u8], params: &ChunkParams, last: bool) -> Vec<usize> {
 }
 
 /// Makes an object's chunk list; none if it is not sent in chunks.
+///
+/// # Errors
+/// The content cannot be read.
 pub fn chunk_list(id: ObjectId, content: &Content) -> io::Result<Option<ChunkList>> {
     let size = content.size();
     if !is_chunked(size) {

@@ -18,6 +18,9 @@ fn read(store: &dyn Store, id: &ObjectId) -> Result<Option<Vec<u8>>, StoreError>
 }
 
 /// All of them.
+///
+/// # Errors
+/// Of the store; a law that does not hold is a panic.
 pub fn check(store: &dyn Store) -> Result<(), StoreError> {
     what_is_put_is_there(store)?;
     what_is_wrong_is_not_taken(store)?;

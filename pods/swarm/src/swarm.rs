@@ -67,6 +67,9 @@ pub struct Swarm {
 
 impl Swarm {
     /// Listens, and serves what the store has to those who are admitted. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The key is not ed25519, or it cannot listen.
     pub fn start(
         key: Keypair,
         options: Options,
@@ -113,6 +116,10 @@ impl Swarm {
     }
 
     /// The addresses that lead here, as soon as there is one.
+    /// Safe to cancel. Waits without an end.
+    ///
+    /// # Errors
+    /// The swarm has ended.
     pub async fn addresses(&self) -> Result<Vec<Multiaddr>, SwarmError> {
         let mut listening = self.listening.clone();
         let addresses = listening.wait_for(|all| !all.is_empty()).await.map_err(|_| SwarmError::Ended)?;
@@ -125,16 +132,27 @@ impl Swarm {
     }
 
     /// Where a pod is reached; from now on there is a connection with it whenever there can be.
+    /// Safe to cancel.
+    ///
+    /// # Errors
+    /// The swarm has ended.
     pub async fn learn(&self, pod: PodId, addresses: Vec<Multiaddr>) -> Result<(), SwarmError> {
         self.call(Call::Learn { pod, addresses }).await
     }
 
     /// Closes the connection with a pod, and makes no new one.
+    /// Returns when that is under way.
+    ///
+    /// # Errors
+    /// The swarm has ended.
     pub async fn forget(&self, pod: PodId) -> Result<(), SwarmError> {
         self.call(Call::Forget { pod }).await
     }
 
     /// Gets objects into the store. Dropping the future ends the order; what came in part is kept for the next one.
+    ///
+    /// # Errors
+    /// What came cannot be stored, or the swarm has ended. That nobody gives an object is no error.
     pub async fn fetch(&self, order: FetchOrder) -> Result<Fetched, SwarmError> {
         let (reply, answer) = oneshot::channel();
         self.call(Call::Fetch { order, reply }).await?;
@@ -142,6 +160,10 @@ impl Swarm {
     }
 
     /// The pods that are known, by id.
+    /// Safe to cancel.
+    ///
+    /// # Errors
+    /// The swarm has ended.
     pub async fn pods(&self) -> Result<Vec<PodStatus>, SwarmError> {
         let (reply, answer) = oneshot::channel();
         self.call(Call::Status { reply }).await?;

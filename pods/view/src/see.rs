@@ -10,6 +10,10 @@ use crate::{Node, Source, SourceError};
 ///
 /// Anything can be [`Seen::Absent`]; a link, listing or content of something of another kind is seen as that
 /// [`Seen::Kind`]. Reads a file's bytes only for [`Look::Content`], and only if the source does not know its digest.
+/// Safe to cancel.
+///
+/// # Errors
+/// The source cannot say: it has changed, has to be made first, or cannot be read.
 pub async fn see(source: &dyn Source, path: &RelPath, look: Look) -> Result<Seen, SourceError> {
     let node = match source.lookup(path).await {
         Err(SourceError::Denied { .. }) | Ok(None) => return Ok(Seen::Absent),

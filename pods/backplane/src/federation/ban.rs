@@ -47,6 +47,10 @@ fn unless_done(outcome: Result<Entry, ChangeError>) -> Result<(), ActError> {
 
 impl Federation {
     /// Leaves. What this pod owns has to be handed over first. Those who stay make a key that it does not know.
+    /// Dropping the future leaves it open whether it is said; it can be said again.
+    ///
+    /// # Errors
+    /// Of the log, or the last key cannot be made.
     pub async fn leave(&self) -> Result<(), ActError> {
         let ours = subject::member(&self.pod());
         let knew = self.present_generation();
@@ -114,6 +118,10 @@ impl Federation {
     }
 
     /// Goes on where a ban stopped. For full members, from time to time; `waited` is how long the present generation has been without a key here.
+    /// Safe to cancel: the next call goes on.
+    ///
+    /// # Errors
+    /// Of the log; the next call goes on.
     pub async fn mend(&self, waited: Duration) -> Result<(), ActError> {
         if self.must_be_full("mend").is_err() {
             return Ok(());

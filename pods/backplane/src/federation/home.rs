@@ -50,6 +50,9 @@ struct Form {
 
 impl Kept {
     /// What a home keeps; none if it belongs to no federation.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or has a form that is not known.
     pub fn read(home: &Path) -> Result<Option<Self>, KeptError> {
         let path = home.join(FILE);
         let failed = |cause: String| KeptError { path: path.clone(), cause };
@@ -67,6 +70,9 @@ impl Kept {
     }
 
     /// Writes it: whole or not at all, mode 0600.
+    ///
+    /// # Errors
+    /// The home cannot be written.
     pub fn write(&self, home: &Path) -> Result<(), KeptError> {
         let path = home.join(FILE);
         let form = Form {

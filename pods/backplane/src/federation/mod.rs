@@ -82,6 +82,10 @@ impl Federation {
     }
 
     /// Says that this pod has founded the federation. Again with the same salt it changes nothing.
+    /// Dropping the future leaves it open whether it is said.
+    ///
+    /// # Errors
+    /// No random bytes, or of the log.
     pub async fn found(&self, name: &str, salt: [u8; 16]) -> Result<(), ActError> {
         let key: GroupKey = random()?.into();
         let commitment = crate::keys::commitment(&key);

@@ -76,6 +76,9 @@ impl Envelope {
     }
 
     /// Wraps a body for a subject; the second is the message's id.
+    ///
+    /// # Errors
+    /// No random bytes, or the body is no JSON.
     pub fn wrap<T: Serialize>(&self, subject: &str, body: &T) -> Result<(Vec<u8>, String), EnvelopeError> {
         let count = self.count.fetch_add(1, Ordering::SeqCst);
         let from = self.identity.pod();
@@ -87,6 +90,9 @@ impl Envelope {
     }
 
     /// Unwraps what came to a subject, if `member` says that its sender may send.
+    ///
+    /// # Errors
+    /// It was not sealed for this subject and federation, its sender may not send, it came before, or is of another version or form.
     pub fn unwrap<T: DeserializeOwned>(
         &self,
         subject: &str,

@@ -53,6 +53,10 @@ struct Window {
 
 impl Guard {
     /// Lets a message in, once. The caller has verified who sent it, and that it is a member.
+    /// `at` and `now` are milliseconds since 1970.
+    ///
+    /// # Errors
+    /// It came before, or was said more than [`MAX_SKEW`] ago or ahead.
     pub fn admit(&mut self, from: &PodId, life: u64, count: u64, at: u64, now: u64) -> Result<(), Replay> {
         if at.abs_diff(now) > MAX_SKEW {
             // What is kept and said again by somebody else says nothing of a clock.

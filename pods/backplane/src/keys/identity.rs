@@ -69,6 +69,9 @@ struct Kept {
 
 impl Identity {
     /// A new one.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
     pub fn generate() -> Result<Self, NoRandomness> {
         Ok(Self::from_secrets(&Zeroizing::new(random()?), &Zeroizing::new(random()?)))
     }
@@ -85,6 +88,9 @@ impl Identity {
     }
 
     /// The one of a home; made when there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, written or understood, or others may read it.
     pub fn of_home(home: &Path) -> Result<Self, IdentityError> {
         let path = home.join(FILE);
         match std::fs::metadata(&path) {
@@ -155,6 +161,9 @@ pub fn seal_to(key: &[u8; 32], plain: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Writes a file that nobody else can read: whole or not at all.
+///
+/// # Errors
+/// Of the disk; what was there before is there still.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     match std::fs::remove_file(&temporary) {

@@ -24,6 +24,9 @@ pub use signed::{Context, SignatureError, sign, verify};
 pub struct NoRandomness(pub getrandom::Error);
 
 /// Random bytes.
+///
+/// # Errors
+/// The system gives none.
 pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(NoRandomness)?;

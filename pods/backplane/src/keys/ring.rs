@@ -100,6 +100,9 @@ impl Ring {
     }
 
     /// Seals for a federation's subject.
+    ///
+    /// # Errors
+    /// No random bytes.
     pub fn seal(&self, federation: &FederationId, subject: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let (generation, key) = self.sealing().ok_or(SealError::NoKey)?;
         let mut sealed = Vec::with_capacity(HEADER + plain.len() + 16);
@@ -116,6 +119,9 @@ impl Ring {
     }
 
     /// Opens what was sealed for that subject: the generation, and the plain text.
+    ///
+    /// # Errors
+    /// It is of no key of the ring, or was sealed for another federation or subject.
     pub fn open(
         &self,
         federation: &FederationId,
@@ -142,6 +148,9 @@ impl Ring {
     }
 
     /// Reads [`to_json`](Self::to_json).
+    ///
+    /// # Errors
+    /// It is of another form.
     pub fn from_json(json: serde_json::Value) -> Result<Self, serde_json::Error> {
         let kept: KeptRing = serde_json::from_value(json)?;
         let mut ring = Self::default();

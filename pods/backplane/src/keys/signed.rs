@@ -66,6 +66,9 @@ pub(crate) fn split(signed: &[u8]) -> Result<(&[u8; SIGNATURE], &[u8]), Signatur
 }
 
 /// The body, if this pod has signed it for that federation and subject.
+///
+/// # Errors
+/// It has not.
 pub fn verify<'a>(
     pod: &PodId,
     context: Context,

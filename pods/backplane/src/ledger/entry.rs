@@ -64,6 +64,9 @@ struct Inner {
 
 impl Entry {
     /// A new word, signed.
+    ///
+    /// # Errors
+    /// The body is no JSON of a known form.
     pub fn new(
         identity: &Identity,
         federation: &FederationId,
@@ -86,6 +89,9 @@ impl Entry {
     }
 
     /// Signed bytes from elsewhere.
+    ///
+    /// # Errors
+    /// Nobody has signed it for that federation and subject, or it is of another version or form.
     pub fn verified(federation: &FederationId, subject: &str, signed: &[u8]) -> Result<Self, OpenError> {
         let entry = Self::trusted(subject, signed)?;
         verify(&entry.from, Context::Entry, federation, subject, signed)?;
@@ -93,6 +99,9 @@ impl Entry {
     }
 
     /// As it stands on the log.
+    ///
+    /// # Errors
+    /// No random bytes.
     pub fn sealed(&self, federation: &FederationId, ring: &Ring) -> Result<Vec<u8>, SealError> {
         if self.subject.starts_with(subject::KEYS) {
             return Ok([&[OPEN], self.signed.as_slice()].concat());
@@ -101,6 +110,9 @@ impl Entry {
     }
 
     /// From the log; with the generation of the key, if it was sealed.
+    ///
+    /// # Errors
+    /// It is of no key that is known, or as [`verified`](Self::verified).
     pub fn open(
         federation: &FederationId,
         ring: &Ring,

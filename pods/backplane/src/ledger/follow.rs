@@ -36,6 +36,9 @@ const FOR_OTHERS: [&str; 6] = [
 
 impl Ledger {
     /// Follows the log until the future is dropped, or the database fails; then it may be called again, and goes on after what was committed.
+    ///
+    /// # Errors
+    /// The database cannot be read or written; what the log or the server do is waited out.
     pub async fn follow(self: Arc<Self>) -> Result<(), StoreError> {
         let cursor = self.state.lock().store.cursor()?;
         let mut follow = self.bus.follow(cursor).ready_chunks(BATCH);
@@ -158,6 +161,9 @@ impl Ledger {
     }
 
     /// Whether claims may be made: this log has been told all that those who are heard know.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn settled(&self) -> Result<bool, StoreError> {
         let status = self.status.borrow().clone();
         let Some(incarnation) = status.incarnation.filter(|_| status.caught_up && status.told) else {
@@ -178,6 +184,9 @@ impl Ledger {
     }
 
     /// How far the log was followed, as kept.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn cursor(&self) -> Result<Option<Position>, StoreError> {
         self.state.lock().store.cursor()
     }

@@ -153,6 +153,9 @@ pub struct LedgerParts {
 
 impl Ledger {
     /// Opens the database at `path`; in memory if there is none.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or is of a newer program.
     pub fn open(parts: LedgerParts, path: Option<&Path>) -> Result<Arc<Self>, StoreError> {
         let store = Store::open(path, &parts.federation)?;
         let mut digests = Digests::default();
@@ -184,11 +187,17 @@ impl Ledger {
     }
 
     /// The last message of each pod whose questions were let in, as [`Ledger::set_heard`] has kept it.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn heard(&self) -> Result<Vec<(PodId, Highest)>, StoreError> {
         self.state.lock().store.heard()
     }
 
     /// Keeps what the last message of a pod was, unless a later one is kept. A killed process does not lose it.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn set_heard(&self, pod: &PodId, highest: Highest) -> Result<(), StoreError> {
         self.state.lock().store.set_heard(pod, highest)
     }
@@ -199,6 +208,9 @@ impl Ledger {
     }
 
     /// Adds a view, and tells it all that is known.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn add_view(&self, view: Arc<dyn View>) -> Result<(), StoreError> {
         let state = self.state.lock();
         state.store.each(|subject, signed| {
@@ -213,6 +225,9 @@ impl Ledger {
     }
 
     /// Adds a view of one prefix, which reads what is known by a way of its own: subject, and signature with JSON.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn add_view_with(
         &self,
         view: Arc<dyn View>,
@@ -226,12 +241,18 @@ impl Ledger {
     }
 
     /// The last word on a subject.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn get(&self, subject: &str) -> Result<Option<Entry>, StoreError> {
         let signed = self.state.lock().store.get(subject)?;
         Ok(signed.and_then(|signed| Entry::trusted(subject, &signed).ok()))
     }
 
     /// The last words on all subjects with a prefix.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn all(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         self.state.lock().store.each_below(prefix, |subject, signed| {
@@ -256,16 +277,25 @@ impl Ledger {
     }
 
     /// How many subjects there is a word on.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn len(&self) -> Result<u64, StoreError> {
         self.state.lock().store.len()
     }
 
     /// Whether nothing is known.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn is_empty(&self) -> Result<bool, StoreError> {
         Ok(self.len()? == 0)
     }
 
     /// Takes a signed entry from anybody: the signature, the policy and the epoch decide.
+    ///
+    /// # Errors
+    /// Of the database; an entry that is not taken is none.
     pub fn offer(&self, subject: &str, signed: &[u8]) -> Result<Taken, StoreError> {
         let taken = self.batch(|batch| batch.take_signed(subject, signed))?;
         self.retry()?;
@@ -274,6 +304,9 @@ impl Ledger {
 
     /// Takes many signed entries from anybody, in one transaction; how many of them are news. When it fails none of those since the last that says who
     /// belongs to the federation is taken.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn offer_many(&self, entries: &[(String, Vec<u8>)]) -> Result<usize, StoreError> {
         let new = self.batch(|batch| {
             let mut new = 0;

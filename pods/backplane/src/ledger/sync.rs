@@ -119,6 +119,9 @@ fn hex(digest: u128) -> String {
 
 impl Ledger {
     /// Answers another pod's question.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn answer(&self, ask: Ask) -> Result<Answer, StoreError> {
         Ok(match ask {
             Ask::Branches => {
@@ -167,6 +170,10 @@ impl Ledger {
     }
 
     /// Compares with another pod, and brings both up to date.
+    /// Safe to cancel: what was taken in by then stays.
+    ///
+    /// # Errors
+    /// The other pod does not answer, or not in a form that is known; or the database.
     pub async fn reconcile(&self, peer: &dyn Peer) -> Result<Outcome, SyncError> {
         let mut outcome = Outcome::default();
         let ours: Vec<String> = self.state.lock().digests.branches().into_iter().map(hex).collect();

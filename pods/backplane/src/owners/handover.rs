@@ -184,6 +184,10 @@ impl Owners {
     }
 
     /// As the receiver: pulls what is promised to us, and accepts it.
+    /// Safe to cancel: a later call pulls what is missing.
+    ///
+    /// # Errors
+    /// Of the log; that it could not be pulled is an answer.
     pub async fn take(&self, key: OwnerKey) -> Result<ExchangeAnswer, ChangeError> {
         let us = self.mesh.pod();
         let Some((entry, promise)) = self.record(key)? else { return Ok(ExchangeAnswer::Pulling) };
@@ -217,6 +221,10 @@ impl Owners {
     }
 
     /// Goes on with all promises of and to this pod: after a start, and from time to time.
+    /// Safe to cancel.
+    ///
+    /// # Errors
+    /// Of the log or the database; the promises after it wait for the next call.
     pub async fn go_on(&self) -> Result<(), GiveError> {
         let us = self.mesh.pod();
         for (key, from, to) in self.map.promises() {

@@ -120,6 +120,9 @@ fn next(ownership: &Ownership) -> Result<Value, Stop> {
 
 impl Owners {
     /// Reads all that is known. Call it once for a mesh.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn open(mesh: Arc<Mesh>, puller: Arc<dyn Puller>) -> Result<Arc<Self>, StoreError> {
         let map = Arc::new(OwnerMap::default());
         mesh.ledger().add_view_with(map.clone(), subject::OWNERS, |name, signed| map.load(name, signed))?;
@@ -134,6 +137,9 @@ impl Owners {
     }
 
     /// The record of a path.
+    ///
+    /// # Errors
+    /// Of the database.
     pub fn get(
         &self,
         workspace: WorkspaceId,

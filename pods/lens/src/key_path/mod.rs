@@ -58,6 +58,9 @@ pub(crate) struct KeyPath {
 
 impl KeyPath {
     /// `path` as TOML writes a dotted key; empty: the whole document.
+    ///
+    /// # Errors
+    /// It is no dotted key; the words say why.
     pub fn new(format: Format, path: &str) -> Result<Self, String> {
         let path =
             if path.is_empty() { Vec::new() } else { toml::dotted_key(path).ok_or_else(not_dotted)? };

@@ -101,6 +101,10 @@ impl Supply {
     }
 
     /// Takes in what others announce for a weak key and is not known here. Whether there was any.
+    /// Safe to cancel: what came by then stays.
+    ///
+    /// # Errors
+    /// Of the larder; that nobody gives it is no error.
     pub async fn learn(&self, weak: &Digest) -> Result<bool, LarderError> {
         let Some(elsewhere) = self.elsewhere() else { return Ok(false) };
         let wanted = self.unknown(weak, elsewhere.announced(weak))?;
@@ -180,16 +184,25 @@ impl Supply {
     }
 
     /// A trace that is about to be added was made by another pod.
+    ///
+    /// # Errors
+    /// Of the larder.
     pub fn made_by(&self, trace: &Digest, pod: &PodId) -> Result<(), LarderError> {
         self.authors.learned([(*trace, *pod)])
     }
 
     /// The pod that has made a trace; none: this one, as far as is known.
+    ///
+    /// # Errors
+    /// Of the larder.
     pub fn maker(&self, trace: &Digest) -> Result<Option<PodId>, LarderError> {
         self.authors.of(trace)
     }
 
     /// Revokes all that came from a pod, which is not believed any more. How many traces that were.
+    ///
+    /// # Errors
+    /// Of the larder; what was revoked by then stays so.
     pub fn disown(&self, pod: &PodId) -> Result<usize, LarderError> {
         let mut revoked = 0;
         for trace in self.authors.traces_of(pod)? {
@@ -199,6 +212,9 @@ impl Supply {
     }
 
     /// Revokes a trace that came from a pod, which has revoked it. Whether there was one.
+    ///
+    /// # Errors
+    /// Of the larder.
     pub fn disown_trace(&self, pod: &PodId, trace: &Digest) -> Result<bool, LarderError> {
         Ok(self.authors.of(trace)? == Some(*pod) && self.take_back(trace)?)
     }
@@ -212,6 +228,9 @@ impl Supply {
     }
 
     /// Revokes a trace: no other pod's equal one is taken for it, and if it is our own others are told.
+    ///
+    /// # Errors
+    /// Of the larder.
     pub fn revoke(&self, digest: &Digest) -> Result<(), LarderError> {
         let bytes = self.larder.get(ObjectKind::Trace, digest)?;
         if let Some(trace) = bytes.and_then(|bytes| Trace::decode(&bytes).ok()) {
@@ -221,7 +240,11 @@ impl Supply {
         self.larder.revoke(digest)
     }
 
-    /// Brings those of these objects that are not in the larder, as far as others have them. Dropping the future ends the transfer.
+    /// Brings those of these objects that are not in the larder, as far as others have them. Dropping the future ends the transfer; what came by then
+    /// stays.
+    ///
+    /// # Errors
+    /// Of the larder; what nobody gives is just not there.
     pub async fn bring(
         &self,
         objects: impl IntoIterator<Item = impl Into<Wanted>>,
@@ -244,7 +267,10 @@ impl Supply {
         Ok(())
     }
 
-    /// An object's bytes, from here or elsewhere, if it has at most [`MAX_READ`] of them.
+    /// An object's bytes, from here or elsewhere, if it has at most [`MAX_READ`] of them. Safe to cancel.
+    ///
+    /// # Errors
+    /// Of the larder; `None`: nobody gives it, or it has more.
     pub async fn get(&self, kind: ObjectKind, digest: &Digest) -> Result<Option<Bytes>, LarderError> {
         self.bring([to_read(ObjectId { kind, digest: *digest })], Urgency::Urgent).await?;
         match self.larder.size_of(digest)? {
@@ -254,6 +280,10 @@ impl Supply {
     }
 
     /// Whether all of these blobs are here, or somebody says that they have them.
+    /// Safe to cancel.
+    ///
+    /// # Errors
+    /// Of the larder.
     pub async fn has_all(&self, blobs: impl IntoIterator<Item = &Digest>) -> Result<bool, LarderError> {
         let mut missing = Vec::new();
         for digest in blobs {

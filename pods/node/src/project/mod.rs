@@ -212,6 +212,9 @@ impl Project {
     }
 
     /// The digest of the file at a path; a source is taken into the larder for it. Blocks while it is read.
+    ///
+    /// # Errors
+    /// It cannot be read now, or has changed since the snapshot.
     pub fn digest_now(&self, path: &RelPath) -> Result<Option<Digest>, SourceError> {
         match self.entry(path) {
             Some(Entry::Output { digest, .. }) => Ok(Some(digest)),

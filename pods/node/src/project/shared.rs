@@ -37,6 +37,9 @@ impl Sources for SharedSources {
 impl SourceFiles {
     /// The tree of all sources, whose bytes are in the larder then; `None` if there are more than [`MAX_SHARED`] or [`MAX_SHARED_BYTES`]. Blocks while those
     /// are read that nobody has read before.
+    ///
+    /// # Errors
+    /// A source cannot be read, or has changed since the snapshot.
     pub fn tree(&self, sources: &dyn Sources) -> Result<Option<Tree>, SourceError> {
         let (mut entries, mut folders, mut bytes) = (Vec::new(), vec![RelPath::root()], 0u64);
         while let Some(folder) = folders.pop() {

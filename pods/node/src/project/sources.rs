@@ -96,6 +96,9 @@ pub struct SourceFiles {
 
 impl SourceFiles {
     /// For the project in a folder.
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
     pub fn new(project: &Path, supply: impl Into<Supply>, runtime: Handle) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let project = rustix::fs::open(project, flags, Mode::empty())?;

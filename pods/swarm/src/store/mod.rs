@@ -59,12 +59,18 @@ impl Content {
     }
 
     /// Makes `buffer` the bytes of a part, which must lie inside.
+    ///
+    /// # Errors
+    /// It cannot be read.
     pub fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.clear();
         self.append(offset, length, buffer)
     }
 
     /// Appends the bytes of a part, which must lie inside.
+    ///
+    /// # Errors
+    /// It cannot be read; `buffer` is as long as before.
     pub fn append(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Bytes(bytes) => {

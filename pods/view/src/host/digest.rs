@@ -29,6 +29,9 @@ impl DigestMemo for NoMemo {
 }
 
 /// The digest of all bytes from where the file stands.
+///
+/// # Errors
+/// It cannot be read.
 pub fn digest_of(mut file: &File) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; CHUNK];

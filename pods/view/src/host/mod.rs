@@ -72,6 +72,9 @@ enum Now {
 
 impl HostTools {
     /// Starts a generation: nothing is known yet.
+    ///
+    /// # Errors
+    /// The folder that its options name for a root cannot be opened.
     pub fn new(options: HostOptions, memo: Arc<dyn DigestMemo>) -> Result<Self, SourceError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let base = rustix::fs::open(&options.base, flags, Mode::empty())

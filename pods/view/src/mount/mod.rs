@@ -158,6 +158,9 @@ impl Mount {
     /// The mount should be read-only (`MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOATIME`; a writable one makes the kernel ask for
     /// attributes again after each read) with `allow_other`. Blocks until the kernel's first message, which the mount
     /// sends by itself.
+    ///
+    /// # Errors
+    /// The kernel does not agree, or a thread cannot be started.
     pub fn serve(
         fuse_fd: OwnedFd,
         flavour: Flavour,
@@ -201,6 +204,9 @@ impl Mount {
 
     /// Adds a step's root; it appears as `<mount>/<name>`. A name may be used again only after the kernel has forgotten
     /// the root that had it, so names should be counted up.
+    ///
+    /// # Errors
+    /// The name is in use, or was until a moment ago.
     pub fn add_root(&self, name: u64, source: Arc<dyn Source>) -> Result<Root, ViewError> {
         if self.core.linger.has(name) {
             return Err(ViewError::NameTaken(name));

@@ -39,6 +39,10 @@ pub struct NatsBus {
 
 impl NatsBus {
     /// Connects. With [`FirstConnect::Required`] the server is there when this returns.
+    /// Dropping the future connects to nobody.
+    ///
+    /// # Errors
+    /// The server does not let this pod in, has no JetStream, or, where it is required, is not there.
     pub async fn connect(options: &NatsOptions, root: &str) -> Result<Self, BusError> {
         if !subject::is_subject(root) {
             return Err(BusError::BadSubject(root.to_owned()));
