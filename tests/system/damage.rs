@@ -215,25 +215,6 @@ fn a_home_of_a_newer_version() {
 }
 
 #[test]
-fn an_index_of_an_older_version_is_built_again_and_nothing_runs() {
-    let place = Place::new();
-    let project = place.example("hello");
-    project.build(&[]).ok();
-    project.remove("bin/hello");
-    let index = place.home().join("larder/index.sqlite");
-    for extra in ["index.sqlite-wal", "index.sqlite-shm"] {
-        fs::remove_file(place.home().join("larder").join(extra)).ok();
-    }
-    let mut bytes = fs::read(&index).unwrap();
-    // `user_version` (https://www.sqlite.org/fileformat.html, 1.3): four bytes, the highest first.
-    assert_eq!(bytes[60..64], [0, 0, 0, 1]);
-    bytes[63] = 0;
-    fs::write(&index, bytes).unwrap();
-    project.builds(&[]);
-    assert!(project.has("bin/hello"));
-}
-
-#[test]
 fn a_workspace_of_a_newer_version() {
     let place = Place::new();
     let project = place.example("hello");

@@ -55,7 +55,7 @@ fn quarantined(dir: &Path) -> usize {
 
 #[test]
 fn a_lost_or_broken_index_is_made_anew() {
-    let breakages: [fn(&Path); 5] = [
+    let breakages: [fn(&Path); 6] = [
         |index| std::fs::remove_file(index).unwrap(),
         |index| std::fs::write(index, b"").unwrap(),
         |index| std::fs::write(index, [0x55; 10_000]).unwrap(),
@@ -64,6 +64,8 @@ fn a_lost_or_broken_index_is_made_anew() {
             let connection = Connection::open(index).unwrap();
             connection.execute_batch("DROP TABLE traces").unwrap();
         },
+        // Of an older program.
+        |index| Connection::open(index).unwrap().execute_batch("PRAGMA user_version = 0").unwrap(),
     ];
     for (n, breakage) in breakages.into_iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
