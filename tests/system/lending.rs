@@ -75,10 +75,7 @@ fn what_a_pod_lent_goes_when_its_lease_ends() {
     let server = server(&ground);
     let mut a = joins(Place::new(), &server, "a", None);
     drop(lends(&a));
-    let stands = |place: &Place, words: &[&str]| {
-        let pod = Running::standing(clock.rules(place.command("pod", words)));
-        pod
-    };
+    let stands = |place: &Place, words: &[&str]| Running::standing(clock.rules(place.command("pod", words)));
     let place = Place::new();
     let pod = stands(&place, &["join", server.url(), "--name", "b", "--invite", &a.invitation()]);
     let mut b = Member { place, pod };
