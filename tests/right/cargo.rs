@@ -1,7 +1,8 @@
 //! Rust projects without a project file: cargo goes on from what it left, and compiles what it has to; the programs are those that
 //! it would make by itself.
 
-use crate::common::{Place, Project};
+use crate::common::place::copy_all;
+use crate::common::{Built, Place, Project};
 
 /// Notes each crate that is compiled, beside what cargo makes of it; a vendored one is compiled in its own folder. What it printed cargo would print again.
 const WRAPPER: &str = "#!/bin/sh\nif [ \"$2\" = --crate-name ] && [ \"$3\" != ___ ]; then\n  echo \"$3\" >> /project/target/majordomo/compiled\nfi\n\
@@ -145,4 +146,44 @@ fn what_a_build_script_had_read() {
     project.build(&[]).ok();
     assert_eq!(project.says(program, &[]), "two\n");
     project.builds(&[]);
+}
+
+/// A crate that this workspace depends on, and that depends on none: whoever runs this test has it.
+fn a_crate_of_others<'p>(place: &'p Place, name: &str) -> Project<'p> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo.args(["metadata", "--offline", "--format-version", "1"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let ended = cargo.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let known: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let mut packages = known["packages"].as_array().unwrap().iter();
+    let manifest =
+        packages.find(|package| package["name"] == name).unwrap()["manifest_path"].as_str().unwrap();
+    let project = place.bare(name);
+    copy_all(std::path::Path::new(manifest).parent().unwrap(), project.path());
+    place.give(project.path());
+    project
+}
+
+#[test]
+fn a_crate_that_others_wrote_is_built_and_passes_its_own_tests() {
+    let place = place();
+    let project = a_crate_of_others(&place, "shlex");
+    assert_eq!(project.build(&[]).ok().ran_without_chefs(), ["cargo"]);
+    let tested = project.build(&["test"]).ok();
+    assert_eq!(tested.ran_without_chefs(), ["test"]);
+    let passed = |built: &Built| {
+        let said = built.output("test");
+        said.iter()
+            .filter(|line| line.starts_with("test result: ok.") && !line.contains("ok. 0 passed"))
+            .count()
+    };
+    assert!(passed(&tested) >= 1, "{:?}", tested.output("test"));
+    assert_eq!(project.build(&["test"]).ok().ran(), [] as [&str; 0]);
+    // An edit is compiled, and tested anew.
+    project.append("src/lib.rs", "\n#[test]\nfn of_ours() { assert_eq!(1 + 1, 3); }\n");
+    let wrong = project.build(&["test"]).failed();
+    assert_eq!(wrong.ended_as("failed"), ["test"], "{}", wrong.said());
+    project.replace("src/lib.rs", "1 + 1, 3", "1 + 1, 2");
+    assert!(passed(&project.build(&["test"]).ok()) >= 1);
+    place.assert_nothing_left();
 }

@@ -195,3 +195,45 @@ fn serd_by_meson() {
     assert_eq!(again.ran(), [] as [&str; 0]);
     place.assert_nothing_left();
 }
+
+/// Its sources come without the file, and its `configure.py` writes one that has a rule for itself.
+#[test]
+fn ninja_by_a_ninja_file_alone() {
+    let place = Place::new();
+    let Some(project) = project(&place, "ninja-build") else { return };
+    run(Command::new("python3").arg("configure.py").current_dir(project.path()));
+    let written = project.read("build.ninja");
+    // It can be built by CMake, too.
+    project.write("majordomo.toml", "[project]\nchef = 'ninja'\n");
+    let built = project.build(&["ninja"]).ok();
+    assert!(
+        built.ran().contains(&"build.ninja") && built.ran().contains(&"build/ninja.o"),
+        "{:?}",
+        built.ran()
+    );
+    assert_eq!(project.read("build.ninja"), written);
+    let version = run(Command::new(project.at("ninja")).arg("--version"));
+    assert!(version.starts_with("1."), "{version}");
+    assert_eq!(project.build(&["ninja"]).ok().ran(), [] as [&str; 0]);
+    // What it makes anew itself after an edit is compiled; a comment links nothing.
+    for file in ["src/version.cc", "src/metrics.h"] {
+        let folder = tempfile::tempdir().unwrap();
+        run(Command::new("cp").arg("-a").arg(project.at(".")).arg(folder.path().join("copy")));
+        let copy = folder.path().join("copy");
+        project.append(file, "\n// edited\n");
+        let compiled = project.build(&["ninja"]).ok();
+        let users = run(Command::new("sh")
+            .args(["-c", "for f in src/*.cc; do c++ -MM $f 2> /dev/null; done; true"])
+            .current_dir(&copy));
+        let users = users.replace("\\\n", " ");
+        let is_user = |object: &str| {
+            let name = object.trim_start_matches("build/");
+            users.lines().any(|line| {
+                line.starts_with(&format!("{name}:")) && line.split_whitespace().any(|one| one == file)
+            })
+        };
+        let ran = compiled.ran_without_chefs();
+        assert!(!ran.is_empty() && ran.iter().all(|object| is_user(object)), "{file}: {ran:?}");
+    }
+    place.assert_nothing_left();
+}
