@@ -431,6 +431,14 @@ fn what_cannot_be_configured_is_not_remembered() {
     project.write("deeper/other.txt", "");
     let failed = project.build(&[]).code(1);
     assert!(failed.output("configure").join("\n").contains("does not contain a CMakeLists.txt file"));
+    project.write("deeper/CMakeLists.txt", "find_package(NoSuchPackage REQUIRED)\n");
+    for _ in 0..2 {
+        let failed = project.build(&[]).code(1);
+        assert_eq!(ran(&failed), ["configure"]);
+        assert!(failed.output("configure").join("\n").contains("NoSuchPackage"), "{}", failed.said());
+        assert!(failed.said().contains("why: deeper/CMakeLists.txt:1: "), "{}", failed.said());
+        assert!(!project.has("build"));
+    }
     project.write("deeper/CMakeLists.txt", "");
     project.build(&[]).ok();
     place.assert_nothing_left();

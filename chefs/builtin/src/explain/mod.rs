@@ -8,6 +8,7 @@ use protocol::chef::Reason;
 
 mod bibliography;
 mod compilers;
+mod configuring;
 mod debian;
 mod place;
 mod programs;
@@ -63,13 +64,15 @@ impl<'a> Printed<'a> {
 type Reader = fn(&Printed<'_>) -> Option<Reason>;
 
 /// Those who know causes.
-const CAUSES: [Reader; 9] = [
+const CAUSES: [Reader; 11] = [
     tex::error,
     bibliography::bibtex,
     bibliography::biber,
     compilers::rust,
     compilers::c,
     compilers::linker,
+    configuring::cmake,
+    configuring::meson,
     programs::network,
     programs::missing,
     programs::cargo,

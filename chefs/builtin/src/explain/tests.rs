@@ -210,6 +210,29 @@ fn make_and_programs() {
 }
 
 #[test]
+fn what_cannot_be_configured() {
+    tells(
+        "CMake Error at deeper/CMakeLists.txt:1 (find_package):\n  By not providing \"FindX.cmake\" in CMAKE_MODULE_PATH this\n  project has asked\n\n  \
+         Could not find a package configuration file provided by \"X\"\n  with any of the following names:\n\n    XConfig.cmake\n\n\n-- Configuring incomplete, errors occurred!\n",
+        &["deeper/CMakeLists.txt:1: the package `X` is not on this machine"],
+    );
+    tells(
+        "CMake Error at /usr/share/cmake-3.25/Modules/FindPackageHandleStandardArgs.cmake:230 (message):\n  Could NOT find PNG (missing: PNG_LIBRARY)\n\
+         Call Stack (most recent call first):\n  /usr/share/cmake-3.25/Modules/FindPNG.cmake:163 (find_package_handle)\n  CMakeLists.txt:5 (find_package)\n\n\n",
+        &["CMakeLists.txt:5: the package `PNG` is not on this machine"],
+    );
+    tells(
+        "CMake Error at CMakeLists.txt:9 (add_subdirectory):\n  add_subdirectory given source \"deeper\" which is not an existing directory.\n\n\n",
+        &["CMakeLists.txt:9: add_subdirectory given source \"deeper\" which is not an existing directory."],
+    );
+    tells("CMake Error at x:1 (message):\n\nCMake Error at y (message):\n", &[]);
+    tells(
+        "meson.build:13:0: ERROR: Nonexistent build file 'deeper/meson.build'\n",
+        &["meson.build:13: Nonexistent build file `deeper/meson.build`"],
+    );
+}
+
+#[test]
 fn paths_are_those_of_the_project() {
     let first = |cwd: &str, output: &str| reasons(cwd, output, &|_| None).remove(0).path;
     assert_eq!(first("doc", "./ch/a.tex:3: Undefined control sequence.\n").as_deref(), Some("doc/ch/a.tex"));
