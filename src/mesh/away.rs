@@ -6,6 +6,7 @@
 //!
 //! Errors are [`RunEnd::NotRun`]. Nothing here outlives a crash: the running pod then finds that nobody wants its run.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,6 +88,8 @@ struct Known {
     programs: FxHashMap<Vec<u8>, Instant>,
     /// What it is and has.
     labels: BTreeMap<String, String>,
+    /// The load of each of its processors in the last minute, in hundredths.
+    load: u32,
     /// When it fell silent with a step.
     silent: Option<Instant>,
 }
@@ -107,6 +110,7 @@ impl Known {
             different: FxHashMap::default(),
             programs: FxHashMap::default(),
             labels: BTreeMap::new(),
+            load: 0,
             silent: None,
         }
     }
@@ -177,6 +181,16 @@ impl Known {
     }
 }
 
+/// Why a step is rather placed here than there: the greater, the better.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Merit {
+    /// Of its inputs.
+    bytes: u64,
+    /// More steps that it takes.
+    room: u32,
+    load: Reverse<u32>,
+}
+
 impl Away {
     /// Over a mesh, and with what is known of who has what.
     pub fn new(mesh: Arc<Mesh>, owners: Arc<Owners>) -> Arc<Self> {
@@ -190,11 +204,28 @@ impl Away {
         })
     }
 
-    /// Passes on that beats were heard. Ends with the mesh.
-    pub async fn follow_beats(self: Arc<Self>) {
-        let mut beats = self.mesh.beats().watch();
-        while beats.changed().await.is_ok() {
-            self.changed();
+    /// Passes on that beats were heard, and forgets what those have who have gone. Ends with the mesh.
+    pub async fn follow(self: Arc<Self>) {
+        let (mut beats, mut members) = (self.mesh.beats().watch(), self.mesh.members().watch());
+        loop {
+            let list = members.borrow_and_update().clone();
+            let gone: Vec<PodId> =
+                list.values().filter(|member| !member.is_member()).map(|member| member.pod).collect();
+            gone.iter().for_each(|pod| self.owners.map().forget_holder(pod));
+            self.makers.lock().retain(|_, pod| !gone.contains(pod));
+            loop {
+                let heard = tokio::select! {
+                    heard = beats.changed() => heard,
+                    told = members.changed() => match told {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                };
+                if heard.is_err() {
+                    return;
+                }
+                self.changed();
+            }
         }
     }
 
@@ -238,7 +269,7 @@ impl Away {
         let alive = heard.into_iter().filter(|(pod, heard)| {
             let is_full =
                 members.get(pod).is_some_and(|member| member.is_member() && member.role == Role::Full);
-            is_full && heard.liveness == Liveness::Alive && !heard.beat.leaving
+            is_full && heard.liveness == Liveness::Alive
         });
         let mut all = Vec::new();
         for (pod, heard) in alive {
@@ -255,6 +286,7 @@ impl Away {
                 (known.memory, known.memory_at) = (heard.beat.free_memory, heard.at);
             }
             known.memory_in_all = heard.beat.memory;
+            known.load = heard.beat.load / heard.beat.processors.max(1);
             known.labels = heard.beat.labels;
             all.push(pod);
         }
@@ -332,8 +364,11 @@ impl OtherKitchens for OtherPods {
         let best = |room: fn(&Known) -> u32| {
             let known = alive.iter().filter_map(|pod| Some((pod, pods.get(pod)?)));
             let with_room = known.filter(|(_, known)| room(known) > 0 && known.fits(wish));
-            // Of those that have as much, the one with the most room.
-            let best = with_room.max_by_key(|(pod, known)| (has.get(pod).copied().unwrap_or(0), room(known)));
+            let best = with_room.max_by_key(|(pod, known)| Merit {
+                bytes: has.get(pod).copied().unwrap_or(0),
+                room: room(known),
+                load: Reverse(known.load),
+            });
             best.map(|(pod, _)| *pod)
         };
         let (pod, stage) = match best(|known| known.free) {
@@ -418,6 +453,8 @@ impl Place for Reserved {
     }
 
     fn holds(&self, objects: &[Digest]) {
+        let map = self.away.owners.map();
+        objects.iter().for_each(|digest| map.note_holder(self.pod, digest));
         let mut makers = self.away.makers.lock();
         if makers.len() + objects.len() > MAX_MAKERS {
             makers.clear();
@@ -564,5 +601,18 @@ impl Drop for Wanted {
             });
         }
         self.away.changed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_before_room_and_room_before_load() {
+        let merit = |bytes, room, load| Merit { bytes, room, load: Reverse(load) };
+        assert!(merit(2, 1, 900) > merit(1, 8, 0));
+        assert!(merit(1, 8, 900) > merit(1, 7, 0));
+        assert!(merit(1, 8, 10) > merit(1, 8, 20));
     }
 }

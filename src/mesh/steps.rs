@@ -74,7 +74,7 @@ impl Steps {
             }
         });
         let tasks = [
-            tokio::spawn(away.clone().follow_beats()),
+            tokio::spawn(away.clone().follow()),
             tokio::spawn(beat_on_change(mesh.clone(), pod.slots().watch())),
         ];
         pod.lend(Some(Arc::new(OtherPods(away))));

@@ -12,6 +12,8 @@ use crate::Stage;
 use crate::measure::{Cost, median, run};
 use crate::row::{Goal, Row};
 
+/// Names of the rows.
+pub const ROWS: [&str; 4] = ["shared", "elsewhere", "cancel", "twentieth"];
 /// Slots of each pod.
 const SLOTS: usize = 2;
 /// Steps that sleep, and for how long.

@@ -365,7 +365,7 @@ fn main() {
     if sandboxes::ROWS.iter().any(|row| wanted(row)) {
         lines.extend(sandboxes::rows(&stage, &wanted).iter().map(Row::markdown));
     }
-    if ["shared", "elsewhere", "twentieth"].iter().any(|row| wanted(row)) {
+    if elsewhere::ROWS.iter().any(|row| wanted(row)) {
         lines.extend(elsewhere::rows(&stage, &wanted).iter().map(Row::markdown));
     }
     if wanted("latex") {

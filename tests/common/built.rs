@@ -69,6 +69,12 @@ impl Built {
         pods
     }
 
+    /// On which pods a step began, one after the other.
+    pub fn started_at(&self, step: &str) -> Vec<&str> {
+        let started = |event: &&Value| event["event"] == "step-started" && event["step"] == step;
+        self.events.iter().filter(started).map(|event| event["pod"].as_str().unwrap()).collect()
+    }
+
     /// The laws of `docs/reference/events.md`.
     #[track_caller]
     fn check(&self) {

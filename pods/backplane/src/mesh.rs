@@ -6,7 +6,7 @@
 //!
 //! **A crash** loses messages, nothing else. **Bounds**: [`MAX_SERVING`] questions are served at a time, each for [`SERVING`]; one comparison each [`COMPARE_EVERY`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,6 +128,8 @@ pub struct Mesh {
     home: Option<PathBuf>,
     compared: Mutex<Option<Instant>>,
     serving: Duration,
+    /// Members of another version, of which that was said.
+    foreign: Mutex<HashSet<PodId>>,
 }
 
 /// What goes on by itself. Dropping it ends that.
@@ -181,6 +183,7 @@ impl Mesh {
             home,
             compared: Mutex::default(),
             serving,
+            foreign: Mutex::default(),
         }))
     }
 
@@ -303,6 +306,10 @@ impl Mesh {
         let member = |pod: &PodId| self.federation.members.is_member(pod);
         match self.envelope.unwrap(&message.subject, &message.payload, member) {
             Ok(opened) => Some(opened),
+            Err(error @ EnvelopeError::Version { from, .. }) if self.foreign.lock().insert(from) => {
+                tracing::warn!(%error, "a pod is not understood");
+                None
+            }
             Err(error) => {
                 tracing::debug!(subject = message.subject, %error, "a message is not taken");
                 None
@@ -460,6 +467,7 @@ impl Mesh {
             let members = self.federation.members.clone();
             self.beats.retain(|pod| members.is_member(pod));
             self.envelope.retain(|pod| members.is_member(pod));
+            self.foreign.lock().retain(|pod| members.is_member(pod));
             self.compare().await;
         }
     }

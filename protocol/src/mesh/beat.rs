@@ -1,4 +1,4 @@
-//! Small news: how a pod does, what it lacks, what it has traced.
+//! Small news: how a pod does, and what it has traced.
 
 use std::collections::BTreeMap;
 
@@ -27,9 +27,6 @@ pub struct Beat {
     /// What it can do and is, for placement (`os`, `arch`, what its user says).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// It takes no more work: it is on its way out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaving: bool,
     /// A hash of all entries that it knows, in hexadecimal digits: two pods with the same one know the same.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub knows: String,

@@ -131,7 +131,6 @@ fn messages_have_their_golden_form() {
             free_memory: 1 << 30,
             memory: Some(2 << 30),
             labels: [("arch".to_owned(), "x86_64".to_owned())].into(),
-            leaving: false,
             knows: "00ff".into(),
         },
     );

@@ -1,4 +1,6 @@
-//! Random faults under builds that three pods share: whatever happens, outputs are what the sources ask for, and every artefact has one owner.
+//! Random faults under builds that three pods share: whatever happens, outputs are what the sources ask for, and in the end every artefact has one owner.
+//! Outputs are looked at after each round; owners after those with a cheap fault, each tenth and the last, when the federation has settled: two owners for a while
+//! within ten rounds would not be seen here (that no two claims both succeed, `owners/tests.rs` of the back-plane shows).
 //!
 //! A round changes sources, builds, and has one or two faults come at random instants; some rounds hand an artefact over meanwhile. Then everything is
 //! mended, and the next build is right. `COMPUTEPODS_FAULTS` says how many rounds, `COMPUTEPODS_SEED` where the random numbers start. As root each

@@ -29,11 +29,8 @@ fn a_step_that_wants_a_label_runs_where_it_is() {
     let project = a.place.project("p", STEPS);
     project.write("words", "drawn\n");
     let built = project.build(&[]).ok();
-    let started = |step: &str| {
-        let mut all = built.events.iter().filter(|event| event["event"] == "step-started");
-        all.find(|event| event["step"] == step).unwrap()["pod"].clone()
-    };
-    assert_eq!((started("drawn"), started("here")), ("b".into(), "here".into()), "{}", built.said());
+    let started = ["drawn", "here"].map(|step| built.started_at(step));
+    assert_eq!(started, [["b"], ["here"]], "{}", built.said());
     assert_eq!(project.read("here"), "DRAWN\ndrawn\n");
     // It is about the place, and in no key.
     project.replace("majordomo.toml", "on = { gpu = 'yes' }", "");

@@ -39,6 +39,16 @@ pub enum EnvelopeError {
     /// Not what it says.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Of a member that speaks another version.
+    #[error(
+        "{from} speaks version {version} of the back-plane's messages, this pod speaks version {VERSION}: upgrade the older of the two"
+    )]
+    Version {
+        /// Who.
+        from: PodId,
+        /// Which.
+        version: u32,
+    },
     /// Of somebody who is no member.
     #[error("{0} is no member")]
     Stranger(PodId),
@@ -99,31 +109,26 @@ impl Envelope {
         sealed: &[u8],
         member: impl Fn(&PodId) -> bool,
     ) -> Result<Opened<T>, EnvelopeError> {
-        let (from, signed) = self.sender(subject, sealed)?;
+        let (Sender { v: version, from }, signed) = self.sender(subject, sealed)?;
         if !member(&from) {
             return Err(EnvelopeError::Stranger(from));
         }
-        let inner: Inner<T> = self.said_by(&from, subject, &signed)?;
+        let json =
+            verify(&from, Context::Message, &self.federation, subject, &signed).map_err(OpenError::from)?;
+        if version != VERSION {
+            return Err(EnvelopeError::Version { from, version });
+        }
+        let inner: Inner<T> = serde_json::from_slice(json).map_err(OpenError::from)?;
         self.guard.lock().admit(&from, inner.life, inner.count, inner.at, self.clock.now())?;
         Ok(Opened { from, body: inner.body, id: id(&from, inner.life, inner.count) })
     }
 
-    /// Who claims to have sent it, and the signed bytes.
-    fn sender(&self, subject: &str, sealed: &[u8]) -> Result<(PodId, Vec<u8>), OpenError> {
+    /// Who claims to have sent it, by which version, and the signed bytes.
+    fn sender(&self, subject: &str, sealed: &[u8]) -> Result<(Sender, Vec<u8>), OpenError> {
         let (_, bytes) = self.ring.read().open(&self.federation, subject, sealed)?;
         let (_, json) = signed::split(&bytes)?;
-        let Sender { v, from } = serde_json::from_slice(json)?;
-        OpenError::unless_known(v)?;
-        Ok((from, bytes))
-    }
-
-    fn said_by<T: DeserializeOwned>(
-        &self,
-        from: &PodId,
-        subject: &str,
-        signed: &[u8],
-    ) -> Result<Inner<T>, OpenError> {
-        Ok(serde_json::from_slice(verify(from, Context::Message, &self.federation, subject, signed)?)?)
+        let sender = serde_json::from_slice(json)?;
+        Ok((sender, bytes))
     }
 
     /// Goes on after a start; see [`Guard::resume`].
@@ -196,16 +201,41 @@ mod tests {
         ));
     }
 
+    /// What somebody seals who says that it is of a pod and of a version.
+    fn forged(by: &Envelope, from: PodId, v: u32) -> Vec<u8> {
+        let inner = Inner { v, from, at: NOW, life: 1, count: 0, body: 7 };
+        let json = serde_json::to_vec(&inner).unwrap();
+        let signed = sign(&by.identity, Context::Message, &by.federation, "beat.a", &json);
+        by.ring.read().seal(&by.federation, "beat.a", &signed).unwrap()
+    }
+
+    #[test]
+    fn a_message_of_another_version_is_refused_with_a_sentence() {
+        let federation = FederationId::founded_by(&PodId::from_bytes([1; 32]), &[1; 16]);
+        let (newer, b) = (envelope(federation, 1, NOW), envelope(federation, 1, NOW));
+        let from = newer.identity.pod();
+        let unwrap = |sealed: &[u8], is_member| b.unwrap::<i32>("beat.a", sealed, |_| is_member);
+        let refused = unwrap(&forged(&newer, from, VERSION + 1), true).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "{from} speaks version 2 of the back-plane's messages, this pod speaks version 1: upgrade the older of the two"
+            )
+        );
+        // It is said of members that have said so themselves, and of nobody else.
+        assert!(matches!(unwrap(&forged(&newer, from, VERSION + 1), false), Err(EnvelopeError::Stranger(_))));
+        let other = unwrap(&forged(&newer, b.identity.pod(), VERSION + 1), true);
+        assert!(matches!(other, Err(EnvelopeError::Open(OpenError::Signature(_)))), "{other:?}");
+        // What it says in our version is taken: nothing of the one that was refused is remembered.
+        assert_eq!(unwrap(&forged(&newer, from, VERSION), true).unwrap().body, 7);
+    }
+
     #[test]
     fn a_member_cannot_speak_for_another() {
         let federation = FederationId::founded_by(&PodId::from_bytes([1; 32]), &[1; 16]);
         let (a, b, liar) =
             (envelope(federation, 1, NOW), envelope(federation, 1, NOW), envelope(federation, 1, NOW));
-        let inner = Inner { v: VERSION, from: a.identity.pod(), at: NOW, life: 1, count: 0, body: 7 };
-        let json = serde_json::to_vec(&inner).unwrap();
-        let signed = sign(&liar.identity, Context::Message, &federation, "beat.a", &json);
-        let sealed = liar.ring.read().seal(&federation, "beat.a", &signed).unwrap();
-        let taken = b.unwrap::<i32>("beat.a", &sealed, |_| true);
+        let taken = b.unwrap::<i32>("beat.a", &forged(&liar, a.identity.pod(), VERSION), |_| true);
         assert!(matches!(taken, Err(EnvelopeError::Open(OpenError::Signature(_)))), "{taken:?}");
     }
 }

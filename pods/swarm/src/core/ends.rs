@@ -256,9 +256,7 @@ impl Core {
             }
             for (request, items) in cancelled {
                 for &index in &items {
-                    if let Some(flight) = peer.land(request, index) {
-                        peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());
-                    }
+                    peer.land(request, index);
                 }
                 if let Err(error) = peer.link.say(&Frame::Cancel { request, items }) {
                     tracing::debug!(%error, "a cancel was not sent");

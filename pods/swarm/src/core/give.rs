@@ -70,7 +70,7 @@ impl Core {
     pub(super) fn take_back(&mut self, conn: Conn) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let requests = std::mem::take(&mut peer.requests);
-        (peer.outstanding, peer.lists) = (0, 0);
+        (peer.outstanding, peer.lists) = ([0; 2], 0);
         let mut units = Vec::new();
         for (request, wanted) in requests {
             if let Err(error) = peer.link.say(&Frame::Cancel { request, items: vec![] }) {
@@ -104,11 +104,8 @@ impl Core {
     /// Asks a pod for its next units; false if there are none or it has enough to do.
     fn give(&mut self, conn: Conn) -> bool {
         let Some(peer) = self.peers.get(&conn) else { return false };
-        let room = peer.room(self.now).min(SLICE);
-        if room == 0 {
-            return false;
-        }
-        for lane in Lane::ALL {
+        let rooms = Lane::ALL.map(|lane| (lane, peer.room(lane, self.now).min(SLICE)));
+        for (lane, room) in rooms.into_iter().filter(|(_, room)| *room > 0) {
             let mut wanted = self.next_units(conn, lane, room);
             if wanted.is_empty() && lane == Lane::Bulk {
                 wanted = self.doubles(conn, lane);
@@ -196,7 +193,8 @@ impl Core {
         let flight = |(_, length, unit): &(Item, Option<u32>, Unit)| {
             Some(Flight { unit: *unit, length: *length, since: now, came: BytesMut::new() })
         };
-        peer.outstanding += wanted.iter().map(|(_, length, _)| u64::from(length.unwrap_or(0))).sum::<u64>();
+        peer.outstanding[lane.index()] +=
+            wanted.iter().map(|(_, length, _)| u64::from(length.unwrap_or(0))).sum::<u64>();
         peer.requests.insert(request, Request { lane, items: wanted.iter().map(flight).collect() });
         if let Err(error) = said {
             self.broken(conn, error);
@@ -209,6 +207,8 @@ impl Peer {
     pub(super) fn land(&mut self, request: u32, index: u32) -> Option<Flight> {
         let wanted = self.requests.get_mut(&request)?;
         let flight = wanted.items.get_mut(index as usize)?.take()?;
+        let outstanding = &mut self.outstanding[wanted.lane.index()];
+        *outstanding = outstanding.saturating_sub(flight.length.unwrap_or(0).into());
         if wanted.items.iter().all(Option::is_none) {
             self.requests.remove(&request);
         }

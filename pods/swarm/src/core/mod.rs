@@ -196,7 +196,7 @@ impl Core {
             Said::Have { request, sizes, lease } => self.have(conn, request, &sizes, lease),
             Said::Miss { request, items } => self.miss(conn, request, &items),
             Said::Busy { request, retry } => self.busy(conn, request, retry),
-            Said::Fetch { request, from, ids } => self.relay(conn, request, from, ids),
+            Said::Fetch { request, from, ids, _place } => self.relay(conn, request, from, ids),
             Said::Data { lane, request, index, offset, total, bytes } => {
                 let data = take::Came { lane, request, index, offset, total, bytes };
                 if let Err(error) = self.data(conn, data) {

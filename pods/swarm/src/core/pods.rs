@@ -140,7 +140,8 @@ pub(super) struct Peer {
     pub(super) lists: usize,
     /// Units that it could be asked for, of each lane; some were given to others meanwhile.
     pub(super) queues: [VecDeque<Unit>; 2],
-    pub(super) outstanding: u64,
+    /// Bytes that were asked for and have not come, of each lane: what is urgent waits for no bulk.
+    pub(super) outstanding: [u64; 2],
     window: u64,
     narrowed: Option<Instant>,
     heard: u64,
@@ -167,7 +168,7 @@ impl Peer {
             to_relay: Vec::new(),
             lists: 0,
             queues: Default::default(),
-            outstanding: 0,
+            outstanding: [0; 2],
             window: FIRST_WINDOW,
             narrowed: None,
             heard: 0,
@@ -185,17 +186,16 @@ impl Peer {
         self.next_request - 1
     }
 
-    /// Bytes that may be asked for now.
-    pub(super) fn room(&self, now: Instant) -> u64 {
+    /// Bytes that may be asked for now on a lane.
+    pub(super) fn room(&self, lane: Lane, now: Instant) -> u64 {
         if !self.greeted || self.busy_until.is_some_and(|until| until > now) {
             return 0;
         }
-        self.window.saturating_sub(self.outstanding)
+        self.window.saturating_sub(self.outstanding[lane.index()])
     }
 
     /// A unit came after so long: additive increase, multiplicative decrease.
     pub(super) fn came(&mut self, length: u64, after: Duration, now: Instant) {
-        self.outstanding = self.outstanding.saturating_sub(length);
         self.stalls = 0;
         if after < SOON {
             self.window = (self.window + length.min(STEP)).min(MOST_WINDOW);

@@ -156,9 +156,7 @@ impl Core {
                 }
             }
             let Some((request, index)) = found else { continue };
-            if let Some(flight) = peer.land(request, index) {
-                peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());
-            }
+            peer.land(request, index);
             if let Err(error) = peer.link.say(&Frame::Cancel { request, items: vec![index] }) {
                 tracing::debug!(%error, "a cancel was not sent");
             }
@@ -192,7 +190,6 @@ impl Core {
             let Some(peer) = self.peers.get_mut(&conn) else { return };
             let pod = peer.pod;
             let Some(flight) = peer.land(request, index) else { continue };
-            peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());
             if let Some(job) = self.jobs.get_mut(&flight.unit.0)
                 && !job.missed.contains(&pod)
             {
@@ -212,16 +209,12 @@ impl Core {
             question.ids.iter().for_each(|id| self.not_answered(id, &pod, perhaps));
             return;
         }
-        if let Some(wanted) = peer.requests.remove(&request) {
+        if let Some(wanted) = peer.requests.get(&request) {
+            let count = wanted.items.len() as u32;
             peer.busy_until = Some(until);
             peer.pace.refusals += 1;
-            for flight in wanted.items.into_iter().flatten() {
-                if let Some(peer) = self.peers.get_mut(&conn) {
-                    peer.outstanding = peer.outstanding.saturating_sub(flight.length.unwrap_or(0).into());
-                    peer.lists -= usize::from(flight.unit.1 == Part::List);
-                }
-                self.reopen(flight.unit);
-            }
+            let flights: Vec<_> = (0..count).filter_map(|index| peer.land(request, index)).collect();
+            flights.into_iter().for_each(|flight| self.reopen(flight.unit));
         }
     }
 }

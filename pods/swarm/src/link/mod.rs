@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::AsyncWriteExt as _;
 use protocol::swarm::{BadFrame, Frame, Hello, Lane, MAJOR, MINOR};
 use protocol::{ObjectId, PodId};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::Store;
 use crate::net::{BoxedStream, Conn, Streams};
@@ -28,6 +28,10 @@ use serve::Serving;
 pub(crate) const CREDIT: u32 = 16 << 20;
 /// Frames that wait for the control stream: who does not read them is let go.
 const CONTROL_QUEUE: usize = 4096;
+/// Answers among them, which may be long: beyond that no more questions are read.
+const ANSWERS: usize = 32;
+/// Orders to pass something on that wait for the core: beyond that no more of anything is read.
+const FETCHES: usize = 4;
 /// What is there when asked stays so long.
 pub(crate) const LEASE: Duration = Duration::from_secs(300);
 /// A "have" holds for so long at least, whatever is said: else one pod could be asked again and again.
@@ -67,11 +71,34 @@ impl LinkError {
 #[derive(Debug)]
 pub(crate) enum Said {
     Hello,
-    Have { request: u32, sizes: Vec<Option<u64>>, lease: Duration },
-    Miss { request: u32, items: Vec<u32> },
-    Busy { request: u32, retry: Duration },
-    Fetch { request: u32, from: Vec<PodId>, ids: Vec<ObjectId> },
-    Data { lane: Lane, request: u32, index: u32, offset: u64, total: u64, bytes: Bytes },
+    Have {
+        request: u32,
+        sizes: Vec<Option<u64>>,
+        lease: Duration,
+    },
+    Miss {
+        request: u32,
+        items: Vec<u32>,
+    },
+    Busy {
+        request: u32,
+        retry: Duration,
+    },
+    /// With its place among those that may wait.
+    Fetch {
+        request: u32,
+        from: Vec<PodId>,
+        ids: Vec<ObjectId>,
+        _place: OwnedSemaphorePermit,
+    },
+    Data {
+        lane: Lane,
+        request: u32,
+        index: u32,
+        offset: u64,
+        total: u64,
+        bytes: Bytes,
+    },
     Broken(LinkError),
 }
 
@@ -88,17 +115,24 @@ pub(crate) struct Link {
 
 /// The control stream's queue.
 #[derive(Clone)]
-pub(crate) struct Control(mpsc::Sender<Vec<u8>>);
+pub(crate) struct Control {
+    queue: mpsc::Sender<Queued>,
+    answers: Arc<Semaphore>,
+}
+
+/// A frame that waits, and its place among the answers, if it is one.
+type Queued = (Vec<u8>, Option<OwnedSemaphorePermit>);
 
 impl Control {
     /// Says something, now or never.
     pub(crate) fn try_say(&self, frame: &Frame<'_>) -> Result<(), LinkError> {
-        self.0.try_send(frame.encode()).map_err(|_| LinkError::Deaf)
+        self.queue.try_send((frame.encode(), None)).map_err(|_| LinkError::Deaf)
     }
 
-    /// Says something when there is room.
-    pub(crate) async fn say(&self, frame: &Frame<'_>) -> Result<(), LinkError> {
-        self.0.send(frame.encode()).await.map_err(|_| LinkError::Deaf)
+    /// Answers, when there is room.
+    pub(crate) async fn answer(&self, frame: &Frame<'_>) -> Result<(), LinkError> {
+        let place = self.answers.clone().acquire_owned().await.map_err(|_| LinkError::Deaf)?;
+        self.queue.send((frame.encode(), Some(place))).await.map_err(|_| LinkError::Deaf)
     }
 }
 
@@ -112,7 +146,7 @@ impl Link {
         greeting: Duration,
     ) -> Self {
         let (sender, queue) = mpsc::channel(CONTROL_QUEUE);
-        let control = Control(sender);
+        let control = Control { queue: sender, answers: Arc::new(Semaphore::new(ANSWERS)) };
         let granted = Arc::new(Lane::ALL.map(|_| AtomicI64::new(CREDIT.into())));
         let heard = Arc::new(AtomicU64::new(0));
         let Streams([ours, urgent, bulk]) = streams;
@@ -190,13 +224,13 @@ impl Report {
 }
 
 async fn write_control(
-    mut queue: mpsc::Receiver<Vec<u8>>,
+    mut queue: mpsc::Receiver<Queued>,
     mut stream: futures::io::WriteHalf<BoxedStream>,
 ) -> Result<(), LinkError> {
     let hello = Hello { major: MAJOR, minor: MINOR, features: 0, credit: [CREDIT; 2] };
     stream.write_all(&Frame::Hello(hello).encode()).await?;
     stream.flush().await?;
-    while let Some(frame) = queue.recv().await {
+    while let Some((frame, _place)) = queue.recv().await {
         stream.write_all(&frame).await?;
         if queue.is_empty() {
             stream.flush().await?;
@@ -222,19 +256,20 @@ async fn read_control(
         Frame::Hello(hello) => {
             let error = LinkError::Version(hello.major);
             let reason = format!("version {} is spoken here, not {}", MAJOR, hello.major);
-            control.say(&Frame::Bye { reason }).await?;
+            control.answer(&Frame::Bye { reason }).await?;
             return Err(error);
         }
         Frame::Bye { reason } => return Err(LinkError::Bye(reason)),
         _ => return Err(LinkError::Unexpected("something before HELLO")),
     }
+    let fetches = Arc::new(Semaphore::new(FETCHES));
     loop {
         let bytes = frames.next().await?;
         match Frame::decode(&bytes)? {
-            Frame::Ask { request, ids } => control.say(&serving.answer(request, ids).await).await?,
+            Frame::Ask { request, ids } => control.answer(&serving.answer(request, ids).await).await?,
             Frame::Want { request, lane, items } => {
                 if let Err(busy) = serving.want(request, lane, items) {
-                    control.say(&busy).await?;
+                    control.answer(&busy).await?;
                 }
             }
             Frame::Cancel { request, items } => serving.cancel(request, &items),
@@ -248,7 +283,10 @@ async fn read_control(
                 let retry = Duration::from_millis(retry.into());
                 report.tell(Said::Busy { request, retry }).await?;
             }
-            Frame::Fetch { request, from, ids } => report.tell(Said::Fetch { request, from, ids }).await?,
+            Frame::Fetch { request, from, ids } => {
+                let _place = fetches.clone().acquire_owned().await.map_err(|_| LinkError::Deaf)?;
+                report.tell(Said::Fetch { request, from, ids, _place }).await?;
+            }
             Frame::Bye { reason } => return Err(LinkError::Bye(reason)),
             Frame::Hello(_) => return Err(LinkError::Unexpected("HELLO again")),
             Frame::Data(_) => return Err(LinkError::Unexpected("DATA on the control stream")),

@@ -184,7 +184,7 @@ pub(super) async fn fill(
         while let Some(&(request, _)) = misses.first() {
             let items = misses.iter().filter(|miss| miss.0 == request).map(|miss| miss.1).collect();
             misses.retain(|miss| miss.0 != request);
-            control.say(&Frame::Miss { request, items }).await?;
+            control.answer(&Frame::Miss { request, items }).await?;
         }
         if run.bytes.is_empty() {
             if run.used == 0 && serving.lanes.lock()[lane.index()].credit < LEAST_PART {

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use libp2p::{PeerId, StreamProtocol, noise, tcp, yamux};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use protocol::swarm::{Chunk, ChunkList, Data, Frame, Hello, Lane, MAJOR};
 use protocol::{Digest, ObjectId, ObjectKind, PodId};
 use swarm::testing::noise;
-use swarm::{Content, FetchOrder, Incoming, MemoryStore, Store, StoreError, peer_of, pod_of};
+use swarm::{Content, FetchOrder, Incoming, MemoryStore, Store, StoreError, peer_of};
 
-use crate::federation::{Federation, Members, Pod, Tcp, Twin, limits};
+use crate::federation::{Federation, Pod, Tcp, Twin, limits};
+use crate::raw::{PROTOCOLS, Raw, hello, said, until_closed};
 
 /// A store that is not honest.
 struct Liar {
@@ -181,83 +181,6 @@ async fn who_passes_on_what_it_does_not_give_holds_nobody_up() {
     }
 }
 
-/// A peer of its own making: connects by plain libp2p and sends what it likes.
-struct Raw {
-    peer: PeerId,
-    control: libp2p_stream::Control,
-    _task: tokio::task::JoinHandle<()>,
-}
-
-const PROTOCOLS: [StreamProtocol; 3] = [
-    StreamProtocol::new("/computepods/1/control"),
-    StreamProtocol::new("/computepods/1/urgent"),
-    StreamProtocol::new("/computepods/1/bulk"),
-];
-
-impl Raw {
-    /// Dials a pod. Whether it is let in shows when a stream is opened.
-    async fn dial(to: &Pod) -> Self {
-        let mut swarm = libp2p::SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-            .unwrap()
-            .with_behaviour(|_| libp2p_stream::Behaviour::new())
-            .unwrap()
-            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
-            .build();
-        let (control, peer) = (swarm.behaviour().new_control(), *swarm.local_peer_id());
-        let addresses = to.swarm.addresses().await.unwrap();
-        let dial = libp2p::swarm::dial_opts::DialOpts::peer_id(peer_of(&to.id()).unwrap());
-        swarm.dial(dial.addresses(addresses).build()).unwrap();
-        let task = tokio::spawn(async move {
-            loop {
-                swarm.select_next_some().await;
-            }
-        });
-        Self { peer, control, _task: task }
-    }
-
-    async fn member(to: &Pod, members: &Members) -> (Self, [libp2p::Stream; 3]) {
-        // Its key must be on the list before the handshake ends: so it comes twice.
-        let mut raw = Self::dial(to).await;
-        members.add(raw.id());
-        loop {
-            let mut streams = Vec::new();
-            for protocol in PROTOCOLS {
-                let open = raw.control.open_stream(peer_of(&to.id()).unwrap(), protocol);
-                match tokio::time::timeout(Duration::from_secs(5), open).await {
-                    Ok(Ok(stream)) => streams.push(stream),
-                    _ => break,
-                }
-            }
-            if let Ok(streams) = <[_; 3]>::try_from(streams) {
-                return (raw, streams);
-            }
-            let control = Self::dial(to).await;
-            members.add(control.id());
-            raw = control;
-        }
-    }
-
-    fn id(&self) -> PodId {
-        pod_of(&self.peer).unwrap()
-    }
-}
-
-fn hello() -> Vec<u8> {
-    Frame::Hello(Hello { major: MAJOR, minor: 0, features: 0, credit: [1 << 20; 2] }).encode()
-}
-
-/// Reads until the other side closes the stream.
-async fn until_closed(stream: &mut libp2p::Stream) {
-    let mut bytes = Vec::new();
-    let reading = stream.read_to_end(&mut bytes);
-    tokio::time::timeout(Duration::from_secs(20), reading)
-        .await
-        .expect("it should be closed")
-        .unwrap_or_default();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_frame_ends_the_connection() {
     let garbage = |kind: u8, body: &[u8]| {
@@ -330,10 +253,7 @@ async fn who_stops_half_way_is_replaced() {
     let federation = Tcp::new();
     let (pod, friend) = (federation.pod().await, federation.pod().await);
     let ids = friend.blobs(1, &[200_000]);
-    let (raw, [mut control, _urgent, mut bulk]) = Raw::member(&pod, federation.members()).await;
-    control.write_all(&hello()).await.unwrap();
-    control.flush().await.unwrap();
-    pod.until_connected(raw.id(), true).await;
+    let (raw, [mut control, _urgent, mut bulk]) = Raw::greeted(&pod, federation.members()).await;
     let evil = tokio::spawn(async move {
         loop {
             let mut length = [0; 4];
@@ -380,23 +300,6 @@ enum Dawdling {
     Busy,
 }
 
-/// What a pod says on the control stream, frame by frame.
-fn said(mut control: futures::io::ReadHalf<libp2p::Stream>) -> tokio::sync::mpsc::Receiver<Vec<u8>> {
-    let (sender, frames) = tokio::sync::mpsc::channel(64);
-    tokio::spawn(async move {
-        loop {
-            let mut length = [0; 4];
-            control.read_exact(&mut length).await?;
-            let mut body = vec![0; u32::from_le_bytes(length) as usize];
-            control.read_exact(&mut body).await?;
-            if sender.send(body).await.is_err() {
-                return std::io::Result::Ok(());
-            }
-        }
-    });
-    frames
-}
-
 /// Has an object of zeros that it never gives in full. Ends when the connection does.
 async fn dawdle(how: Dawdling, size: u64, [control, _urgent, mut bulk]: [libp2p::Stream; 3]) {
     let (control, mut answers) = control.split();
@@ -439,10 +342,7 @@ async fn who_dawdles_holds_nobody_up_for_ever() {
     for how in [Dawdling::Trickle, Dawdling::NoLease, Dawdling::Busy] {
         let federation = Tcp::new();
         let pod = federation.pod().await;
-        let (raw, mut streams) = Raw::member(&pod, federation.members()).await;
-        streams[0].write_all(&hello()).await.unwrap();
-        streams[0].flush().await.unwrap();
-        pod.until_connected(raw.id(), true).await;
+        let (raw, streams) = Raw::greeted(&pod, federation.members()).await;
         let _dawdling = tokio::spawn(dawdle(how, 200_000, streams));
         let id = ObjectId::blob(Digest::of(&[0; 200_000]));
         let order = FetchOrder { relays: false, ..FetchOrder::new([id], &[raw.id()]) };
@@ -469,6 +369,27 @@ async fn what_is_read_as_a_whole_is_not_fetched_beyond_its_bound() {
     assert_eq!((known.faults, known.received), (0, 0), "{known:?}");
     let blob = FetchOrder { relays: false, ..FetchOrder::new([ObjectId::blob(digest)], &[]) };
     assert_eq!(asker.swarm.fetch(blob).await.unwrap().missing.len(), 1);
+}
+
+/// Not only forgotten: whoever holds the other end of the streams finds them closed, though it says nothing and something is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streams_of_who_is_banned_are_closed() {
+    let federation = Tcp::new();
+    let pod = federation.pod().await;
+    let (raw, mut streams) = Raw::greeted(&pod, federation.members()).await;
+    let wanted = ObjectId::blob(Digest::of(b"never given"));
+    let order =
+        FetchOrder { patience: Duration::ZERO, relays: false, ..FetchOrder::new([wanted], &[raw.id()]) };
+    let fetching = tokio::spawn({
+        let swarm = pod.swarm.clone();
+        async move { swarm.fetch(order).await }
+    });
+    federation.members().ban(&raw.id());
+    for stream in &mut streams {
+        until_closed(stream).await;
+    }
+    assert_eq!(fetching.await.unwrap().unwrap().missing, [wanted]);
+    assert!(!status(&pod, raw.id()).await.connected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,4 +5,7 @@ mod breaks;
 mod federation;
 mod laws;
 mod liars;
+mod memory;
+mod order;
 mod partition;
+mod raw;

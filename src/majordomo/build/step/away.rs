@@ -393,7 +393,8 @@ async fn taken_over(
         TreeEntry::File { digest, .. } => Some(*digest),
         _ => None,
     });
-    place.holds(&files.collect::<Vec<_>>());
+    // What it read has come there for it.
+    place.holds(&files.chain(wish.inputs.iter().map(|(digest, _)| *digest)).collect::<Vec<_>>());
     let planned = &context.plan.steps[index];
     if planned.strict
         && let Some(broken) = strictly(context, planned, &set, &tree)

@@ -35,9 +35,14 @@ struct Pod {
 }
 
 fn start(bus: Arc<dyn Bus>, identity: Arc<Identity>, kept: Kept, clock: u64) -> Pod {
-    let mut parts = MeshParts::new(bus, identity, kept);
-    parts.beat_every = BEAT;
-    parts.clock = Clock::manual(clock);
+    start_so(MeshParts {
+        beat_every: BEAT,
+        clock: Clock::manual(clock),
+        ..MeshParts::new(bus, identity, kept)
+    })
+}
+
+fn start_so(parts: MeshParts) -> Pod {
     let mesh = Mesh::open(parts).unwrap();
     let running = mesh.start();
     Pod { mesh, _running: running }
