@@ -1,5 +1,7 @@
 //! Memory that a pod offers: steps go where there is enough of it, and together take no more.
 
+use rustix::process::Signal;
+
 use super::steps::{Full, starts_at};
 use super::{joins, joins_so, of, server};
 use crate::common::{Nats, Place, Project};
@@ -112,6 +114,14 @@ fn steps_that_are_too_much_together_run_one_after_another() {
     assert_eq!(built.started_on()["b"], STEPS_ELSEWHERE, "{}", built.said());
     let together = times(&project);
     assert!(together.windows(2).any(|two| two[0][1] > two[1][0]), "{together:?}\n{}", built.said());
+    // What has to wait for long is said, once.
+    let project = a.place.project("s", &file.replace("0.3", "4020"));
+    let mut build = project.start(&["--jobs", "4"]);
+    let said = build.wait_for(|event| event["event"] == "note");
+    let text = said["text"].as_str().unwrap();
+    assert!(text.contains("waits for room on a pod with `gpu=yes`, and as much free memory as"), "{text}");
+    build.signal(Signal::INT);
+    build.end().code(130);
     // What nobody offers is not waited for.
     let project = a.place.project("r", &file.replace("40M", "65M").replace("0.3", "0.5"));
     let built = project.build(&[]).failed();

@@ -68,6 +68,7 @@ impl Conductor {
             self.missed.remove(&(rank, index));
             let phase = std::mem::replace(&mut self.steps[index].phase, Phase::Ready);
             if let Phase::Missed { pass, epoch } = phase {
+                self.room_wanted.begun();
                 self.run_away(index, *pass, epoch, (place, wish));
             }
         }

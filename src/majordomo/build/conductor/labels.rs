@@ -1,11 +1,22 @@
 //! Steps that only pods with certain labels run: this pod, if it has them, else others; and what becomes of those that none can run.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use kitchen::Limit;
 
 use super::super::context::Context;
 use super::super::step::{self, Failed};
 use super::state::Phase;
 use super::{Conductor, Rank};
+
+/// How long nothing must have begun that only others may run until it is said what the build waits for.
+const SAID_AFTER: Duration = Duration::from_secs(5);
+
+fn labels(on: &BTreeMap<String, String>) -> String {
+    let labels: Vec<String> = on.iter().map(|(key, value)| format!("`{key}={value}`")).collect();
+    labels.join(", ")
+}
 
 /// Which steps this pod may run.
 pub(super) fn for_here(context: &Context) -> Vec<bool> {
@@ -16,6 +27,20 @@ pub(super) fn for_here(context: &Context) -> Vec<bool> {
         None => node::has_labels(&alone, on),
     };
     context.plan.steps.iter().map(|step| step.on.is_empty() || is_here(&step.on)).collect()
+}
+
+/// Since when steps wait for room on other pods that may run nowhere else, and whether that was said.
+#[derive(Default)]
+pub(super) struct RoomWanted {
+    since: Option<Instant>,
+    is_said: bool,
+}
+
+impl RoomWanted {
+    /// A step has begun elsewhere.
+    pub(super) fn begun(&mut self) {
+        self.since = None;
+    }
 }
 
 impl Conductor {
@@ -36,6 +61,7 @@ impl Conductor {
         }
         let away: Vec<(Rank, usize)> =
             self.may_begin().filter(|(_, index)| !self.is_for_here(*index)).collect();
+        self.say_what_waits(away.first().map(|(_, index)| *index));
         for (rank, index) in away {
             if let Some(why) = self.placeless(index) {
                 self.missed.remove(&(rank, index));
@@ -44,13 +70,40 @@ impl Conductor {
         }
     }
 
+    /// Says once what a build waits for, when nothing that only others may run has begun for a while.
+    fn say_what_waits(&mut self, first: Option<usize>) {
+        let wanted = &mut self.room_wanted;
+        let Some(first) = first else {
+            wanted.since = None;
+            return;
+        };
+        let since = wanted.since.get_or_insert_with(Instant::now);
+        if wanted.is_said || since.elapsed() < SAID_AFTER {
+            return;
+        }
+        wanted.is_said = true;
+        let step = &self.context.plan.steps[first];
+        let memory = step
+            .limits
+            .memory
+            .map(|memory| format!(", and as much free memory as {}", Limit::Memory(memory)));
+        self.context.sink.note(
+            false,
+            format!(
+                "`{}` waits for room on a pod with {}{}: `pod pods --json` says what each has free",
+                step.id,
+                labels(&step.on),
+                memory.unwrap_or_default()
+            ),
+        );
+    }
+
     /// Why no pod can run a step that this one may not run.
     fn placeless(&self, index: usize) -> Option<String> {
         let Phase::Missed { pass, .. } = &self.steps[index].phase else { return None };
         let context = &self.context;
         let on = &context.plan.steps[index].on;
-        let labels: Vec<String> = on.iter().map(|(key, value)| format!("`{key}={value}`")).collect();
-        let labels = labels.join(", ");
+        let labels = labels(on);
         let is_elsewhere =
             |memory| self.others.as_ref().is_some_and(|(others, _)| others.is_elsewhere(on, memory));
         let memory = context.plan.steps[index].limits.memory;
@@ -61,7 +114,7 @@ impl Conductor {
             return Some(format!(
                 "it runs only on a pod with {labels}, and none of those offers steps as much as {}: \
                  `pod join --memory` says how much a pod offers",
-                kitchen::Limit::Memory(memory)
+                Limit::Memory(memory)
             ));
         }
         if !is_elsewhere(None) {

@@ -105,6 +105,8 @@ pub(super) struct Conductor {
     sharing: Option<Sharing>,
     /// Which steps this pod may run, by its labels.
     for_here: Vec<bool>,
+    /// Since when a step waits that only other pods may run.
+    room_wanted: labels::RoomWanted,
     steps: Vec<Step>,
     ready: BTreeSet<(Rank, usize)>,
     missed: BTreeSet<(Rank, usize)>,
@@ -160,6 +162,7 @@ pub(super) async fn conduct(context: &Arc<Context>, wanted: &[usize]) -> Result<
         taking: None,
         sharing: None,
         for_here: labels::for_here(context),
+        room_wanted: labels::RoomWanted::default(),
         others: context.pod.others().map(|others| (Arc::clone(&others), others.changes())),
         steps: (0..count).map(|_| Step::new()).collect(),
         ready: BTreeSet::new(),
