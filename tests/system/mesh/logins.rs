@@ -47,26 +47,25 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-#[test]
-fn a_user_comes_in_by_the_password_in_the_url() {
+/// Who has the secret with which each version of the server was started comes in; `written`: as it stands in the URL.
+fn only_by_the_secret(arguments: &str, written: fn(&str) -> String) {
     for program in nats_servers() {
         let ground = Place::new();
-        let server = server_with(&program, &ground, &words("--user ann --pass hunter2"));
+        let server = server_with(&program, &ground, &words(arguments));
         let at = server.url().trim_start_matches("nats://");
-        let [good, wrong] = ["hunter2", "hunter3"].map(|password| format!("nats://ann:{password}@{at}"));
+        let [good, wrong] = ["hunter2", "hunter3"].map(|secret| format!("nats://{}@{at}", written(secret)));
         only_so(&good, &[], &[(&wrong, &[]), (server.url(), &[])]);
     }
 }
 
 #[test]
+fn a_user_comes_in_by_the_password_in_the_url() {
+    only_by_the_secret("--user ann --pass hunter2", |password| format!("ann:{password}"));
+}
+
+#[test]
 fn whoever_has_the_token_comes_in() {
-    for program in nats_servers() {
-        let ground = Place::new();
-        let server = server_with(&program, &ground, &words("--auth hunter2"));
-        let at = server.url().trim_start_matches("nats://");
-        let [good, wrong] = ["hunter2", "hunter3"].map(|token| format!("nats://{token}@{at}"));
-        only_so(&good, &[], &[(&wrong, &[]), (server.url(), &[])]);
-    }
+    only_by_the_secret("--auth hunter2", str::to_owned);
 }
 
 #[test]
