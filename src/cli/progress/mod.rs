@@ -319,7 +319,8 @@ impl BuildView {
             return;
         }
         let what = counted(failures.len() as u64, "failure");
-        self.say(format!("\n{what} in this build:"));
+        self.say(String::new());
+        self.say(format!("{what} in this build:"));
         for failure in failures {
             self.print(failure.lines);
         }
