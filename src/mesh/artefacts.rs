@@ -160,6 +160,7 @@ impl Joined {
     /// This pod does not own it, or the other did not take it, or did not get it.
     pub async fn give(&self, named: &ArtefactName, to: &str, is_copy: bool) -> Result<OwnerReport, Failure> {
         let to = self.named(to)?;
+        self.estate.claims_are_made().await;
         let (key, record, _) = self.covering(named)?;
         if is_copy {
             if to == self.pod() {
@@ -188,6 +189,9 @@ impl Joined {
             GiveError::NotOurs(None) => mistake("nobody owns it any more"),
             GiveError::Promised(_) => Failure::new(FailureKind::User, error)
                 .hint("it is taken back by itself when the other pod does not come"),
+            GiveError::NotTaken(_) => {
+                failed(error).hint("`pod pods` shows who is there; `pod give` can be said again")
+            }
             error => failed(error),
         }
     }
@@ -197,6 +201,7 @@ impl Joined {
     /// # Errors
     /// Nobody who can be reached has it.
     pub async fn pull(&self, named: &ArtefactName) -> Result<PulledReport, Failure> {
+        self.estate.claims_are_made().await;
         let (_, record, _) = self.covering(named)?;
         self.pull_record(&record).await.map_err(|why| {
             machine(format!("`{}` did not come: {why}", named.word)).hint("`pod pods` shows who is connected")

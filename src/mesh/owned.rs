@@ -8,6 +8,7 @@
 //! What this pod has made for others' builds it claims, too, once no step of others has run here for [`AFTER_RUNS`] and nobody else has: most of it
 //! goes home, and is claimed there. When such a step is made anew at home, its pod asks for the hand-over of what was made here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use protocol::mesh::{ArtefactScope, Ownership};
 use protocol::{Digest, ObjectId, ObjectKind, PodId, Tree, TreeEntry, WorkspaceId};
 use rustc_hash::FxHashMap;
 use swarm::{FetchOrder, Swarm, Wanted};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::claims::{claims, held};
@@ -31,6 +32,8 @@ use super::steps;
 
 /// The pause after a claim that could not be made, and between looks for hand-overs that broke off.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long whoever asks for an artefact waits for what has just been built to be claimed.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
 /// Records whose trees are read at once.
 const COVERED_AT_ONCE: usize = 256;
 /// Records whose trees nobody gave; they are not asked for again until this many are.
@@ -83,6 +86,8 @@ struct Built {
     /// Those that were claimed in this life.
     claimed: Mutex<BTreeSet<WorkspaceId>>,
     more: Notify,
+    /// How many are not claimed yet, the one among them that is being claimed.
+    unclaimed: watch::Sender<usize>,
 }
 
 /// Brings trees with all that is in them.
@@ -171,9 +176,18 @@ impl Estate {
     /// A workspace was built: what it has now is claimed soon.
     pub fn built(&self, workspace: WorkspaceId, project: &str) {
         if self.keeps {
-            self.built.workspaces.lock().insert(workspace, project.to_owned());
+            if self.built.workspaces.lock().insert(workspace, project.to_owned()).is_none() {
+                self.built.unclaimed.send_modify(|count| *count += 1);
+            }
             self.built.more.notify_one();
         }
+    }
+
+    /// Waits, not for long, until what was built is claimed: a build ends before others are told what it has made.
+    pub async fn claims_are_made(&self) {
+        let mut unclaimed = self.built.unclaimed.subscribe();
+        let made = unclaimed.wait_for(|count| *count == 0);
+        drop(tokio::time::timeout(CLAIMED_WITHIN, made).await);
     }
 
     /// A step of another pod's build has run here, and made this tree.
@@ -244,11 +258,18 @@ impl Estate {
                 self.built.more.notified().await;
                 continue;
             };
-            if let Err(why) = self.claim(workspace, &project).await {
-                tracing::debug!(%workspace, why, "not claimed yet");
-                self.built.workspaces.lock().entry(workspace).or_insert(project);
-                tokio::time::sleep(AGAIN).await;
+            let Err(why) = self.claim(workspace, &project).await else {
+                self.built.unclaimed.send_modify(|count| *count -= 1);
+                continue;
+            };
+            tracing::debug!(%workspace, why, "not claimed yet");
+            // Built again meanwhile, it counts once.
+            if let Entry::Vacant(place) = self.built.workspaces.lock().entry(workspace) {
+                place.insert(project);
+            } else {
+                self.built.unclaimed.send_modify(|count| *count -= 1);
             }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 

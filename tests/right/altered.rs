@@ -84,6 +84,8 @@ fn what_an_earlier_make_has_left_is_no_source() {
     let refused = project.build(&[]).code(2);
     let words = "was made by an earlier make and would be taken for a source, which no edit makes anew: `make clean` first";
     assert!(refused.said().contains(words), "{}", refused.said());
+    // It is about the project, and not about the chef.
+    assert!(!refused.said().contains("has to be mended"), "{}", refused.said());
     run(&project, &["make", "clean"]);
     project.build(&[]).ok();
     assert_eq!(run(&project, &["./prog"]), "two\n");

@@ -30,6 +30,22 @@ fn two(server: &Nats) -> (Member, Member) {
 }
 
 #[test]
+fn what_has_just_been_built_can_be_given_at_once() {
+    let ground = Place::new();
+    let server = server(&ground);
+    let a = joins(Place::new(), &server, "a", None);
+    let b = joins(Place::new(), &server, "b", Some(&a.invitation()));
+    a.sees(&["b"]);
+    let project =
+        a.place.project("p", "[step.big]\nrun = 'head -c 100000000 /dev/urandom > big'\nout = 'big'\n");
+    project.build(&[]).ok();
+    let given = a.place.pod(&["give", "p/big", "b", "--json"]).ok().json();
+    assert_eq!(given["artefact"]["owner_name"], "b");
+    b.leaves();
+    a.leaves();
+}
+
+#[test]
 fn what_a_pod_has_built_is_its_own_until_it_gives_it_away() {
     let ground = Place::new();
     let server = server(&ground);

@@ -157,11 +157,17 @@ impl Asker<'_> {
             (_, []) => border::mistake(format!("no chef knows the project `{}`", project.display())),
             _ => border::mistake(format!("no chef could plan the project `{}`", project.display())),
         };
-        let said = refused
-            .iter()
-            .map(|Refused { name, why, .. }| format!("the chef `{name}` could not be asked: {why}"));
+        let asked = |name: &str| programs.iter().find(|program| program.name == name);
+        let said = refused.iter().map(|Refused { name, why, .. }| {
+            // One of ours that ends so speaks of the project.
+            let of_project = why.strip_prefix("exit code 1: ");
+            match of_project.filter(|_| asked(name).is_some_and(|program| program.is_built_in)) {
+                Some(words) => format!("the chef `{name}` says: {words}"),
+                None => format!("the chef `{name}` could not be asked: {why}"),
+            }
+        });
         failure.causes.extend(said);
-        if refused.iter().any(|refused| programs.iter().any(|program| program.name == refused.name)) {
+        if refused.iter().any(|refused| asked(&refused.name).is_some_and(|program| !program.is_built_in)) {
             failure = failure.hint(MEND_THE_CHEF);
         }
         let has_answered = |name: &str| refused.iter().all(|other| other.name != name);

@@ -19,6 +19,7 @@ use protocol::mesh::{Exchange, ExchangeAnswer, Ownership};
 use tokio::time::Instant;
 
 use super::{OwnerKey, Owners, next, ownership};
+use crate::bus::BusError;
 use crate::ledger::{ChangeError, Entry, Epoch, Stop, StoreError};
 use crate::mesh::AskError;
 
@@ -139,6 +140,9 @@ impl Owners {
                 Ok(ExchangeAnswer::Pulling | ExchangeAnswer::Holding) => None,
                 Ok(ExchangeAnswer::Refused { why }) => Some(why),
                 Err(AskError::Refused(why)) => Some(why),
+                Err(AskError::Bus(BusError::Nobody(_) | BusError::Late { .. })) => {
+                    self.is_gone(&to).then(|| "the other pod is not there".to_owned())
+                }
                 Err(error) => self.is_gone(&to).then(|| error.to_string()),
             };
             let why = why.or_else(|| (Instant::now() >= deadline).then(|| "it takes too long".to_owned()));

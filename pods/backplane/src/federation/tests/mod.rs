@@ -2,6 +2,7 @@
 
 mod banned;
 mod hostile;
+mod many;
 
 use std::sync::Arc;
 use std::time::Duration;
