@@ -416,10 +416,11 @@ fn what_a_step_is_passed_that_stays_home_stays_there() {
     let (full, build) = begun_elsewhere(&a, &project);
     full.ends();
     build.built().ok();
-    let larder = b.place.home().join("larder");
-    assert!(is_in_any_file(&larder, b"known to whoever runs it"));
-    assert!(!is_in_any_file(b.place.home(), b"known to a alone"));
-    b.leaves();
+    // What a pod is given is on its disk at the latest when it ends.
+    let there = b.stops();
+    assert!(is_in_any_file(&there.home().join("larder"), b"known to whoever runs it"));
+    assert!(!is_in_any_file(there.home(), b"known to a alone"));
+    there.assert_nothing_left();
     a.leaves();
 }
 

@@ -92,6 +92,13 @@ pub fn included(document: &Path, sources: &[(PathBuf, &Source)]) -> BTreeSet<Pat
     all.map(|path| lexical(&folder.join(path.trim_end_matches(".tex")))).collect()
 }
 
+/// What a document shows as figures, without the ending of a document's result.
+pub fn figures(document: &Path, sources: &[(PathBuf, &Source)]) -> BTreeSet<PathBuf> {
+    let folder = document.parent().unwrap_or(Path::new(""));
+    let all = sources.iter().flat_map(|(_, source)| &source.figures);
+    all.map(|path| lexical(&folder.join(path.trim_end_matches(".pdf")))).collect()
+}
+
 /// The path without `.` and `..`, as far as that goes without looking.
 fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();

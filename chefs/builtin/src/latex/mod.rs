@@ -44,8 +44,8 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
     };
     let mut steps = Map::new();
     let mut notes = Vec::new();
-    let mut before: Vec<(String, BTreeSet<PathBuf>)> = Vec::new();
-    for path in &documents {
+    let mut before: Vec<(String, &PathBuf, BTreeSet<PathBuf>)> = Vec::new();
+    for (path, figures) in figures_first(&files, &documents) {
         // The words of one document stand alone; of several each has its own.
         let suffix = match documents.len() {
             1 => String::new(),
@@ -56,17 +56,35 @@ pub fn detect(folder: &Path) -> Result<Detected, ChefError> {
         for (word, step) in Document::new(folder, path, sources).steps() {
             steps.insert(format!("{word}{suffix}"), step);
         }
-        // Documents that include the same part write its .aux one after the other, and each reads its own.
+        // Documents that include the same part write its .aux one after the other, and each reads its own. A figure is made before it is shown: TeX lists
+        // the folder, so that two at a time would see each other come.
         let engine = format!("tex{suffix}");
-        let others = before.iter().filter(|(_, others)| !others.is_disjoint(&included));
-        let others: Vec<&String> = others.map(|(engine, _)| engine).collect();
+        let others = before.iter().filter(|(_, other, parts)| {
+            !parts.is_disjoint(&included) || figures.contains(&other.with_extension(""))
+        });
+        let others: Vec<&String> = others.map(|(engine, ..)| engine).collect();
         if !others.is_empty() {
             steps[&engine]["after"] = json!(others);
         }
-        before.push((engine, included));
+        before.push((engine, path, included));
         notes.extend(left(folder, path));
     }
     Ok(Detected { sure: SURE, found, plan: Some(Planned { notes, ..plan(steps, &[]) }) })
+}
+
+/// Documents and what each shows as figures, those that another one shows before it; those that show each other as they come.
+fn figures_first<'d>(files: &Files, documents: &'d [PathBuf]) -> Vec<(&'d PathBuf, BTreeSet<PathBuf>)> {
+    let figures = |path: &Path| files::figures(path, &files.with_inputs(path));
+    let mut left: Vec<_> = documents.iter().map(|path| (path, figures(path))).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let waits = |(path, figures): &(&PathBuf, BTreeSet<PathBuf>)| {
+            left.iter().any(|(other, _)| other != path && figures.contains(&other.with_extension("")))
+        };
+        let next = left.iter().position(|one| !waits(one)).unwrap_or_default();
+        ordered.push(left.remove(next));
+    }
+    ordered
 }
 
 /// The documents that are made.

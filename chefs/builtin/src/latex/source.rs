@@ -20,6 +20,8 @@ pub struct Source {
     pub inputs: Vec<String>,
     /// Of them, those that get an `.aux` of their own.
     pub included: Vec<String>,
+    /// What it shows as figures, as written: `\includegraphics`, `\includepdf`.
+    pub figures: Vec<String>,
     /// Files that it writes itself if they are not there, as written: `\begin{filecontents}`.
     pub writes: Vec<String>,
     /// `\bibliography`.
@@ -92,6 +94,10 @@ impl Source {
             }
             "input" | "subfile" | "includestandalone" => {
                 self.inputs.extend(arguments(after).map(|(_, file)| file.trim().to_owned()));
+            }
+            "includegraphics" | "includepdf" => {
+                let after = after.strip_prefix('*').unwrap_or(after);
+                self.figures.extend(arguments(after).map(|(_, file)| file.trim().to_owned()));
             }
             "bibliography" => self.has_bibliography = true,
             "printindex" => self.prints_index = true,

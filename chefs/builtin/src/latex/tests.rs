@@ -151,6 +151,32 @@ fn documents_that_include_the_same_part_have_an_order() {
 }
 
 #[test]
+fn a_document_that_another_one_shows_comes_before_it() {
+    let showing = |what: &str| {
+        format!(
+            "\\documentclass{{article}}\\begin{{document}}\\includegraphics*[width=1cm]{{{what}}}\\end{{document}}"
+        )
+    };
+    let after = |files: &[(&str, &str)], name: &str| steps(files)[name]["after"].clone();
+    let (a, b, c) = (showing("c"), showing("./a.pdf"), showing("photo"));
+    let chain = [("a.tex", a.as_str()), ("b.tex", &b), ("c.tex", &c)];
+    assert_eq!(after(&chain, "tex-a"), json!(["tex-c"]));
+    assert_eq!(after(&chain, "tex-b"), json!(["tex-a"]));
+    assert_eq!(after(&chain, "tex-c"), Value::Null);
+    // Those that show each other have no order that would do.
+    let (a, b) = (showing("b"), showing("a"));
+    let circle = [("a.tex", a.as_str()), ("b.tex", &b)];
+    assert_eq!((after(&circle, "tex-a"), after(&circle, "tex-b")), (Value::Null, json!(["tex-a"])));
+    // Shown by a part of the other.
+    let part = [
+        ("a.tex", "\\documentclass{article}\\begin{document}\\input{ch/part}"),
+        ("ch/part.tex", "\\includegraphics{z}"),
+        ("z.tex", ARTICLE),
+    ];
+    assert_eq!(after(&part, "tex-a"), json!(["tex-z"]));
+}
+
+#[test]
 fn glossaries_nomenclature_and_indices() {
     let with = |line: &str| format!("\\documentclass{{article}}{line}\\begin{{document}}\\printindex");
     for (line, steps) in [
