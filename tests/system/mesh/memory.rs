@@ -124,7 +124,7 @@ fn steps_that_are_too_much_together_run_one_after_another() {
     build.end().code(130);
     // What nobody offers is not waited for.
     let project = a.place.project("r", &file.replace("40M", "65M").replace("0.3", "0.5"));
-    let built = project.build(&[]).failed();
+    let built = project.build(&["--keep-going"]).failed();
     let why = built.failure("s0");
     assert!(why.contains("none of those offers steps as much as its memory limit of 65 MiB"), "{why}");
     b.leaves();
