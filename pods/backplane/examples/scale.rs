@@ -97,7 +97,10 @@ async fn many_pods(count: usize) -> Result<(), Failure> {
         "| {count} pods, from the first start until each knows all and the log is told all | {:.1} s |",
         began.elapsed().as_secs_f64()
     );
-    println!("| memory for each pod | {:.2} MB |", (resident() - before) as f64 / count as f64 / 1e6);
+    println!(
+        "| memory for each pod | {:.2} MB |",
+        resident().saturating_sub(before) as f64 / count as f64 / 1e6
+    );
 
     let writer = &pods[count / 2].0;
     let began = Instant::now();
@@ -213,7 +216,7 @@ async fn many_owners(count: u64) -> Result<(), Failure> {
         opened.as_secs_f64(),
         (began.elapsed() - opened).as_secs_f64()
     );
-    println!("| memory of both | {:.0} MB |", (resident() - before) as f64 / 1e6);
+    println!("| memory of both | {:.0} MB |", resident().saturating_sub(before) as f64 / 1e6);
     let keys: Vec<OwnerKey> = (0..count)
         .step_by(7919)
         .map(|n| path(n).map(|path| OwnerKey::new(workspace, &path)))
